@@ -1,0 +1,49 @@
+"""Every error that crosses Currant's API. Each message says what was wrong and what to do about it."""
+
+
+class CurrantError(Exception):
+    """The base of all errors that Currant raises for its users."""
+
+
+class ConfigurationError(CurrantError):
+    """A setting, an option or a decorator's argument has a value that cannot be used."""
+
+
+class DatabaseError(CurrantError):
+    """The database cannot be used as it is: unreachable, refused, or not what was expected."""
+
+
+class DatabaseUnreachable(DatabaseError):
+    """No server answers at the address."""
+
+
+class SchemaError(DatabaseError):
+    """The schema is missing, or of a version that this Currant does not know."""
+
+
+class EmbeddedError(CurrantError):
+    """The embedded Postgres cannot be found or started."""
+
+
+class RegistrationError(CurrantError):
+    """A function cannot become a job: its name is taken, or it is of a kind that Currant cannot run."""
+
+
+class PayloadError(CurrantError):
+    """Arguments or a result that cannot be stored."""
+
+
+class NotJSON(PayloadError):
+    """A value is not JSON, or holds what Postgres cannot store in jsonb."""
+
+
+class PayloadTooLarge(PayloadError):
+    """Arguments or a result are larger than CURRANT_PAYLOAD_BYTES_MAX."""
+
+
+class ProtocolError(CurrantError):
+    """A frame on one of Currant's own sockets is not what the protocol allows."""
+
+
+class ModuleImportFailed(CurrantError):
+    """A module of the user's cannot be imported; the text holds its traceback."""
