@@ -1,0 +1,173 @@
+"""What an execution is, which states it can have, and what follows from an outcome. Pure: no I/O, no clock."""
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+
+class Status(enum.StrEnum):
+    """The states of an execution, as the database spells them."""
+
+    PENDING = "pending"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: Which state may follow which. `release`, a crash and a reclaim lead from running back to pending.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.RUNNING, Status.SCHEDULED, Status.CANCELLED}),
+    Status.SCHEDULED: frozenset({Status.PENDING, Status.CANCELLED}),
+    Status.RUNNING: frozenset(
+        {Status.COMPLETED, Status.FAILED, Status.SCHEDULED, Status.PENDING, Status.SUSPENDED, Status.CANCELLED}
+    ),
+    Status.SUSPENDED: frozenset({Status.PENDING, Status.CANCELLED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset({Status.PENDING}),
+    Status.CANCELLED: frozenset({Status.PENDING}),
+}
+
+
+class Execution(msgspec.Struct, array_like=True, gc=False):
+    """A claimed execution: what the supervisor holds and what a child needs to run it.
+
+    `args` and `kwargs` are JSON as bytes, which only the child parses; None stands for arguments that were too large to
+    be fetched. `tid` is where the row lay after the claim. `timeout_s` None means no limit.
+    """
+
+    id: str
+    lease: int
+    tid: bytes
+    function: str
+    queue: str
+    attempt: int
+    crashes: int
+    max_retries: int
+    timeout_s: float | None
+    args: bytes | None
+    kwargs: bytes | None
+    #: Where the child marks that it has started: an index into the memory it shares with the supervisor.
+    cell: int = -1
+
+
+class Ending(enum.IntEnum):
+    """How an execution came back from its child."""
+
+    COMPLETED = 0
+    #: User code raised or ran out of time: retried while retries are left.
+    FAILED = 1
+    #: It can never succeed as it is (arguments that do not fit, a result that is not JSON): not retried.
+    REJECTED = 2
+    #: Cut off by a drain, or never started: given back without counting the attempt.
+    RELEASED = 3
+    #: Its child died while it ran.
+    CRASHED = 4
+    #: No module of this node registers the function.
+    UNKNOWN = 5
+
+
+class Outcome(msgspec.Struct, array_like=True, gc=False):
+    """What became of one dispatched execution, named by its cell. `body` is JSON: the result, or the error."""
+
+    cell: int
+    ending: Ending
+    body: bytes | None = None
+
+
+class Failure(msgspec.Struct, omit_defaults=True):
+    """The contents of the `error` column."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class Verdict(msgspec.Struct, array_like=True, gc=False):
+    """What is to be written for one execution that did not complete.
+
+    `uncount` is taken from its attempts, `crash` added to its crashes. `delay_s` says when a scheduled one runs, counted
+    from the moment of writing, by the database's clock.
+    """
+
+    execution: Execution
+    status: Status
+    error: bytes | None = None
+    delay_s: float | None = None
+    uncount: int = 0
+    crash: int = 0
+    reason: str | None = None
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How long a retry waits and how many crashes an execution is allowed.
+
+    The wait doubles with each run and is drawn from its upper half ("equal jitter" of the AWS Architecture Blog,
+    "Exponential Backoff And Jitter", 2015).
+    """
+
+    base_s: float
+    max_s: float
+    crashes_max: int
+
+    def delay_s(self, runs: int, random: Callable[[], float]) -> float:
+        """Returns the wait in seconds after the given number of runs; `random` draws from [0, 1)."""
+        full = min(self.max_s, self.base_s * 2.0 ** min(runs - 1, 60))
+        return full * (0.5 + random() / 2)
+
+
+def judge(
+    execution: Execution, ending: Ending, error: bytes | None, policy: RetryPolicy, random: Callable[[], float]
+) -> Verdict:
+    """Decides what follows from an ending other than COMPLETED and UNKNOWN."""
+    runs = execution.attempt - execution.crashes
+    match ending:
+        case Ending.RELEASED:
+            return Verdict(execution, Status.PENDING, uncount=1)
+        case Ending.CRASHED if execution.crashes + 1 < policy.crashes_max:
+            return Verdict(execution, Status.PENDING, error, crash=1)
+        case Ending.CRASHED:
+            return Verdict(execution, Status.FAILED, error, crash=1, reason=f"crashed {execution.crashes + 1} times")
+        case Ending.FAILED if runs <= execution.max_retries:
+            return Verdict(execution, Status.SCHEDULED, error, delay_s=policy.delay_s(runs, random))
+        case Ending.FAILED:
+            return Verdict(execution, Status.FAILED, error, reason=f"failed in its last attempt ({runs} of {runs})")
+        case Ending.REJECTED:
+            return Verdict(execution, Status.FAILED, error, reason="cannot succeed: not retried")
+        case _:
+            raise AssertionError(f"no verdict for {ending!r}")
+
+
+def encode_failure(kind: str, message: str, traceback: str | None = None) -> bytes:
+    """Returns the JSON of an error as jsonb can hold it: NUL and lone surrogates are written out as escapes."""
+    return msgspec.json.encode(Failure(_storable(kind), _storable(message), traceback and _storable(traceback)))
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+class Record(msgspec.Struct):
+    """One row of the executions table as people look at it; times are ISO 8601."""
+
+    id: str
+    status: str
+    function: str
+    queue: str
+    priority: int
+    attempt: int
+    crashes: int
+    max_retries: int
+    args: Any
+    kwargs: Any
+    result: Any
+    error: Any
+    created_at: str
+    claimed_at: str | None
+    completed_at: str | None
+    run_at: str | None
+    node: str | None

@@ -1,0 +1,82 @@
+"""Arguments and results as JSON that jsonb can hold. Strict: what would change on its way is refused by name."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from currant.errors import NotJSON, PayloadTooLarge
+
+_encode = msgspec.json.Encoder().encode
+_PLAIN = frozenset({bool, int, type(None)})
+_DEPTH_MAX = 200
+
+
+def encode(value: Any, what: str) -> bytes:
+    """Returns `value` as JSON.
+
+    Args:
+        value: dicts with string keys, lists, tuples (which come back as lists), strings, finite numbers, booleans, None.
+        what: how an error names the value, e.g. `the result of app.add`.
+
+    Raises:
+        NotJSON: it holds something else, NaN or an infinity, a NUL character or a lone surrogate, or refers to itself.
+    """
+    problem = _problem(value, "", 0)
+    if problem is not None:
+        raise NotJSON(f"{what}{problem}")
+    try:
+        return _encode(value)
+    except (OverflowError, ValueError, TypeError, RecursionError) as error:
+        raise NotJSON(f"{what} cannot be written as JSON: {error}") from None
+
+
+def check_size(size: int, bytes_max: int, what: str) -> None:
+    """Raises PayloadTooLarge when `size` bytes of JSON are more than the limit."""
+    if size > bytes_max:
+        raise PayloadTooLarge(
+            f"{what}: {size} bytes of JSON are more than CURRANT_PAYLOAD_BYTES_MAX, {bytes_max};"
+            " store the data elsewhere and pass a reference, or raise the limit"
+        )
+
+
+def _problem(value: Any, path: str, depth: int) -> str | None:
+    kind = type(value)
+    if kind is str:
+        return _string_problem(value, path)
+    if kind in _PLAIN:
+        return None
+    if kind is float:
+        return None if math.isfinite(value) else f"{path} is {value}, which JSON cannot hold"
+    if depth > _DEPTH_MAX:
+        return " is nested too deeply, or holds itself"
+    if kind is dict:
+        return _dict_problem(value, path, depth)
+    if kind is list or kind is tuple:
+        for index, item in enumerate(value):
+            problem = _problem(item, f"{path}[{index}]", depth + 1)
+            if problem is not None:
+                return problem
+        return None
+    return f"{path} is of type {kind.__module__}.{kind.__qualname__}, which is not JSON".replace("builtins.", "")
+
+
+def _dict_problem(value: dict[Any, Any], path: str, depth: int) -> str | None:
+    for key, item in value.items():
+        if type(key) is not str:
+            return f"{path} has the key {key!r}, and JSON's keys are strings"
+        problem = _string_problem(key, path) or _problem(item, f"{path}[{key!r}]", depth + 1)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _string_problem(value: str, path: str) -> str | None:
+    if "\0" in value:
+        return f"{path} holds a NUL character, which Postgres cannot store"
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return f"{path} holds a lone surrogate, which is not Unicode text"
+    return None

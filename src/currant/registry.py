@@ -1,0 +1,70 @@
+"""The functions that can be executed, by name. The registry is the only global state."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
+from currant.errors import ConfigurationError, RegistrationError
+
+
+class Definition(NamedTuple):
+    """A registered function and the defaults of its executions; `timeout_s` None means no limit."""
+
+    name: str
+    function: Callable[..., Awaitable[Any]]
+    queue: str
+    retries: int
+    timeout_s: float | None
+    priority: int
+
+
+class Registry:
+    """Name to function. A name is taken once; the same function may be registered again (a module reloaded)."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, Definition] = {}
+
+    def add(self, definition: Definition) -> None:
+        """Raises RegistrationError when another function holds the name."""
+        known = self._definitions.get(definition.name)
+        if known is not None and _place(known.function) != _place(definition.function):
+            raise RegistrationError(
+                f"the name {definition.name!r} is taken by {_place(known.function)}; give one of the two a name= of its own"
+            )
+        self._definitions[definition.name] = definition
+
+    def get(self, name: str) -> Definition | None:
+        return self._definitions.get(name)
+
+    def __iter__(self) -> Iterator[Definition]:
+        return iter(self._definitions.values())
+
+
+registry = Registry()
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Returns `module.qualname`; raises RegistrationError where that would not be found again by another process."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    if function.__module__ == "__main__":
+        raise RegistrationError(
+            f"{function.__qualname__} is defined in a script run as __main__, where no worker can import it:"
+            " move it to a module, or give it a name="
+        )
+    if "<locals>" in name or "<lambda>" in name:
+        raise RegistrationError(f"{name} is defined inside a function, where no worker can import it: give it a name=")
+    return name
+
+
+def check_queue(queue: str) -> str:
+    """Returns the name of the queue; raises ConfigurationError when it cannot be a channel of Postgres."""
+    if not isinstance(queue, str) or not 1 <= len(queue.encode("utf-8", "replace")) <= 63 or "\0" in queue:
+        raise ConfigurationError(f"a queue's name must have 1 to 63 bytes, got {queue!r}")
+    if queue.startswith("currant:"):
+        raise ConfigurationError(f"a queue's name must not begin with 'currant:', which is reserved, got {queue!r}")
+    return queue
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{function.__module__}.{function.__qualname__}" + (f" ({code.co_filename})" if code else "")

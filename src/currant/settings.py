@@ -1,0 +1,193 @@
+"""Every setting: its name, default, unit, environment variable and check. Only here is os.environ read."""
+
+import os
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from currant.errors import ConfigurationError
+
+#: The most executions a child may hold at a time, started or not: the size of the memory it shares.
+CELLS_MAX = 8192
+
+
+def _setting(default: Any, text: str, parse: Callable[[Any], Any], rule: str) -> Any:
+    metadata = {"help": text, "parse": parse, "rule": rule}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _whole(low: int, high: int = 2**31 - 1) -> tuple[Callable[[Any], int], str]:
+    def parse(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, float | bool) or not low <= number <= high:
+            raise ValueError
+        return number
+
+    rule = f"must be at least {low}" if high == 2**31 - 1 else f"must be an integer from {low} to {high}"
+    return parse, rule
+
+
+def _number(low: float, *, above: bool = False) -> tuple[Callable[[Any], float], str]:
+    def parse(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, bool) or not (number > low if above else number >= low) or number > 1e9:
+            raise ValueError
+        return number
+
+    return parse, f"must be a number {'greater than' if above else 'of at least'} {low:g}"
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else list(value)
+    names = tuple(item.strip() for item in items)
+    if not all(names):
+        raise ValueError
+    return names
+
+
+_NAMES = (_names, "must be names separated by commas")
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value.strip()
+
+
+def _level(value: Any) -> str:
+    if not isinstance(value, str) or value.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError
+    return value.lower()
+
+
+def _default_runtime_dir() -> Path:
+    # systemd's RuntimeDirectory= first, then the user's own, then a private folder under the temporary one.
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        base = os.environ.get(name)
+        if base:
+            return Path(base) if name == "RUNTIME_DIRECTORY" else Path(base) / "currant"
+    return Path(tempfile.gettempdir()) / f"currant-{os.getuid()}"
+
+
+def _default_embedded_dir() -> Path:
+    if os.getuid() == 0:
+        # The server runs under an unprivileged uid, which cannot enter root's home.
+        return Path("/var/lib/currant/postgres")
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "currant" / "postgres"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, checked. Each comes from the command line, else its environment variable, else `[tool.currant]`."""
+
+    database_url: str | None = _setting(
+        None, "The address of the database, as libpq reads it.", _address, "must be an address of a database"
+    )
+    modules: tuple[str, ...] = _setting((), "The modules that register jobs, imported by the fork server.", *_NAMES)
+    queues: tuple[str, ...] = _setting((), "The queues to work on; without it, those that the modules use.", *_NAMES)
+    procs: int = _setting(lambda: os.cpu_count() or 1, "The number of child processes.", *_whole(1, 1000))
+    concurrency: int = _setting(64, "How many executions a child runs at a time.", *_whole(1, CELLS_MAX // 2))
+    grace_s: float = _setting(
+        30.0, "How long a drain waits for running executions before it cancels them, in seconds.", *_number(0)
+    )
+    runtime_dir: Path = _setting(
+        _default_runtime_dir, "The private folder of the lock file and the control socket.", Path, "must be a path"
+    )
+    embedded_dir: Path = _setting(
+        _default_embedded_dir, "Where `--embedded` keeps its Postgres.", Path, "must be a path"
+    )
+    payload_bytes_max: int = _setting(
+        1 << 20,
+        "The most bytes of JSON that one execution's arguments, or its result, may have.",
+        *_whole(1024, 1 << 26),
+    )
+    retry_base_s: float = _setting(1.0, "The wait before the first retry, in seconds; it doubles each time.", *_number(0))
+    retry_max_s: float = _setting(3600.0, "The longest wait before a retry, in seconds.", *_number(0))
+    crashes_max: int = _setting(3, "How many crashes of its child an execution is allowed to meet.", *_whole(1, 1000))
+    heartbeat_timeout_s: float = _setting(
+        30.0, "A node whose heartbeat is older is dead, in seconds; the same for all nodes.", *_number(6)
+    )
+    boot_timeout_s: float = _setting(
+        60.0, "How long importing the modules, or starting a child, may take, in seconds.", *_number(0, above=True)
+    )
+    log_level: str = _setting("info", "debug, info, warning or error.", _level, "must be debug, info, warning or error")
+
+
+def environment_name(setting: str) -> str:
+    """Returns the environment variable of a setting: `CURRANT_` and its name, units last."""
+    return f"CURRANT_{setting.upper()}"
+
+
+def load(
+    given: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Returns the settings from the command line (`given`, where None means not given), environment and pyproject.toml.
+
+    Raises:
+        ConfigurationError: a value breaks its rule; it names the option, variable or key, the rule and the value.
+    """
+    environ = os.environ if environ is None else environ
+    project = _project_table((folder or Path.cwd()) / "pyproject.toml")
+    values: dict[str, Any] = {}
+    for each in fields(Settings):
+        option = (given or {}).get(each.name)
+        variable = environment_name(each.name)
+        if option is not None:
+            values[each.name] = _parse(each, option, "--" + each.name.removesuffix("_s").replace("_", "-"))
+        elif environ.get(variable):
+            values[each.name] = _parse(each, environ[variable], variable)
+        elif each.name in project:
+            values[each.name] = _parse(each, project.pop(each.name), f"[tool.currant] {each.name}")
+        project.pop(each.name, None)
+    if project:
+        raise ConfigurationError(f"[tool.currant] in pyproject.toml has an unknown key: {', '.join(sorted(project))}")
+    return Settings(**values)
+
+
+def with_database(settings: Settings, url: str) -> Settings:
+    """Returns the settings with another database's address."""
+    return replace(settings, database_url=url)
+
+
+def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the environment of the fork server: the supervisor's without the address of its database."""
+    source = os.environ if environ is None else environ
+    return {name: value for name, value in source.items() if name != environment_name("database_url")}
+
+
+def describe() -> list[tuple[str, str, str, str]]:
+    """Returns name, environment variable, default and meaning of each setting, for the docs."""
+    rows = []
+    for each in fields(Settings):
+        default = "see text" if each.default is MISSING else each.default
+        rows.append((each.name, environment_name(each.name), str(default), each.metadata["help"]))
+    return rows
+
+
+def _parse(each: Any, value: Any, source: str) -> Any:
+    try:
+        return each.metadata["parse"](value)
+    except (ValueError, TypeError):
+        raise ConfigurationError(f"{source} {each.metadata['rule']}, got {value!r}".replace("'", "")) from None
+
+
+def _project_table(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            table = tomllib.load(stream).get("tool", {}).get("currant", {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"[tool.currant] in {file} must be a table, got {table!r}")
+    return dict(table)

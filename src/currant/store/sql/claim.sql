@@ -1,0 +1,60 @@
+-- Claims up to `rows` executions of the given queues for one node: higher priority first, then oldest first.
+-- Locks: the node's row FOR KEY SHARE (against its being declared dead; the tick's UPDATE does not conflict), then the
+--   chosen executions FOR UPDATE, skipping what others hold.
+-- Index: executions_ready once per queue, each with a LIMIT inside (one scan over `queue = ANY` would sort the whole
+--   backlog), then TID scans.
+-- `look` candidates are looked at per queue, so that a claim sees past what another node holds locked at the moment.
+-- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
+-- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
+-- `alive` (0: the node's row is stopped or gone, nothing may be claimed) and `seen` (the number of candidates).
+WITH node AS MATERIALIZED (
+    SELECT 1 FROM worker_heartbeats
+    WHERE worker_id = %(node)s AND status = 'running'
+    FOR KEY SHARE
+), candidates AS MATERIALIZED (
+    SELECT c.tid, c.bytes, row_number() OVER (ORDER BY c.priority DESC, c.created_at, c.id) AS rank
+    FROM unnest(%(queues)s::text[]) AS q (name)
+    CROSS JOIN LATERAL (
+        SELECT
+            e.ctid AS tid, e.priority, e.created_at, e.id,
+            -- A compressed value is measured in full; a plain one without being read.
+            CASE WHEN pg_column_compression(e.args) IS NULL THEN pg_column_size(e.args)
+                 ELSE octet_length(e.args::text) END
+            + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN pg_column_size(e.kwargs)
+                   ELSE octet_length(e.kwargs::text) END AS bytes
+        FROM executions AS e
+        WHERE e.queue = q.name AND e.ready AND e.type = 'job'
+        ORDER BY e.priority DESC, e.created_at, e.id
+        LIMIT %(look)s::int
+    ) AS c
+    WHERE EXISTS (SELECT FROM node)
+), locked AS MATERIALIZED (
+    SELECT e.ctid AS tid, c.rank, c.bytes
+    FROM candidates AS c
+    JOIN executions AS e ON e.ctid = c.tid
+    WHERE e.ready
+    ORDER BY c.rank
+    LIMIT %(rows)s::int
+    FOR UPDATE OF e SKIP LOCKED
+), bounded AS MATERIALIZED (
+    SELECT tid, rank FROM (
+        SELECT tid, rank, sum(bytes) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked
+    ) AS running
+    WHERE bytes_before < %(bytes)s::bigint
+), claimed AS (
+    UPDATE executions AS e
+    SET status = 'running', lease = e.lease + 1, attempt = e.attempt + 1, worker_id = %(node)s, claimed_at = now()
+    FROM bounded AS b
+    WHERE e.ctid = b.tid
+    RETURNING
+        b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes, e.max_retries,
+        coalesce((e.options ->> 'timeout')::float8, e.timeout_seconds) AS timeout_s,
+        e.args, e.kwargs
+)
+SELECT
+    c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s, c.args, c.kwargs,
+    (SELECT count(*) FROM node)::int AS alive,
+    (SELECT count(*) FROM candidates)::int AS seen
+FROM (SELECT) AS always
+LEFT JOIN claimed AS c ON true
+ORDER BY c.rank
