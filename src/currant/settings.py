@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from currant.errors import ConfigurationError
-
-#: The most executions a child may hold at a time, started or not: the size of the memory it shares.
-CELLS_MAX = 8192
+from currant.protocol.cells import CELLS_MAX
 
 
 def _setting(default: Any, text: str, parse: Callable[[Any], Any], rule: str) -> Any:

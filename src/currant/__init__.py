@@ -1,0 +1,1 @@
+"""Currant: a durable job scheduler that needs nothing but Postgres."""

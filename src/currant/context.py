@@ -1,0 +1,29 @@
+"""What a job can ask about its own execution."""
+
+from contextvars import ContextVar
+
+import msgspec
+
+from currant.errors import CurrantError
+
+
+class Current(msgspec.Struct, frozen=True):
+    """The execution that the code runs in. (`id`, `lease`) is new with every run: a key for idempotent effects."""
+
+    id: str
+    lease: int
+    #: Counts the runs, from 1, less those that a drain cut short.
+    attempt: int
+    function: str
+    queue: str
+
+
+running: ContextVar[Current] = ContextVar("currant_execution")
+
+
+def current() -> Current:
+    """Returns the execution that the calling code runs in. Raises CurrantError outside of one."""
+    try:
+        return running.get()
+    except LookupError:
+        raise CurrantError("no execution runs here: current() is for code that Currant runs as a job") from None

@@ -1,0 +1,64 @@
+"""The messages between the supervisor and the fork server, which travel with file descriptors (SCM_RIGHTS)."""
+
+import msgspec
+
+
+class Boot(msgspec.Struct, tag="boot", array_like=True):
+    """To the fork server, first and once: import these modules, and give these limits to the children."""
+
+    modules: list[str]
+    concurrency: int
+    payload_bytes_max: int
+
+
+class Fork(msgspec.Struct, tag="fork", array_like=True):
+    """To the fork server: fork a child. With it come two descriptors: its end of its socket, and its cells."""
+
+    child: int
+
+
+class ServerHello(msgspec.Struct, tag="hello", array_like=True):
+    """From the fork server: the modules are imported; these functions and queues are what they register."""
+
+    functions: list[str]
+    queues: list[str]
+
+
+class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):
+    """From the fork server, which ends with it. `traceback` is empty when the module simply does not exist."""
+
+    module: str
+    message: str
+    traceback: str
+
+
+class Forked(msgspec.Struct, tag="forked", array_like=True):
+    """From the fork server, with a pidfd that was opened before anyone could have reaped the child."""
+
+    child: int
+    pid: int
+
+
+class ForkFailed(msgspec.Struct, tag="fork_failed", array_like=True):
+    """From the fork server: the system refused, e.g. for want of processes or memory."""
+
+    child: int
+    message: str
+
+
+class Exited(msgspec.Struct, tag="exited", array_like=True):
+    """From the fork server: a child's end. `status` is its exit code, or the signal that ended it as a negative number."""
+
+    child: int
+    pid: int
+    status: int
+
+
+ToForkServer = Boot | Fork
+FromForkServer = ServerHello | ImportFailed | Forked | ForkFailed | Exited
+
+#: Names of functions and a traceback: no work travels here.
+CONTROL_BYTES_MAX = 16 << 20
+
+to_fork_server_decoder = msgspec.msgpack.Decoder(ToForkServer)
+from_fork_server_decoder = msgspec.msgpack.Decoder(FromForkServer)

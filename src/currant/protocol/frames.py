@@ -1,0 +1,67 @@
+"""Frames: a message's length in four bytes, then the message. Bytes in, messages out; no I/O."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from currant.errors import ProtocolError
+
+M = TypeVar("M")
+
+_HEADER_BYTES = 4
+#: Batches are cut so that a frame holds about this much, or a single item that is larger.
+BATCH_BYTES = 1 << 20
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def frame_bytes_max(payload_bytes_max: int) -> int:
+    """Returns the limit of a frame, for both sides: a batch that was full but for one more item of the largest size."""
+    return 2 * BATCH_BYTES + payload_bytes_max
+
+
+def encode(message: msgspec.Struct, bytes_max: int) -> bytearray:
+    """Returns the message as a frame. Raises ProtocolError when the peer would refuse it for its size."""
+    frame = bytearray(_HEADER_BYTES)
+    _encoder.encode_into(message, frame, _HEADER_BYTES)
+    size = len(frame) - _HEADER_BYTES
+    if size > bytes_max:
+        raise ProtocolError(f"a {type(message).__name__} frame of {size} bytes is over the limit of {bytes_max}")
+    frame[:_HEADER_BYTES] = size.to_bytes(_HEADER_BYTES, "big")
+    return frame
+
+
+class FrameReader(Generic[M]):
+    """Cuts a stream of bytes into messages, and holds at most one incomplete frame."""
+
+    def __init__(self, decoder: "msgspec.msgpack.Decoder[M]", bytes_max: int) -> None:
+        self._decode = decoder.decode
+        self._bytes_max = bytes_max
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[M]:
+        """Returns the messages that are complete now.
+
+        Raises:
+            ProtocolError: a frame is longer than the limit, or holds no message that belongs here.
+        """
+        self._buffer += data
+        messages: list[M] = []
+        start, end = 0, len(self._buffer)
+        view = memoryview(self._buffer)
+        try:
+            while end - start >= _HEADER_BYTES:
+                size = int.from_bytes(view[start : start + _HEADER_BYTES], "big")
+                if size > self._bytes_max:
+                    raise ProtocolError(f"a frame of {size} bytes is over the limit of {self._bytes_max}")
+                body = start + _HEADER_BYTES
+                if end - body < size:
+                    break
+                messages.append(self._decode(view[body : body + size]))
+                start = body + size
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"a frame holds no message that belongs here: {error}") from None
+        finally:
+            view.release()
+        del self._buffer[:start]
+        return messages
