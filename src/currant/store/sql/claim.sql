@@ -4,6 +4,7 @@
 -- Index: executions_ready once per queue, each with a LIMIT inside (one scan over `queue = ANY` would sort the whole
 --   backlog), then TID scans.
 -- `look` candidates are looked at per queue, so that a claim sees past what another node holds locked at the moment.
+-- Arguments larger than `payload` bytes are not fetched: their execution is claimed, to fail for that reason.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
 -- `alive` (0: the node's row is stopped or gone, nothing may be claimed) and `seen` (the number of candidates).
@@ -37,8 +38,8 @@ WITH node AS MATERIALIZED (
     LIMIT %(rows)s::int
     FOR UPDATE OF e SKIP LOCKED
 ), bounded AS MATERIALIZED (
-    SELECT tid, rank FROM (
-        SELECT tid, rank, sum(bytes) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked
+    SELECT tid, rank, bytes FROM (
+        SELECT tid, rank, bytes, sum(bytes) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked
     ) AS running
     WHERE bytes_before < %(bytes)s::bigint
 ), claimed AS (
@@ -49,10 +50,13 @@ WITH node AS MATERIALIZED (
     RETURNING
         b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes, e.max_retries,
         coalesce((e.options ->> 'timeout')::float8, e.timeout_seconds) AS timeout_s,
+        -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
+        (b.bytes < 256 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
         e.args, e.kwargs
 )
 SELECT
-    c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s, c.args, c.kwargs,
+    c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
+    CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs,
     (SELECT count(*) FROM node)::int AS alive,
     (SELECT count(*) FROM candidates)::int AS seen
 FROM (SELECT) AS always

@@ -1,0 +1,67 @@
+"""LISTEN, and reading what arrives from the connection's own socket.
+
+psycopg's `notifies()` wakes ten times a second even when idle, and holds the connection's lock.
+"""
+
+from collections.abc import Iterable
+
+from psycopg import OperationalError, sql
+
+from currant.errors import DatabaseUnreachable
+from currant.store.connections import Connection, connect
+
+#: Channels of Currant's own begin with this; queues may not.
+RESERVED = "currant:"
+
+
+def node_channel(node: str) -> str:
+    """Returns the channel that only this node listens to."""
+    return f"{RESERVED}node:{node}"
+
+
+class Subscription:
+    """A connection that listens. Its owner waits until `fileno` is readable and calls `receive`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def receive(self) -> set[str]:
+        """Returns the channels that were notified since the last call, without waiting.
+
+        Raises:
+            DatabaseUnreachable: the connection is lost.
+        """
+        pgconn = self._connection.pgconn
+        names: set[str] = set()
+        try:
+            pgconn.consume_input()
+            while (notify := pgconn.notifies()) is not None:
+                names.add(notify.relname.decode())
+        except OperationalError as error:
+            raise DatabaseUnreachable(str(error)) from None
+        return names
+
+    def close(self) -> None:
+        self._connection.pgconn.finish()
+
+
+async def subscribe(url: str, name: str, channels: Iterable[str]) -> Subscription:
+    """Connects and listens to the channels: queues, whose names they are, and our own.
+
+    Raises:
+        DatabaseUnreachable, DatabaseError: as `connect` does.
+    """
+    connection = await connect(url, name)
+    try:
+        # A channel has at most 63 bytes; of a queue with a longer name, which only a raw row can have, the tick knows.
+        listens = [sql.SQL("LISTEN {}").format(sql.Identifier(each)) for each in channels if len(each.encode()) <= 63]
+        await connection.execute(sql.SQL("; ").join(listens))
+    except BaseException as error:
+        connection.pgconn.finish()
+        if isinstance(error, OperationalError):
+            raise DatabaseUnreachable(str(error)) from None
+        raise
+    return Subscription(connection)

@@ -1,0 +1,186 @@
+"""Connections to the database: how each is made, and what its loss means."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, conninfo
+from psycopg.adapt import AdaptersMap
+from psycopg.types.string import ByteaBinaryLoader
+
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable
+from currant.store import arrays
+
+Connection = AsyncConnection[tuple[Any, ...]]
+T = TypeVar("T")
+
+CONNECT_S = 10
+#: No statement of ours takes this long on a database that is well; beyond it the connection is given up.
+STATEMENT_S = 15.0
+BACKOFF_S = (0.05, 5.0)
+
+# The plans of the hot statements are all of one kind: index scans from a few rows into the large table. Without these a
+# guess about an array's size flips them to a scan of the whole table. JIT would compile longer than they run.
+_HOT_SESSION = (
+    "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+    " SET plan_cache_mode = force_generic_plan"
+)
+_KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+# What a new attempt cannot mend. libpq gives no code for a refusal, only the server's text.
+_REFUSALS = ("does not exist", "authentication", "password", "pg_hba.conf", "permission denied", "not permitted")
+
+adapters = AdaptersMap(psycopg.adapters)
+arrays.register(adapters)
+# As bytes, in C, with no object for each value: jsonb keeps its version byte in front, which `queries` cuts off.
+adapters.register_loader("jsonb", ByteaBinaryLoader)
+adapters.register_loader("tid", ByteaBinaryLoader)
+
+
+def check_url(url: str) -> str:
+    """Returns the address; raises ConfigurationError when libpq cannot read it."""
+    try:
+        conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(
+            f"the database's address cannot be read ({str(error).strip()}); write it as"
+            " postgresql://user:password@host:5432/database"
+        ) from None
+    return url
+
+
+def describe(url: str) -> str:
+    """Returns the address without its password, for messages."""
+    parts = conninfo.conninfo_to_dict(url)
+    host, port = parts.get("host") or "the default host", parts.get("port")
+    place = f"{host}:{port}" if port and not str(host).startswith("/") else host
+    return f"{parts.get('dbname') or parts.get('user') or 'the default database'} at {place}"
+
+
+async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
+    """Returns a new connection in autocommit mode.
+
+    Args:
+        url: as libpq reads it.
+        name: its application_name.
+        hot: for the statements of the hot path, whose plans are held fast.
+
+    Raises:
+        DatabaseUnreachable: no server answers, or it is starting or full: it may be otherwise later.
+        DatabaseError: the server refuses: the account, the password or the database is wrong.
+    """
+    try:
+        given = conninfo.conninfo_to_dict(url)
+        defaults = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
+        connection = await AsyncConnection.connect(
+            "", **{**defaults, **given}, autocommit=True, context=_Context()
+        )
+        if hot:
+            await connection.execute(_HOT_SESSION)
+    except psycopg.OperationalError as error:
+        text = " ".join(str(error).split())
+        kind = DatabaseError if any(each in text for each in _REFUSALS) and "No such file" not in text else None
+        raise (kind or DatabaseUnreachable)(f"{describe(url)}: {text}") from None
+    return connection
+
+
+class _Context:
+    """Carries our adapters into a connection."""
+
+    adapters = adapters
+    connection = None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same statement may succeed later: the connection's or the server's trouble, not the data's.
+
+    A read-only server counts (a standby that takes over), a full disk, a deadlock, a serialization failure.
+    """
+    if isinstance(error, DatabaseUnreachable | TimeoutError | psycopg.InterfaceError):
+        return True
+    return isinstance(error, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction)
+
+
+class Session:
+    """One named connection, made anew after each loss, with one message at the loss and one at the return."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        hot: bool = False,
+        lost: Callable[[str, str], None],
+        regained: Callable[[str, float], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Takes no connection yet. `lost` gets the name and the reason, `regained` the name and the seconds between."""
+        self._url = url
+        self.name = name
+        self._hot = hot
+        self._on_lost, self._on_regained = lost, regained
+        self._jitter = jitter
+        self._connection: Connection | None = None
+        self._lost_at: float | None = None
+        self._pause_s = BACKOFF_S[0]
+
+    async def once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        """Runs the statement on the connection, which is made if there is none.
+
+        Raises:
+            DatabaseUnreachable: it failed for a reason that may pass; whether it took effect is not known.
+            DatabaseError: the server refuses the account or the database.
+            psycopg.Error: the statement or its data is wrong.
+        """
+        try:
+            async with asyncio.timeout(STATEMENT_S):
+                if self._connection is None or self._connection.closed:
+                    self._connection = await connect(self._url, self.name, hot=self._hot)
+                result = await statement(self._connection)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            self._note_loss(str(error) or f"no answer within {STATEMENT_S:g} s")
+            raise DatabaseUnreachable(str(error)) from error
+        self._note_success()
+        return result
+
+    async def insist(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        """Runs the statement until it succeeds; for one that may be repeated. Raises what `once` does for good."""
+        while True:
+            try:
+                return await self.once(statement)
+            except DatabaseUnreachable:
+                await self.pause()
+
+    async def pause(self) -> None:
+        """Waits after a failure, each time longer, up to 5 s, jittered."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, BACKOFF_S[1])
+        await asyncio.sleep(pause_s * (0.5 + self._jitter() / 2))
+
+    async def close(self) -> None:
+        """Ends the connection; the next statement makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def _note_loss(self, reason: str) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.pgconn.finish()
+        if self._lost_at is None:
+            self._lost_at = asyncio.get_running_loop().time()
+            self._on_lost(self.name, " ".join(reason.split()))
+
+    def _note_success(self) -> None:
+        if self._lost_at is not None:
+            lost_s = asyncio.get_running_loop().time() - self._lost_at
+            self._lost_at, self._pause_s = None, BACKOFF_S[0]
+            self._on_regained(self.name, lost_s)

@@ -1,0 +1,245 @@
+"""One typed function for each statement in `sql/`."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+import msgspec
+
+from currant.enqueueing import NewExecution
+from currant.executions import Execution, Record, Verdict
+from currant.store import arrays
+from currant.store.channels import node_channel
+from currant.store.connections import Connection
+
+
+class Claim(NamedTuple):
+    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty."""
+
+    executions: list[Execution]
+    alive: bool
+    seen: int
+
+
+class Tick(NamedTuple):
+    """What the tick found; see tick.sql."""
+
+    alive: bool
+    due_in_s: float | None
+    waiting: bool
+    dead: bool
+
+
+class Promotion(NamedTuple):
+    promoted: int
+    due_in_s: float | None
+
+
+def _statement(name: str) -> bytes:
+    return resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
+
+
+_CLAIM = _statement("claim")
+_COMPLETE = _statement("complete")
+_COMPLETE_BY_ID = _statement("complete_by_id")
+_SETTLE = _statement("settle")
+_PARK = _statement("park")
+_ENQUEUE = _statement("enqueue")
+_TICK = _statement("tick")
+_PROMOTE = _statement("promote")
+_UNPARK = _statement("unpark")
+_REGISTER = _statement("register")
+_DEREGISTER = _statement("deregister")
+_DECLARE_DEAD = _statement("declare_dead")
+_RECLAIMED = _statement("reclaimed")
+_HELD = _statement("held")
+_PARKED = _statement("parked")
+_BACKLOG = _statement("backlog")
+_GET = _statement("get")
+_SCHEMA_PRESENT = _statement("schema_present")
+_SCHEMA_LATEST = _statement("schema_latest")
+
+
+async def claim(
+    connection: Connection,
+    *,
+    node: str,
+    queues: Sequence[str],
+    rows: int,
+    look: int,
+    bytes_max: int,
+    payload_bytes_max: int,
+) -> Claim:
+    """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
+
+    Args:
+        look: how many candidates to look at in each queue, at least `rows`.
+        payload_bytes_max: larger arguments are left out: None.
+    """
+    parameters = {
+        "node": node,
+        "queues": list(queues),
+        "rows": rows,
+        "look": look,
+        "bytes": bytes_max,
+        "payload": payload_bytes_max,
+    }
+    found = await _rows(connection, _CLAIM, parameters)
+    alive, seen = found[0][11:13]
+    executions = [
+        Execution(
+            id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args and args[1:], kwargs and kwargs[1:]
+        )
+        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, _, _ in found
+        if id is not None
+    ]
+    return Claim(executions, alive == 1, seen)
+
+
+async def complete(connection: Connection, executions: Sequence[Execution], results: Sequence[bytes]) -> int:
+    """Records results and returns how many were recorded now. A repetition changes nothing."""
+    ids = arrays.texts([each.id for each in executions])
+    leases = arrays.int8s([each.lease for each in executions])
+    bodies = arrays.jsonbs(results)
+    parameters = {"tids": arrays.tids([each.tid for each in executions]), "ids": ids, "leases": leases, "results": bodies}
+    count = await _count(connection, _COMPLETE, parameters)
+    if count < len(executions):
+        parameters = {"ids": ids, "leases": leases, "results": bodies}
+        count += await _count(connection, _COMPLETE_BY_ID, parameters)
+    return count
+
+
+async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
+    """Records verdicts and returns how many were recorded now. A repetition changes nothing."""
+    parameters = {
+        "ids": arrays.texts([each.execution.id for each in verdicts]),
+        "leases": arrays.int8s([each.execution.lease for each in verdicts]),
+        "statuses": arrays.texts([each.status for each in verdicts]),
+        "errors": arrays.optional_jsonbs([each.error for each in verdicts]),
+        "delays": arrays.optional_float8s([each.delay_s for each in verdicts]),
+        "uncounts": arrays.int8s([each.uncount for each in verdicts]),
+        "crashes": arrays.int8s([each.crash for each in verdicts]),
+        "reasons": arrays.optional_texts([each.reason for each in verdicts]),
+    }
+    ((settled, _),) = await _rows(connection, _SETTLE, parameters)
+    return int(settled)
+
+
+async def park(connection: Connection, executions: Sequence[Execution]) -> int:
+    """Parks executions of functions that this node does not know; returns how many."""
+    parameters = {
+        "ids": arrays.texts([each.id for each in executions]),
+        "leases": arrays.int8s([each.lease for each in executions]),
+    }
+    return await _count(connection, _PARK, parameters)
+
+
+async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
+    """Inserts executions, all or none, in the connection's transaction if it has one."""
+    queues = [each.queue for each in executions]
+    parameters = {
+        "ids": arrays.texts(ids),
+        "functions": arrays.texts([each.function for each in executions]),
+        "queues": arrays.texts(queues),
+        "priorities": arrays.int8s([each.priority for each in executions]),
+        "args": arrays.jsonbs([each.args for each in executions]),
+        "kwargs": arrays.jsonbs([each.kwargs for each in executions]),
+        "options": arrays.jsonbs([each.options for each in executions]),
+        "retries": arrays.int8s([each.max_retries for each in executions]),
+        "timeouts": arrays.optional_float8s([each.timeout_s for each in executions]),
+        "channels": arrays.texts(dict.fromkeys(queues)),
+    }
+    await _rows(connection, _ENQUEUE, parameters)
+
+
+async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
+    """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
+    parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
+    ((alive, due_in_s, waiting, dead, _),) = await _rows(connection, _TICK, parameters)
+    return Tick(alive == 1, due_in_s, waiting, dead)
+
+
+async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
+    """Makes scheduled executions that are due pending, at most `rows` of each queue."""
+    ((promoted, due_in_s, _),) = await _rows(connection, _PROMOTE, {"queues": list(queues), "rows": rows})
+    return Promotion(promoted, due_in_s)
+
+
+async def unpark(connection: Connection, *, queues: Sequence[str], functions: Sequence[str], rows: int) -> int:
+    """Makes parked executions of these functions pending, at most `rows` of each queue; returns how many."""
+    parameters = {"queues": list(queues), "functions": list(functions), "rows": rows}
+    ((unparked, _),) = await _rows(connection, _UNPARK, parameters)
+    return int(unparked)
+
+
+async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> None:
+    """Makes the node known."""
+    parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
+    await _rows(connection, _REGISTER, parameters)
+
+
+async def deregister(connection: Connection, *, node: str) -> None:
+    """Says that the node has stopped and holds nothing."""
+    await _rows(connection, _DEREGISTER, {"node": node})
+
+
+async def declare_dead(connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = ()) -> list[str]:
+    """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed."""
+    parameters = {"node": node, "timeout_s": timeout_s, "known": list(known)}
+    return [row[0] for row in await _rows(connection, _DECLARE_DEAD, parameters)]
+
+
+async def reclaimed(connection: Connection, nodes: Sequence[str]) -> None:
+    """Says that nothing of these dead nodes is left to take back."""
+    await _rows(connection, _RECLAIMED, {"nodes": list(nodes)})
+
+
+async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> list[Execution]:
+    """Returns what these nodes hold by the database's word, at most `rows`, without TID, timeout and arguments."""
+    found = await _rows(connection, _HELD, {"nodes": list(nodes), "rows": rows})
+    return [
+        Execution(id, lease, b"", function, queue, attempt, crashes, retries, None, None, None)
+        for id, lease, function, queue, attempt, crashes, retries in found
+    ]
+
+
+async def parked(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
+    """Returns how many executions are parked, by function, over at most `rows` scheduled ones of each queue."""
+    return dict(await _rows(connection, _PARKED, {"queues": list(queues), "rows": rows}))
+
+
+async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
+    """Returns how many executions wait in each queue, counted up to `rows`."""
+    return dict(await _rows(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
+
+
+async def get(connection: Connection, id: str) -> Record | None:
+    """Returns one execution, or None."""
+    found = await _rows(connection, _GET, {"id": id})
+    if not found:
+        return None
+    values = list(found[0])
+    for column in (8, 9, 10, 11):
+        values[column] = None if values[column] is None else msgspec.json.decode(values[column][1:])
+    return Record(*values)
+
+
+async def schema_version(connection: Connection) -> int:
+    """Returns the version of the schema that the search path leads to; 0 without one."""
+    ((present,),) = await _rows(connection, _SCHEMA_PRESENT, {})
+    if not present:
+        return 0
+    ((latest,),) = await _rows(connection, _SCHEMA_LATEST, {})
+    return latest or 0
+
+
+async def _rows(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def _count(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> int:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return cursor.rowcount

@@ -1,0 +1,21 @@
+-- Declares nodes dead: those whose heartbeat is older than the timeout, and `known`, whose end is certain. From its
+-- commit on, none of their claims succeeds (a claim holds FOR KEY SHARE on a running row), so a later scan finds all of
+-- their executions. The mark `reclaim` stays until they are taken back, whoever does it.
+-- Locks: the rows FOR UPDATE, which waits for their claims under way.
+-- Rows returned: the ids of all dead nodes that are to be reclaimed.
+WITH dying AS MATERIALIZED (
+    SELECT worker_id FROM worker_heartbeats
+    WHERE status = 'running' AND worker_id <> %(node)s
+          AND (last_heartbeat < now() - make_interval(secs => %(timeout_s)s) OR worker_id = ANY (%(known)s::text[]))
+    ORDER BY worker_id
+    FOR UPDATE
+), declared AS (
+    UPDATE worker_heartbeats AS h
+    SET status = 'stopped', metadata = coalesce(h.metadata, '{}') || '{"reclaim": true}'
+    FROM dying
+    WHERE h.worker_id = dying.worker_id
+    RETURNING h.worker_id
+)
+SELECT worker_id FROM declared
+UNION
+SELECT worker_id FROM worker_heartbeats WHERE status = 'stopped' AND metadata ? 'reclaim'

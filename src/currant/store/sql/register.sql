@@ -1,0 +1,8 @@
+-- Makes a node known, and forgets those that stopped more than a day ago and have nothing left to reclaim.
+-- Locks: the rows of worker_heartbeats that it writes.
+WITH forgotten AS (
+    DELETE FROM worker_heartbeats
+    WHERE status = 'stopped' AND last_heartbeat < now() - interval '1 day' AND NOT coalesce(metadata ? 'reclaim', false)
+)
+INSERT INTO worker_heartbeats (worker_id, last_heartbeat, queues, status, metadata)
+VALUES (%(node)s, now(), %(queues)s::text[], 'running', %(metadata)s::jsonb)

@@ -1,0 +1,33 @@
+-- Records what follows for executions that did not complete: waiting again (pending), waiting for a retry (scheduled, by
+-- this clock), or failed, with a copy in the dead letters. Wakes the nodes for what is pending again.
+-- Locks: each execution's row. Index: executions_pkey, a probe for each row; the lease and the state are the fence.
+WITH verdicts AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(ids)s::text[], %(leases)s::bigint[], %(statuses)s::text[], %(errors)s::jsonb[], %(delays)s::float8[],
+        %(uncounts)s::bigint[], %(crashes)s::bigint[], %(reasons)s::text[]
+    ) AS v (id, lease, status, error, delay_s, uncount, crash, reason)
+), settled AS (
+    UPDATE executions AS e
+    SET status = v.status,
+        error = coalesce(v.error, e.error),
+        attempt = e.attempt - v.uncount::int,
+        crashes = e.crashes + v.crash::int,
+        run_at = CASE WHEN v.status = 'scheduled' THEN now() + make_interval(secs => v.delay_s) END,
+        completed_at = CASE WHEN v.status = 'failed' THEN now() END,
+        claimed_at = CASE WHEN v.status = 'failed' THEN e.claimed_at END,
+        worker_id = CASE WHEN v.status = 'failed' THEN e.worker_id END
+    FROM verdicts AS v
+    WHERE e.id = v.id AND e.lease = v.lease AND e.status = 'running'
+    RETURNING e.*, v.reason
+), dead AS (
+    INSERT INTO dead_letter_queue (id, execution_id, execution_data, failure_reason)
+    SELECT 'dead_' || s.id || '_' || s.lease, s.id, to_jsonb(s) - 'reason' - 'ready', s.reason
+    FROM settled AS s
+    WHERE s.status = 'failed'
+    ON CONFLICT (id) DO NOTHING
+), woken AS (
+    -- A longer name, from a raw row, cannot be a channel: the tick finds it.
+    SELECT count(pg_notify(q.queue, '')) AS queues
+    FROM (SELECT DISTINCT queue FROM settled WHERE status = 'pending' AND octet_length(queue) BETWEEN 1 AND 63) AS q
+)
+SELECT (SELECT count(*) FROM settled)::int AS settled, (SELECT queues FROM woken)::int AS woken

@@ -1,0 +1,38 @@
+-- The node's tick: renews its heartbeat, tests its LISTEN, and says what there is to do.
+-- Locks: the node's row (an UPDATE that leaves its key alone: a claim's FOR KEY SHARE does not conflict).
+-- Index: worker_heartbeats is small; executions_run_at and executions_ready once per queue, one row each.
+-- Rows returned: one. `alive` 0: the node's row is stopped or gone. `due_in_s`: until the next scheduled execution,
+-- negative when overdue, NULL without one. `waiting`: something is pending. `dead`: a node is to be reclaimed.
+WITH beat AS (
+    UPDATE worker_heartbeats SET last_heartbeat = now()
+    WHERE worker_id = %(node)s AND status = 'running'
+    RETURNING 1
+)
+SELECT
+    (SELECT count(*) FROM beat)::int AS alive,
+    (
+        SELECT extract(epoch FROM min(s.run_at) - now())::float8
+        FROM unnest(%(queues)s::text[]) AS q (name)
+        CROSS JOIN LATERAL (
+            SELECT e.run_at FROM executions AS e
+            WHERE e.queue = q.name AND e.run_at IS NOT NULL
+            ORDER BY e.run_at
+            LIMIT 1
+        ) AS s
+    ) AS due_in_s,
+    EXISTS (
+        SELECT FROM unnest(%(queues)s::text[]) AS q (name)
+        CROSS JOIN LATERAL (
+            SELECT FROM executions AS e
+            WHERE e.queue = q.name AND e.ready AND e.type = 'job'
+            ORDER BY e.priority DESC, e.created_at, e.id
+            LIMIT 1
+        ) AS s
+    ) AS waiting,
+    EXISTS (
+        SELECT FROM worker_heartbeats AS h
+        WHERE h.status = 'running' AND h.worker_id <> %(node)s
+              AND h.last_heartbeat < now() - make_interval(secs => %(timeout_s)s)
+           OR h.status = 'stopped' AND h.metadata ? 'reclaim'
+    ) AS dead,
+    pg_notify(%(channel)s, '') AS probe
