@@ -16,8 +16,11 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def frame_bytes_max(payload_bytes_max: int) -> int:
-    """Returns the limit of a frame, for both sides: a batch that was full but for one more item of the largest size."""
-    return 2 * BATCH_BYTES + payload_bytes_max
+    """Returns the limit of a frame, for both sides: a full batch, or one item of the largest size.
+
+    Arguments come back from jsonb up to twice as long as they were written, for the spaces in it.
+    """
+    return 2 * BATCH_BYTES + 2 * payload_bytes_max
 
 
 def encode(message: msgspec.Struct, bytes_max: int) -> bytearray:

@@ -128,6 +128,7 @@ class Session:
         self._on_lost, self._on_regained = lost, regained
         self._jitter = jitter
         self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
         self._lost_at: float | None = None
         self._pause_s = BACKOFF_S[0]
 
@@ -139,6 +140,10 @@ class Session:
             DatabaseError: the server refuses the account or the database.
             psycopg.Error: the statement or its data is wrong.
         """
+        async with self._turn:
+            return await self._once(statement)
+
+    async def _once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(STATEMENT_S):
                 if self._connection is None or self._connection.closed:
@@ -165,16 +170,19 @@ class Session:
         pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, BACKOFF_S[1])
         await asyncio.sleep(pause_s * (0.5 + self._jitter() / 2))
 
-    async def close(self) -> None:
-        """Ends the connection; the next statement makes a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    def _note_loss(self, reason: str) -> None:
+    def drop(self) -> None:
+        """Ends the connection at once; the next statement makes a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.pgconn.finish()
+
+    async def close(self) -> None:
+        """Ends the connection when the statement under way, if any, is done."""
+        async with self._turn:
+            self.drop()
+
+    def _note_loss(self, reason: str) -> None:
+        self.drop()
         if self._lost_at is None:
             self._lost_at = asyncio.get_running_loop().time()
             self._on_lost(self.name, " ".join(reason.split()))

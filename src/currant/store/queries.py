@@ -82,7 +82,8 @@ async def claim(
         "rows": rows,
         "look": look,
         "bytes": bytes_max,
-        "payload": payload_bytes_max,
+        # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
+        "payload": 2 * payload_bytes_max,
     }
     found = await _rows(connection, _CLAIM, parameters)
     alive, seen = found[0][11:13]

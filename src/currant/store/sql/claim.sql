@@ -51,7 +51,7 @@ WITH node AS MATERIALIZED (
         b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes, e.max_retries,
         coalesce((e.options ->> 'timeout')::float8, e.timeout_seconds) AS timeout_s,
         -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
-        (b.bytes < 256 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
+        (b.bytes < 128 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
         e.args, e.kwargs
 )
 SELECT

@@ -1,0 +1,49 @@
+"""The messages on a supervisor's control socket, between it and `currantctl`."""
+
+import msgspec
+
+
+class StatusRequest(msgspec.Struct, tag="status", array_like=True):
+    """To the supervisor: how is it?"""
+
+
+class ChildStatus(msgspec.Struct):
+    """A child: `running` of its `slots` are taken, `waiting` is its backlog, `finished` counts since its start."""
+
+    child: int
+    pid: int | None
+    state: str
+    slots: int
+    running: int
+    waiting: int
+    finished: int
+
+
+class StatusReply(msgspec.Struct, tag="status"):
+    """From the supervisor. Counts are since its start, rates over the last seconds."""
+
+    node: str
+    pid: int
+    phase: str
+    uptime_s: float
+    queues: list[str]
+    children: list[ChildStatus]
+    #: Executions by what became of them; see `Counts` in supervisor/events.py.
+    executions: dict[str, int]
+    #: Outcomes that are not in the database yet.
+    unsaved: int
+    completed_per_s: float
+    statements_per_s: float
+    #: Connections that are lost at the moment, and why.
+    connections_lost: dict[str, str]
+    #: What waits in each queue, counted up to a bound; None when the database does not answer.
+    pending: dict[str, int] | None
+    #: What waits for a node that knows its function, by function; None when the database does not answer.
+    parked: dict[str, int] | None
+
+
+CONTROL_REQUEST_BYTES_MAX = 4096
+CONTROL_REPLY_BYTES_MAX = 4 << 20
+
+request_decoder = msgspec.msgpack.Decoder(StatusRequest)
+reply_decoder = msgspec.msgpack.Decoder(StatusReply)

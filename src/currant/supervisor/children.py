@@ -1,0 +1,282 @@
+"""The table of children: one place each, a process in it, and what happens when that ends."""
+
+import asyncio
+import enum
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from currant.errors import ModuleImportFailed
+from currant.protocol.cells import Cells, create
+from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
+from currant.protocol.work import FromChild, Hello, ToChild
+from currant.supervisor.events import Event, Log
+from currant.supervisor.forkserver import ForkServer, describe_status
+from currant.supervisor.link import Link
+
+RESTART_S = (0.1, 30.0)
+#: How long after a child's end its exit status, or the last of what it sent, may take to arrive.
+LAST_WORDS_S = 0.5
+
+
+class State(enum.StrEnum):
+    """Of a child: BOOTING until its Hello, READY for work, ENDED when its process is gone."""
+
+    BOOTING = "booting"
+    READY = "ready"
+    ENDED = "ended"
+
+
+@dataclass
+class Child:
+    """A child's process, or one that is being forked. The name is its place, from 0; `serial` is new with each process."""
+
+    name: int
+    serial: int
+    cells: Cells
+    link: Link
+    state: State = State.BOOTING
+    pid: int | None = None
+    pidfd: int | None = None
+    status: int | None = None
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+    problem: str | None = None
+    boot_timer: asyncio.TimerHandle | None = None
+
+    def send(self, message: ToChild) -> None:
+        self.link.send(message)
+
+    def clear(self, cell: int) -> None:
+        self.cells.clear(cell)
+
+    def is_started(self, cell: int) -> bool:
+        return self.cells.is_started(cell)
+
+    def kill(self) -> None:
+        """Ends the process by its pidfd, which cannot mean another process."""
+        if self.pidfd is not None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+class Children:
+    """Keeps `procs` children running."""
+
+    def __init__(
+        self,
+        *,
+        procs: int,
+        boot_timeout_s: float,
+        frame_bytes_max: int,
+        start_fork_server: Callable[[], ForkServer],
+        ready: Callable[[Child], None],
+        received: Callable[[Child, FromChild], None],
+        died: Callable[[Child, str, bool], None],
+        log: Log,
+        random: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            ready: a child is ready for work.
+            received: a child sent something.
+            died: a child is gone, with the reason, and whether that was the fork server's end and not its own.
+        """
+        self._procs, self._boot_timeout_s, self._frame_bytes_max = procs, boot_timeout_s, frame_bytes_max
+        self._start_fork_server = start_fork_server
+        self._ready, self._received, self._died = ready, received, died
+        self._log, self._random = log, random
+        self._children: dict[int, Child] = {}
+        self._server: ForkServer | None = None
+        self._serial = 0
+        self._failures: dict[int, int] = {}
+        self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.deaths = 0
+
+    def __getitem__(self, name: int) -> Child:
+        return self._children[name]
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._children.values())
+
+    async def start(self, server: ForkServer) -> ServerHello:
+        """Waits for the fork server's modules; `fork_all` then starts the children.
+
+        Raises:
+            ModuleImportFailed: they cannot be imported.
+        """
+        self._server = server
+        return await self._attach(server)
+
+    def fork_all(self) -> None:
+        for name in range(self._procs):
+            if name not in self._children:
+                self._fork(name)
+
+    async def stop(self) -> None:
+        """Ends the fork server and all children at once."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            await self._server.close()
+        for child in list(self._children.values()):
+            self._forget(child)
+
+    def never_mind(self) -> None:
+        """From now on, children that end are not replaced."""
+        self._stopping = True
+
+    async def _attach(self, server: ForkServer) -> ServerHello:
+        return await server.attach(
+            boot_timeout_s=self._boot_timeout_s,
+            forked=self._take_forked,
+            message=self._take_message,
+            ended=lambda: self._server_ended(server),
+        )
+
+    def _fork(self, name: int) -> None:
+        if self._server is None or self._stopping or name in self._children:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        memory = create()
+        self._serial += 1
+        link = Link(
+            frame_bytes_max=self._frame_bytes_max,
+            received=lambda message: self._take(child, message),
+            closed=lambda problem: self._link_closed(child, problem),
+        )
+        child = Child(name, self._serial, Cells(memory), link)
+        self._children[name] = child
+        self._server.fork(name, [theirs.fileno(), memory])
+        theirs.close()
+        os.close(memory)
+        self._spawn(self._connect(child, ours), f"connect child {name}")
+        loop = asyncio.get_running_loop()
+        child.boot_timer = loop.call_later(self._boot_timeout_s, self._boot_late, child)
+
+    async def _connect(self, child: Child, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        await asyncio.get_running_loop().create_connection(lambda: child.link, sock=ours)
+
+    def _take(self, child: Child, message: FromChild) -> None:
+        if isinstance(message, Hello):
+            self._failures.pop(child.name, None)
+            child.state = State.READY
+            if child.boot_timer is not None:
+                child.boot_timer.cancel()
+            self._ready(child)
+        else:
+            self._received(child, message)
+
+    def _take_forked(self, message: Forked, pidfd: int) -> None:
+        child = self._children.get(message.child)
+        if child is None or child.pidfd is not None:
+            os.close(pidfd)
+            return
+        child.pid, child.pidfd = message.pid, pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._ended, child)
+
+    def _take_message(self, message: ForkFailed | Exited) -> None:
+        child = self._children.get(message.child)
+        if child is None:
+            return
+        if isinstance(message, ForkFailed):
+            child.link.close()
+            self._forget(child)
+            self._restart(child, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
+        elif child.pid == message.pid:
+            child.status = message.status
+            child.reported.set()
+
+    def _link_closed(self, child: Child, problem: str | None) -> None:
+        child.problem = child.problem or problem
+        child.drained.set()
+        if child.state is not State.ENDED:
+            if problem is not None:
+                self._log.error(Event.BAD_FRAME, child=child.name, reason=problem)
+            # Without its socket it is of no use, whatever it still does.
+            child.kill()
+
+    def _boot_late(self, child: Child) -> None:
+        if child.state is State.BOOTING:
+            child.problem = f"not ready within {self._boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
+            child.kill()
+
+    def _ended(self, child: Child) -> None:
+        assert child.pidfd is not None
+        asyncio.get_running_loop().remove_reader(child.pidfd)
+        self._spawn(self._bury(child), f"bury child {child.name}")
+
+    async def _bury(self, child: Child) -> None:
+        """Waits a moment for the exit status and the last of what it sent, then reports the death and replaces it."""
+        child.state = State.ENDED
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                await child.drained.wait()
+                await child.reported.wait()
+        except TimeoutError:
+            child.link.close()
+        # Nobody else could have told: without a report the fork server itself is gone.
+        orphaned = child.status is None
+        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status or 0))
+        self._forget(child)
+        self.deaths += 1
+        self._died(child, reason, orphaned)
+        self._restart(child, Event.CHILD_DIED, reason)
+
+    def _restart(self, child: Child, event: Event, reason: str) -> None:
+        if self._stopping:
+            return
+        failures = self._failures.get(child.name, 0)
+        self._failures[child.name] = failures + 1
+        # The first time at once: a child that was well is replaced without delay.
+        low, high = RESTART_S
+        delay_s = min(high, low * 2.0**failures) * (0.5 + self._random() / 2) if failures else 0.0
+        self._log.warning(event, child=child.name, pid=child.pid, reason=reason, restart_in_s=round(delay_s, 2))
+        asyncio.get_running_loop().call_later(delay_s, self._fork, child.name)
+
+    def _forget(self, child: Child) -> None:
+        if self._children.get(child.name) is child:
+            del self._children[child.name]
+        if child.boot_timer is not None:
+            child.boot_timer.cancel()
+        child.link.close()
+        child.state = State.ENDED
+        if child.pidfd is not None:
+            asyncio.get_running_loop().remove_reader(child.pidfd)
+            os.close(child.pidfd)
+            child.pidfd = None
+
+    def _server_ended(self, server: ForkServer) -> None:
+        if self._server is server and not self._stopping:
+            self._server = None
+            self._log.error(Event.FORK_SERVER_DIED, reason="it ended by itself or was killed")
+            self._spawn(self._replace_server(), "replace fork server")
+
+    async def _replace_server(self) -> None:
+        failures = 0
+        while not self._stopping:
+            server = self._start_fork_server()
+            try:
+                await self._attach(server)
+            except ModuleImportFailed as error:
+                self._log.error(Event.IMPORT_FAILED, error=str(error))
+                low, high = RESTART_S
+                await asyncio.sleep(min(high, low * 2.0**failures))
+                failures += 1
+                continue
+            self._server = server
+            self.fork_all()
+            return
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,187 @@
+"""The node's connections: which statement runs on which, and how each is repeated."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from currant.executions import Execution, Verdict
+from currant.store import migrate, queries
+from currant.store.channels import Subscription, node_channel, subscribe
+from currant.store.connections import Connection, Session
+from currant.store.queries import Claim, Promotion, Tick
+from currant.supervisor.claimer import CLAIM_BYTES_MAX
+from currant.supervisor.tick import PIECE_ROWS
+
+UTILITY_IDLE_S = 60.0
+#: How much of a queue `status` counts.
+COUNT_ROWS_MAX = 10_000
+HELD_ROWS_MAX = 10_000
+T = TypeVar("T")
+
+
+class Database:
+    """One node's view of the database: three connections, and a fourth now and then."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        payload_bytes_max: int,
+        heartbeat_timeout_s: float,
+        lost: Callable[[str, str], None],
+        regained: Callable[[str, float], None],
+        sent: Callable[[], None],
+    ) -> None:
+        """`lost` and `regained` hear of each connection's end and return, `sent` of each statement."""
+        self._url = url
+        self._payload_bytes_max = payload_bytes_max
+        self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._lost, self._regained, self._sent = lost, regained, sent
+        self._claim = self._session("claim", hot=True)
+        self._complete = self._session("complete", hot=True)
+        self._utility = self._session("utility")
+        self._listen = self._session("listen")
+        self._utility_used = 0
+        self.node = ""
+        self.queues: list[str] = []
+
+    async def check(self) -> None:
+        """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
+        await self._once(self._complete, migrate.check)
+
+    async def claim(self, rows: int, look: int) -> Claim:
+        """Raises DatabaseUnreachable; then it is not known whether executions were claimed."""
+        return await self._once(
+            self._claim,
+            lambda connection: queries.claim(
+                connection,
+                node=self.node,
+                queues=self.queues,
+                rows=rows,
+                look=look,
+                bytes_max=CLAIM_BYTES_MAX,
+                payload_bytes_max=self._payload_bytes_max,
+            ),
+        )
+
+    async def pause_claims(self) -> None:
+        await self._claim.pause()
+
+    async def complete(self, results: list[tuple[Execution, bytes]]) -> int:
+        executions = [execution for execution, _ in results]
+        bodies = [body for _, body in results]
+        return await self._insist(
+            self._complete, lambda connection: queries.complete(connection, executions, bodies)
+        )
+
+    async def settle(self, verdicts: list[Verdict]) -> int:
+        return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
+
+    async def park(self, executions: list[Execution]) -> int:
+        return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
+
+    async def tick(self) -> Tick:
+        """Raises DatabaseUnreachable."""
+        return await self._once(
+            self._complete,
+            lambda connection: queries.tick(
+                connection, node=self.node, queues=self.queues, timeout_s=self._heartbeat_timeout_s
+            ),
+        )
+
+    async def promote(self) -> Promotion:
+        return await self._insist(
+            self._complete, lambda connection: queries.promote(connection, queues=self.queues, rows=PIECE_ROWS)
+        )
+
+    async def register(self, node: str, metadata: dict[str, object]) -> None:
+        """Becomes this node."""
+        await self._insist(
+            self._complete,
+            lambda connection: queries.register(connection, node=node, queues=self.queues, metadata=metadata),
+        )
+        self.node = node
+
+    async def deregister(self) -> None:
+        """Raises DatabaseUnreachable."""
+        await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node))
+
+    async def unpark(self, functions: Sequence[str]) -> int:
+        """Makes what was parked for want of these functions pending; returns how many that were."""
+        total = 0
+        while True:
+            count = await self._insist(
+                self._complete,
+                lambda connection: queries.unpark(
+                    connection, queues=self.queues, functions=functions, rows=PIECE_ROWS
+                ),
+            )
+            total += count
+            if count < PIECE_ROWS:
+                return total
+
+    async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
+        return await self._insist_utility(
+            lambda connection: queries.declare_dead(
+                connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
+            )
+        )
+
+    async def reclaimed(self, nodes: list[str]) -> None:
+        await self._insist_utility(lambda connection: queries.reclaimed(connection, nodes))
+
+    async def held(self, nodes: list[str]) -> list[Execution]:
+        """Returns what these nodes hold by the database's word, at most HELD_ROWS_MAX."""
+        return await self._insist_utility(
+            lambda connection: queries.held(connection, nodes, rows=HELD_ROWS_MAX)
+        )
+
+    async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
+        pending = await self._once(
+            self._utility, lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX)
+        )
+        parked = await self._once(
+            self._utility, lambda connection: queries.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX)
+        )
+        self._close_utility_later()
+        return pending, parked
+
+    async def subscribe(self) -> Subscription:
+        """Raises DatabaseUnreachable, DatabaseError."""
+        self._sent()
+        return await subscribe(self._url, self._listen.name, [*self.queues, node_channel(self.node)])
+
+    async def pause_listening(self) -> None:
+        await self._listen.pause()
+
+    def own_channel(self) -> str:
+        return node_channel(self.node)
+
+    async def close(self) -> None:
+        for session in (self._claim, self._complete, self._utility):
+            await session.close()
+
+    def _session(self, role: str, *, hot: bool = False) -> Session:
+        return Session(self._url, f"currantd:{role}", hot=hot, lost=self._lost, regained=self._regained)
+
+    async def _once(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        self._sent()
+        return await session.once(statement)
+
+    async def _insist(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        self._sent()
+        return await session.insist(statement)
+
+    async def _insist_utility(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        result = await self._insist(self._utility, statement)
+        self._close_utility_later()
+        return result
+
+    def _close_utility_later(self) -> None:
+        self._utility_used += 1
+        asyncio.get_running_loop().call_later(UTILITY_IDLE_S, self._close_utility, self._utility_used)
+
+    def _close_utility(self, used: int) -> None:
+        if used == self._utility_used:
+            self._utility.drop()

@@ -1,0 +1,110 @@
+"""Which child gets what, and moving what waits in vain."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from currant.executions import Execution
+from currant.protocol.frames import BATCH_BYTES
+from currant.protocol.work import Recall, Run, ToChild
+from currant.supervisor.ledger import Ledger
+
+LOOK_AFTER_S = 0.05
+#: A backlog that has not moved for so long is moved to free slots of other children, ...
+MOVE_AFTER_S = 0.1
+#: ... and after this long given back to the database, so that another node can take it.
+RELEASE_AFTER_S = 0.5
+
+
+class Child(Protocol):
+    """What the dispatcher needs of a child."""
+
+    def send(self, message: ToChild) -> None: ...
+    def clear(self, cell: int) -> None: ...
+    def is_started(self, cell: int) -> bool: ...
+
+
+class Dispatcher:
+    """Sends executions to children and recalls them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        child: Callable[[int], Child],
+        release: Callable[[list[Execution]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._child = child
+        self._release = release
+        self._clock = clock
+        self._waiting = asyncio.Event()
+
+    def dispatch(self, executions: list[Execution]) -> None:
+        """Sends the executions to children; what no child has room for any more is released."""
+        plan, rest = self._ledger.assign(executions, self._clock())
+        self._send(plan)
+        if rest:
+            self._release(rest)
+        if self._ledger.backlog:
+            self._waiting.set()
+
+    def returned(self, executions: list[Execution]) -> None:
+        """Takes what a child gave back: to other children's free slots, or released."""
+        plan, rest = self._ledger.assign_to_slots(executions)
+        self._send(plan)
+        if rest:
+            self._release(rest)
+
+    async def watch(self) -> None:
+        """Moves backlogs that do not move. Sleeps while there is none."""
+        while True:
+            await self._waiting.wait()
+            await asyncio.sleep(LOOK_AFTER_S)
+            self._look()
+            if not self._ledger.backlog:
+                self._waiting.clear()
+
+    def recall_all(self) -> None:
+        """Asks every child for everything that has not started."""
+        for name in self._ledger.children:
+            self._recall(name, 1 << 30)
+
+    def _look(self) -> None:
+        now = self._clock()
+        for name in self._ledger.children:
+            stuck_s = self._ledger.stuck(name, now)
+            if stuck_s >= RELEASE_AFTER_S:
+                self._recall(name, 1 << 30)
+            elif stuck_s >= MOVE_AFTER_S and (free := self._ledger.free):
+                self._recall(name, free)
+
+    def _recall(self, name: int, most: int) -> None:
+        child = self._child(name)
+        cells = self._ledger.recall(name, child.is_started, most)
+        child.send(Recall(cells))
+
+    def _send(self, plan: dict[int, list[Execution]]) -> None:
+        for name, executions in plan.items():
+            child = self._child(name)
+            for execution in executions:
+                child.clear(execution.cell)
+            for run in _runs(executions):
+                child.send(run)
+
+
+def _runs(executions: list[Execution]) -> list[Run]:
+    """Cuts executions into frames of bounded size."""
+    sizes = [len(each.args or b"") + len(each.kwargs or b"") + 300 for each in executions]
+    if sum(sizes) <= BATCH_BYTES:
+        return [Run(executions)]
+    runs: list[Run] = []
+    size = BATCH_BYTES
+    for execution, own in zip(executions, sizes, strict=True):
+        if size + own > BATCH_BYTES:
+            runs.append(Run([]))
+            size = 0
+        runs[-1].executions.append(execution)
+        size += own
+    return runs

@@ -1,0 +1,181 @@
+"""The fork server as the supervisor sees it: a process started by exec, and the messages to and from it."""
+
+import array
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from currant.errors import ModuleImportFailed, ProtocolError
+from currant.protocol import frames
+from currant.protocol.control import (
+    CONTROL_BYTES_MAX,
+    Boot,
+    Exited,
+    Fork,
+    Forked,
+    ForkFailed,
+    FromForkServer,
+    ImportFailed,
+    ServerHello,
+    ToForkServer,
+    from_fork_server_decoder,
+)
+
+_RECEIVE_BYTES = 1 << 16
+_RECEIVE_FDS = 64
+
+
+class ForkServer:
+    """One generation of it. Start it before the event loop where possible; `attach` it to the loop afterwards."""
+
+    def __init__(self, boot: Boot, environment: Mapping[str, str]) -> None:
+        """Starts the process, which begins to import the modules at once."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "currant.child", "--fd", str(theirs.fileno()), "--parent", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._reader: frames.FrameReader[FromForkServer] = frames.FrameReader(
+            from_fork_server_decoder, CONTROL_BYTES_MAX
+        )
+        self._fds: list[int] = []
+        self._send(boot)
+        self._hello: asyncio.Future[ServerHello] | None = None
+        self._on_forked: Callable[[Forked, int], None] = lambda message, pidfd: os.close(pidfd)
+        self._on_message: Callable[[ForkFailed | Exited], None] = lambda message: None
+        self._on_ended: Callable[[], None] = lambda: None
+        self._closed = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def attach(
+        self,
+        *,
+        boot_timeout_s: float,
+        forked: Callable[[Forked, int], None],
+        message: Callable[[ForkFailed | Exited], None],
+        ended: Callable[[], None],
+    ) -> ServerHello:
+        """Waits for the modules to be imported.
+
+        Args:
+            forked: gets each new child's pid and its pidfd, which it then owns.
+            message: gets what else the fork server reports.
+            ended: called once when the fork server is gone without having been closed.
+
+        Raises:
+            ModuleImportFailed: a module cannot be imported, or not in time; the text holds the traceback.
+        """
+        self._on_forked, self._on_message, self._on_ended = forked, message, ended
+        loop = asyncio.get_running_loop()
+        self._hello = loop.create_future()
+        self._socket.setblocking(False)
+        loop.add_reader(self._socket.fileno(), self._readable)
+        try:
+            async with asyncio.timeout(boot_timeout_s):
+                return await self._hello
+        except TimeoutError:
+            await self.close()
+            raise ModuleImportFailed(
+                f"importing the modules took longer than {boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
+            ) from None
+
+    def fork(self, child: int, fds: Sequence[int]) -> None:
+        """Asks for a child, which gets these descriptors: its end of its socket, and its cells. They may be closed then."""
+        self._send(Fork(child), fds)
+
+    async def close(self) -> None:
+        """Ends the fork server and, with it, its children."""
+        self._detach()
+        self._socket.close()
+        try:
+            await asyncio.to_thread(self._process.wait, 2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    def _send(self, message: ToForkServer, fds: Sequence[int] = ()) -> None:
+        frame = frames.encode(message, CONTROL_BYTES_MAX)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            # These frames are small and the fork server reads them at once.
+            self._socket.sendmsg([frame], ancillary)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # its end is noticed by the reader
+
+    def _readable(self) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, _RECEIVE_BYTES, _RECEIVE_FDS)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        self._fds += fds
+        try:
+            messages = self._reader.feed(data)
+        except ProtocolError:
+            self._process.kill()
+            return
+        for message in messages:
+            self._take(message)
+        if not data:
+            self._end()
+
+    def _take(self, message: FromForkServer) -> None:
+        assert self._hello is not None
+        match message:
+            case ServerHello():
+                if not self._hello.done():
+                    self._hello.set_result(message)
+            case ImportFailed():
+                text = f"cannot import {message.module}: {message.message}"
+                if message.traceback:
+                    text += f"\n\n{message.traceback.rstrip()}"
+                if not self._hello.done():
+                    self._hello.set_exception(ModuleImportFailed(text))
+            case Forked():
+                self._on_forked(message, self._fds.pop(0))
+            case ForkFailed() | Exited():
+                self._on_message(message)
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._detach()
+        if self._hello is not None and not self._hello.done():
+            status = self._process.wait()
+            self._hello.set_exception(
+                ModuleImportFailed(f"the fork server ended while it imported the modules: {describe_status(status)}")
+            )
+            return
+        self._on_ended()
+
+    def _detach(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._hello is not None:
+                asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            for fd in self._fds:
+                os.close(fd)
+            self._fds.clear()
+
+
+def describe_status(status: int) -> str:
+    """Returns how a process ended, for people: `signal 9 (SIGKILL)` or `exit code 1`."""
+    if status >= 0:
+        return f"exit code {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"signal {-status}"

@@ -1,0 +1,246 @@
+"""The only record of what this node holds: which child has which execution, and what room is left. Pure: no I/O.
+
+Theory of operation. A child has `slots`; it starts what it is given, in order, as slots become free. So of the `held`
+executions of a child the first `slots` run and the rest waits in its backlog. A finished execution frees its slot at
+once, and counts as unsaved until its outcome is in the database. Prefetch, the backlog that is wanted, is what the child
+finished within the last window of 100 ms: none while that is unknown, none for a child busy with long executions.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from currant.executions import Execution, Outcome
+from currant.protocol.cells import CELLS_MAX
+
+WINDOW_S = 0.1
+#: The most executions beyond the slots, per child: enough to hide a claim, and few to move when the child dies.
+PREFETCH_MAX = 1000
+#: Beyond this much that is not saved yet nothing is claimed.
+UNSAVED_MAX = 20_000
+#: Beyond this much in arguments and unsaved results nothing is claimed.
+BYTES_MAX = 256 << 20
+
+
+@dataclass
+class _Child:
+    slots: int
+    held: dict[int, Execution] = field(default_factory=dict)
+    free_cells: list[int] = field(default_factory=lambda: list(range(CELLS_MAX - 1, -1, -1)))
+    recalling: bool = False
+    window_began: float = 0.0
+    finished_now: int = 0
+    finished_before: int = 0
+    progress_at: float = 0.0
+    finished: int = 0
+
+    @property
+    def free(self) -> int:
+        return max(0, self.slots - len(self.held))
+
+    @property
+    def backlog(self) -> int:
+        return max(0, len(self.held) - self.slots)
+
+    def prefetch(self, now: float) -> int:
+        self.roll(now)
+        return min(PREFETCH_MAX, CELLS_MAX - self.slots, max(self.finished_before, self.finished_now))
+
+    def roll(self, now: float) -> None:
+        elapsed = now - self.window_began
+        if elapsed >= WINDOW_S:
+            self.finished_before = self.finished_now if elapsed < 2 * WINDOW_S else 0
+            self.finished_now = 0
+            self.window_began = now
+
+
+class Ledger:
+    """What the node's children hold. Times are of any one monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, _Child] = {}
+        self._unsaved = 0
+        self._bytes = 0
+
+    def add_child(self, child: int, slots: int, now: float) -> None:
+        """Takes a child that is ready for work."""
+        assert child not in self._children
+        self._children[child] = _Child(slots, window_began=now, progress_at=now)
+
+    def take_from(
+        self, child: int, is_started: Callable[[int], bool]
+    ) -> tuple[list[Execution], list[Execution]]:
+        """Forgets a child and returns what it held: what had been started, and what had not."""
+        gone = self._children.pop(child, None)
+        started: list[Execution] = []
+        unstarted: list[Execution] = []
+        for cell, execution in gone.held.items() if gone else ():
+            (started if is_started(cell) else unstarted).append(execution)
+            self._bytes -= _size(execution)
+        return started, unstarted
+
+    def room(self, now: float) -> int:
+        """Returns how many executions to claim now: 0 while the slots are taken and the backlogs half full."""
+        if self._unsaved >= UNSAVED_MAX or self._bytes >= BYTES_MAX:
+            return 0
+        free = wanted = 0
+        low = False
+        for child in self._children.values():
+            free += child.free
+            prefetch = child.prefetch(now)
+            wanted += max(0, prefetch - child.backlog)
+            low = low or 2 * child.backlog < prefetch
+        return free + wanted if free or low else 0
+
+    def assign(self, executions: list[Execution], now: float) -> tuple[dict[int, list[Execution]], list[Execution]]:
+        """Gives each execution a child and a cell: free slots first, evenly, in order; then the backlogs.
+
+        Returns what each child gets, and what nobody has room for.
+        """
+        plan: dict[int, list[Execution]] = {}
+        rest = self._deal(executions, {name: child.free for name, child in self._children.items()}, plan)
+        if rest:
+            backlogs = {name: child.prefetch(now) - child.backlog for name, child in self._children.items()}
+            for name in backlogs:
+                child = self._children[name]
+                if not child.backlog:
+                    # How long a backlog has not moved counts from its beginning.
+                    child.progress_at = now
+            rest = self._deal(rest, backlogs, plan)
+        return plan, rest
+
+    def assign_to_slots(self, executions: list[Execution]) -> tuple[dict[int, list[Execution]], list[Execution]]:
+        """As `assign`, but to free slots alone."""
+        plan: dict[int, list[Execution]] = {}
+        return plan, self._deal(executions, {name: child.free for name, child in self._children.items()}, plan)
+
+    def finish(self, child: int, outcomes: Iterable[Outcome], now: float) -> list[tuple[Execution, Outcome]]:
+        """Frees the slots of executions that came back; what the child does not hold is left out."""
+        of = self._children.get(child)
+        if of is None:
+            return []
+        of.roll(now)
+        finished = []
+        for outcome in outcomes:
+            execution = of.held.pop(outcome.cell, None)
+            if execution is not None:
+                of.free_cells.append(outcome.cell)
+                finished.append((execution, outcome))
+                self._bytes -= _size(execution)
+        of.finished_now += len(finished)
+        of.finished += len(finished)
+        of.progress_at = now
+        return finished
+
+    def give_back(self, child: int, cells: Iterable[int]) -> list[Execution]:
+        """Takes back what the child has not started."""
+        of = self._children.get(child)
+        if of is None:
+            return []
+        back = []
+        for cell in cells:
+            execution = of.held.pop(cell, None)
+            if execution is not None:
+                of.free_cells.append(cell)
+                back.append(execution)
+                self._bytes -= _size(execution)
+        of.recalling = False
+        return back
+
+    def stuck(self, child: int, now: float) -> float:
+        """Returns for how many seconds a backlog of the child has not moved; 0 without a backlog or while recalling it."""
+        of = self._children[child]
+        return now - of.progress_at if of.backlog and not of.recalling else 0.0
+
+    def recall(self, child: int, is_started: Callable[[int], bool], most: int) -> list[int]:
+        """Returns cells of the backlog, the last `most` of it, and remembers that they are being recalled."""
+        of = self._children[child]
+        unstarted = [cell for cell in of.held if not is_started(cell)]
+        cells = unstarted[max(0, len(unstarted) - most) :] if most else []
+        of.recalling = True
+        return cells
+
+    def add_unsaved(self, count: int, size: int) -> None:
+        self._unsaved += count
+        self._bytes += size
+
+    def settle(self, count: int, size: int) -> None:
+        """Takes outcomes off that are in the database now."""
+        self._unsaved -= count
+        self._bytes -= size
+        assert self._unsaved >= 0
+
+    @property
+    def children(self) -> list[int]:
+        return list(self._children)
+
+    @property
+    def free(self) -> int:
+        """The free slots of all children."""
+        return sum(child.free for child in self._children.values())
+
+    @property
+    def held(self) -> int:
+        return sum(len(child.held) for child in self._children.values())
+
+    @property
+    def backlog(self) -> int:
+        """What waits in the children."""
+        return sum(child.backlog for child in self._children.values())
+
+    @property
+    def unsaved(self) -> int:
+        return self._unsaved
+
+    def cells_of(self, child: int) -> list[int]:
+        return list(self._children[child].held)
+
+    def leases(self) -> set[tuple[str, int]]:
+        """Returns (id, lease) of everything that a child holds."""
+        return {(each.id, each.lease) for child in self._children.values() for each in child.held.values()}
+
+    def of_child(self, child: int) -> tuple[int, int, int, int]:
+        """Returns a child's slots, running, waiting and finished executions."""
+        of = self._children.get(child)
+        if of is None:
+            return 0, 0, 0, 0
+        return of.slots, len(of.held) - of.backlog, of.backlog, of.finished
+
+    def _deal(
+        self, executions: list[Execution], places: dict[int, int], plan: dict[int, list[Execution]]
+    ) -> list[Execution]:
+        start = 0
+        for name, count in spread(len(executions), places).items():
+            child = self._children[name]
+            dealt = executions[start : start + count]
+            start += count
+            for execution in dealt:
+                execution.cell = child.free_cells.pop()
+                child.held[execution.cell] = execution
+                self._bytes += _size(execution)
+            if dealt:
+                plan.setdefault(name, []).extend(dealt)
+        return executions[start:]
+
+
+def spread(count: int, places: dict[int, int]) -> dict[int, int]:
+    """Deals `count` things to the places so that those with most places left get most: what remains is even."""
+    shares = {name: 0 for name, free in places.items() if free > 0}
+    left = dict(sorted(((name, places[name]) for name in shares), key=lambda item: -item[1]))
+    names = list(left)
+    while count > 0 and names:
+        # Lower the roomiest ones together to the next level, or as far as the count goes.
+        top = left[names[0]]
+        level = [name for name in names if left[name] == top]
+        below = max((left[name] for name in names if left[name] < top), default=0)
+        share, extra = divmod(min(count, (top - below) * len(level)), len(level))
+        for position, name in enumerate(level):
+            taken = share + (position < extra)
+            shares[name] += taken
+            left[name] -= taken
+            count -= taken
+        names = sorted((name for name in names if left[name] > 0), key=lambda name: -left[name])
+    return shares
+
+
+def _size(execution: Execution) -> int:
+    return len(execution.args or b"") + len(execution.kwargs or b"")

@@ -1,0 +1,49 @@
+"""A socket to a child: frames out, messages in."""
+
+import asyncio
+from collections.abc import Callable
+
+from currant.errors import ProtocolError
+from currant.protocol.frames import FrameReader, encode
+from currant.protocol.work import FromChild, ToChild, from_child_decoder
+
+
+class Link(asyncio.Protocol):
+    """The supervisor's end. `closed` gets the reason of a broken protocol, or None for an ordinary end."""
+
+    def __init__(
+        self, *, frame_bytes_max: int, received: Callable[[FromChild], None], closed: Callable[[str | None], None]
+    ) -> None:
+        self._bytes_max = frame_bytes_max
+        self._reader: FrameReader[FromChild] = FrameReader(from_child_decoder, frame_bytes_max)
+        self._received = received
+        self._closed = closed
+        self._problem: str | None = None
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def send(self, message: ToChild) -> None:
+        """Sends, or does nothing when the child is gone: what it held is dealt with where its death is."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(message, self._bytes_max))
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._reader.feed(data)
+        except ProtocolError as error:
+            self._problem = str(error)
+            self.close()
+            return
+        for message in messages:
+            self._received(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._closed(self._problem)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

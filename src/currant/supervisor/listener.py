@@ -1,0 +1,81 @@
+"""The node's only LISTEN: a readable socket becomes a wake-up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from currant.errors import DatabaseUnreachable
+from currant.store.channels import Subscription
+
+
+class Listener:
+    """Listens, and listens again after a loss. No statement runs here while it is idle."""
+
+    def __init__(
+        self,
+        *,
+        subscribe: Callable[[], Awaitable[Subscription]],
+        pause: Callable[[], Awaitable[None]],
+        own_channel: Callable[[], str],
+        notified: Callable[[], None],
+        lost: Callable[[str], None],
+        regained: Callable[[], None],
+    ) -> None:
+        """
+        Args:
+            subscribe: connects and listens; raises DatabaseUnreachable.
+            pause: waits after a failure.
+            own_channel: where the tick's probe comes in.
+            notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
+            lost, regained: the loss with its reason, and the end of it.
+        """
+        self._subscribe, self._pause, self._own_channel = subscribe, pause, own_channel
+        self._notified, self._lost, self._regained = notified, lost, regained
+        self._broken: asyncio.Event = asyncio.Event()
+        self._reason = ""
+        #: Grows with each probe of the tick's that came back.
+        self.echoes = 0
+
+    async def run(self) -> None:
+        """Listens until it is cancelled."""
+        while True:
+            subscription = await self._connect()
+            loop = asyncio.get_running_loop()
+            self._broken.clear()
+            fd = subscription.fileno()
+            loop.add_reader(fd, self._readable, subscription)
+            try:
+                self._notified()
+                await self._broken.wait()
+            finally:
+                loop.remove_reader(fd)
+                subscription.close()
+            self._lost(self._reason)
+
+    def renew(self, reason: str) -> None:
+        """Drops the connection and makes another."""
+        self._reason = reason
+        self._broken.set()
+
+    async def _connect(self) -> Subscription:
+        while True:
+            try:
+                subscription = await self._subscribe()
+            except DatabaseUnreachable as error:
+                self._lost(str(error))
+                await self._pause()
+                continue
+            self._regained()
+            return subscription
+
+    def _readable(self, subscription: Subscription) -> None:
+        try:
+            channels = subscription.receive()
+        except DatabaseUnreachable as error:
+            self.renew(str(error))
+            return
+        own = self._own_channel()
+        if own in channels:
+            self.echoes += 1
+            channels.discard(own)
+        if channels:
+            self._notified()

@@ -1,0 +1,112 @@
+"""The node's tick: one small statement every 5 s, and what its flags ask for, in bounded pieces."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from currant.errors import DatabaseUnreachable
+from currant.store.queries import Promotion, Tick
+
+TICK_S = 5.0
+PIECE_ROWS = 1000
+
+
+class Ticker:
+    """Ticks, and says what to do. Reclaims others only after its own ticks ran unbroken for one timeout."""
+
+    def __init__(
+        self,
+        *,
+        tick: Callable[[], Awaitable[Tick]],
+        timeout_s: float,
+        echoes: Callable[[], int],
+        silent: Callable[[], None],
+        waiting: Callable[[], None],
+        due_in: Callable[[float], None],
+        reclaim: Callable[[], None],
+        fenced: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            tick: runs the statement, once.
+            timeout_s: the age of a heartbeat that makes a node dead.
+            echoes: how many probes have come back through LISTEN; `silent` is called when one has not.
+            waiting: something is pending.
+            due_in: the seconds until the next scheduled execution.
+            reclaim: there is a dead node.
+            fenced: this node is dead to the others; returns when it is registered anew.
+        """
+        self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
+        self._echoes, self._silent = echoes, silent
+        self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
+        self._unbroken_since: float | None = None
+        self._echoes_before: int | None = None
+
+    async def run(self) -> None:
+        while True:
+            await self.once()
+            await asyncio.sleep(TICK_S)
+
+    async def once(self) -> None:
+        self._check_probe()
+        try:
+            tick = await self._tick()
+        except DatabaseUnreachable:
+            # After an outage every heartbeat is old, also those of nodes that are well.
+            self._unbroken_since = None
+            self._echoes_before = None
+            return
+        if not tick.alive:
+            await self._fenced()
+            return
+        now = self._clock()
+        if self._unbroken_since is None:
+            self._unbroken_since = now
+        if tick.waiting:
+            self._waiting()
+        if tick.due_in_s is not None:
+            self._due_in(tick.due_in_s)
+        if tick.dead and now - self._unbroken_since >= self._timeout_s:
+            self._reclaim()
+
+    def _check_probe(self) -> None:
+        echoes = self._echoes()
+        if self._echoes_before is not None and echoes == self._echoes_before:
+            self._silent()
+        self._echoes_before = echoes
+
+
+class Promoter:
+    """Makes scheduled executions pending at the moment they are due, in pieces."""
+
+    def __init__(self, *, promote: Callable[[], Awaitable[Promotion]], clock: Callable[[], float]) -> None:
+        """`promote` runs the statement until it succeeds; each piece is one call."""
+        self._promote = promote
+        self._clock = clock
+        self._due_at: float | None = None
+        self._changed = asyncio.Event()
+
+    def due_in(self, seconds: float) -> None:
+        """Something is due in so many seconds."""
+        due_at = self._clock() + max(0.0, seconds)
+        if self._due_at is None or due_at < self._due_at:
+            self._due_at = due_at
+            self._changed.set()
+
+    async def run(self) -> None:
+        while True:
+            if self._due_at is None:
+                await self._changed.wait()
+            self._changed.clear()
+            assert self._due_at is not None
+            try:
+                async with asyncio.timeout(max(0.0, self._due_at - self._clock())):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._due_at = None
+                promotion = await self._promote()
+                if promotion.promoted >= PIECE_ROWS:
+                    self.due_in(0.0)
+                elif promotion.due_in_s is not None:
+                    # Not before the database's clock says so, and not in a spin.
+                    self.due_in(max(promotion.due_in_s, 0.002))
