@@ -1,1 +1,34 @@
 """Currant: a durable job scheduler that needs nothing but Postgres."""
+
+from currant.context import Current, current
+from currant.errors import (
+    ConfigurationError,
+    CurrantError,
+    DatabaseError,
+    DatabaseUnreachable,
+    NotJSON,
+    PayloadError,
+    PayloadTooLarge,
+    RegistrationError,
+    SchemaError,
+)
+from currant.jobs import Call, Handle, Job, enqueue_many, job
+
+__all__ = [
+    "Call",
+    "ConfigurationError",
+    "Current",
+    "CurrantError",
+    "DatabaseError",
+    "DatabaseUnreachable",
+    "Handle",
+    "Job",
+    "NotJSON",
+    "PayloadError",
+    "PayloadTooLarge",
+    "RegistrationError",
+    "SchemaError",
+    "current",
+    "enqueue_many",
+    "job",
+]

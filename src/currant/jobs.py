@@ -82,7 +82,7 @@ class Job(Generic[P, R]):
 
         Raises:
             TypeError: the arguments do not fit the function.
-            NotJSON, PayloadTooLarge: the arguments cannot be stored.
+            NotJSON: the arguments cannot be stored.
         """
         return Call(self._new_execution(args, kwargs))
 
@@ -131,10 +131,11 @@ async def enqueue_many(calls: "list[Call]") -> list[Handle]:
     """Enqueues all the calls in one statement, or none of them when it fails; returns their handles in the same order.
 
     Raises:
+        PayloadTooLarge: the arguments of one are over the limit.
         DatabaseError: they could not be written.
     """
     ids = new_ids(len(calls))
-    await client.current().enqueue(ids, [call.execution for call in calls])
+    await client.backend().enqueue(ids, [call.execution for call in calls])
     return [Handle(id) for id in ids]
 
 

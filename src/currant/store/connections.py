@@ -77,11 +77,7 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
         DatabaseError: the server refuses: the account, the password or the database is wrong.
     """
     try:
-        given = conninfo.conninfo_to_dict(url)
-        defaults = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
-        connection = await AsyncConnection.connect(
-            "", **{**defaults, **given}, autocommit=True, context=_Context()
-        )
+        connection = await AsyncConnection.connect(conninfo_of(url, name), **OPTIONS)
         if hot:
             await connection.execute(_HOT_SESSION)
     except psycopg.OperationalError as error:
@@ -91,11 +87,21 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
     return connection
 
 
+def conninfo_of(url: str, name: str) -> str:
+    """Returns the address with our defaults; what it says itself counts."""
+    defaults = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
+    return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
+
+
 class _Context:
     """Carries our adapters into a connection."""
 
     adapters = adapters
     connection = None
+
+
+#: How each of our connections behaves, in psycopg's own terms.
+OPTIONS: dict[str, Any] = {"autocommit": True, "context": _Context()}
 
 
 def is_passing(error: BaseException) -> bool:

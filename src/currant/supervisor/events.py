@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 
 class Event(enum.StrEnum):
@@ -47,7 +47,7 @@ class Event(enum.StrEnum):
     BAD_FRAME = "bad frame"
 
 
-Log = structlog.stdlib.BoundLogger
+Log = FilteringBoundLogger
 
 
 @dataclass

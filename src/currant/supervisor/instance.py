@@ -40,9 +40,8 @@ class Instance:
         os.pwrite(self._fd, body, 0)
         os.ftruncate(self._fd, len(body))
 
-    def release(self) -> None:
-        """Ends cleanly: nothing is left for the next one."""
-        self.record(None)
+    def close(self) -> None:
+        """Gives the directory free; what `record` said last is for the next one."""
         os.close(self._fd)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from currant.errors import ProtocolError
 from currant.protocol.frames import FrameReader, encode
@@ -22,8 +23,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # By its methods alone: uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def send(self, message: ToChild) -> None:
         """Sends, or does nothing when the child is gone: what it held is dealt with where its death is."""

@@ -32,8 +32,13 @@ class Listener:
         self._notified, self._lost, self._regained = notified, lost, regained
         self._broken: asyncio.Event = asyncio.Event()
         self._reason = ""
-        #: Grows with each probe of the tick's that came back.
-        self.echoes = 0
+        self._echoes = 0
+        self._listening = False
+
+    @property
+    def echoes(self) -> int | None:
+        """How many of the tick's probes have come back; None while it is not listening."""
+        return self._echoes if self._listening else None
 
     async def run(self) -> None:
         """Listens until it is cancelled."""
@@ -43,10 +48,13 @@ class Listener:
             self._broken.clear()
             fd = subscription.fileno()
             loop.add_reader(fd, self._readable, subscription)
+            # The next probe of the tick's is the first that must come back.
+            self._listening = True
             try:
                 self._notified()
                 await self._broken.wait()
             finally:
+                self._listening = False
                 loop.remove_reader(fd)
                 subscription.close()
             self._lost(self._reason)
@@ -75,7 +83,7 @@ class Listener:
             return
         own = self._own_channel()
         if own in channels:
-            self.echoes += 1
+            self._echoes += 1
             channels.discard(own)
         if channels:
             self._notified()

@@ -85,6 +85,7 @@ class Service:
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
         self._tasks: asyncio.TaskGroup | None = None
+        self._spawned: set[asyncio.Task[None]] = set()
         self._database = Database(
             settings.database_url,
             payload_bytes_max=settings.payload_bytes_max,
@@ -219,7 +220,7 @@ class Service:
                 )
             await self._drain_asked.wait()
             await self._drain()
-            for part in parts:
+            for part in (*parts, *self._spawned):
                 part.cancel()
         self._log.info(
             Event.STOPPED,
@@ -519,4 +520,6 @@ class Service:
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert self._tasks is not None
-        self._tasks.create_task(work, name=name)
+        task = self._tasks.create_task(work, name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)

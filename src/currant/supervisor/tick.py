@@ -18,7 +18,7 @@ class Ticker:
         *,
         tick: Callable[[], Awaitable[Tick]],
         timeout_s: float,
-        echoes: Callable[[], int],
+        echoes: Callable[[], int | None],
         silent: Callable[[], None],
         waiting: Callable[[], None],
         due_in: Callable[[float], None],
@@ -30,7 +30,8 @@ class Ticker:
         Args:
             tick: runs the statement, once.
             timeout_s: the age of a heartbeat that makes a node dead.
-            echoes: how many probes have come back through LISTEN; `silent` is called when one has not.
+            echoes: how many probes have come back through LISTEN, None while it is being set up.
+            silent: called when one has not come back.
             waiting: something is pending.
             due_in: the seconds until the next scheduled execution.
             reclaim: there is a dead node.
@@ -71,7 +72,7 @@ class Ticker:
 
     def _check_probe(self) -> None:
         echoes = self._echoes()
-        if self._echoes_before is not None and echoes == self._echoes_before:
+        if echoes is not None and echoes == self._echoes_before:
             self._silent()
         self._echoes_before = echoes
 

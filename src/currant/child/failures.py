@@ -1,0 +1,96 @@
+"""What an exception of the user's says, in bounded text. Nothing here raises, whatever the exception does."""
+
+import importlib
+import os
+import traceback
+from types import TracebackType
+
+from currant.executions import encode_failure
+
+MESSAGE_CHARS_MAX = 8 << 10
+TRACEBACK_CHARS_MAX = 32 << 10
+#: An exception with more others behind it than this is told without them.
+_CHAIN_MAX = 50
+_FRAMES_MAX = 100
+
+#: Frames of these places at the head of a traceback say how the user's code was reached: nothing that the user asks.
+_OWN_PLACES = (os.path.dirname(__file__) + os.sep, os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib")
+
+
+def encode_error(error: BaseException) -> bytes:
+    """Returns the JSON of the `error` column for an exception out of user code."""
+    return encode_failure(type_name(error), message(error), traceback_text(error))
+
+
+def type_name(error: BaseException) -> str:
+    """Returns the qualified name of the exception's type; that of a builtin without its module."""
+    kind = type(error)
+    try:
+        return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    except BaseException:
+        return "<a type without a name>"
+
+
+def message(error: BaseException, chars_max: int = MESSAGE_CHARS_MAX) -> str:
+    """Returns what the exception says, its beginning if that is long."""
+    try:
+        # Twice: __str__ may return an instance of a subclass, which does as it likes.
+        text = str.__str__(str(error))
+    except BaseException as trouble:
+        return f"<unprintable: its __str__ raised {type_name(trouble)}>"
+    return text if len(text) <= chars_max else f"{text[:chars_max]}… ({len(text) - chars_max} characters more)"
+
+
+def traceback_text(error: BaseException, chars_max: int = TRACEBACK_CHARS_MAX) -> str:
+    """Returns the traceback, from the user's first frame on; its end if it is long."""
+    try:
+        text = "".join(_format(error))
+    except BaseException as trouble:
+        text = f"<no traceback: formatting it raised {type_name(trouble)}>\n"
+    if len(text) > chars_max:
+        return f"({len(text) - chars_max} characters before) …{text[-chars_max:]}"
+    return text
+
+
+def is_own_code_only(error: BaseException) -> bool:
+    """Tells whether no line of the user's was reached before the exception was raised."""
+    return _users_part(error) is None
+
+
+def _users_part(error: BaseException) -> TracebackType | None:
+    part = error.__traceback__
+    while part is not None and part.tb_frame.f_code.co_filename.startswith(_OWN_PLACES):
+        part = part.tb_next
+    return part
+
+
+def _format(error: BaseException) -> list[str]:
+    part = _users_part(error)
+    if _is_moderate(error):
+        return list(traceback.TracebackException(type(error), error, part, limit=-_FRAMES_MAX, compact=True).format())
+    # The standard library copies the messages of a whole chain several times over: too much for a huge one.
+    frames = traceback.format_tb(part, limit=-_FRAMES_MAX)
+    return ["Traceback (most recent call last):\n", *frames, f"{type_name(error)}: {message(error)}\n"]
+
+
+def _is_moderate(error: BaseException) -> bool:
+    """Tells whether the exception, with all that are behind or within it, has a size that can be printed in full."""
+    pending, seen, chars = [error], {id(error)}, 0
+    while pending:
+        current = pending.pop()
+        chars += _chars(current) + sum(_chars(note) for note in getattr(current, "__notes__", ()))
+        if chars > TRACEBACK_CHARS_MAX or len(seen) > _CHAIN_MAX:
+            return False
+        within = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+        for other in (current.__cause__, current.__context__, *within):
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                pending.append(other)
+    return True
+
+
+def _chars(thing: object) -> int:
+    try:
+        return len(str(thing))
+    except BaseException:
+        return 0

@@ -1,0 +1,42 @@
+"""Importing the user's modules, and saying what is wrong with one that cannot be imported."""
+
+import importlib
+import os
+import sys
+
+from currant.child import failures
+from currant.protocol.control import ImportFailed
+
+_TEXT_CHARS_MAX = 64 << 10
+
+
+def import_modules(modules: list[str]) -> ImportFailed | None:
+    """Imports the modules in order; returns what went wrong with the first that could not be imported."""
+    directory = os.getcwd()
+    if directory not in sys.path and "" not in sys.path:
+        sys.path.insert(0, directory)
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        # A module may also call sys.exit() or raise what it likes: that is no end for us before it was told.
+        except BaseException as error:
+            return _failure(module, error)
+    return None
+
+
+def _failure(module: str, error: BaseException) -> ImportFailed:
+    if isinstance(error, ModuleNotFoundError) and failures.is_own_code_only(error) and _is_within(module, error.name):
+        return ImportFailed(
+            module, f"no module named {error.name!r} (looked in the current directory and on sys.path)", ""
+        )
+    text = f"{failures.type_name(error)}: {failures.message(error)}"
+    return ImportFailed(module, _sendable(text), _sendable(failures.traceback_text(error, _TEXT_CHARS_MAX)))
+
+
+def _is_within(module: str, missing: str | None) -> bool:
+    return missing is not None and (module == missing or module.startswith(missing + "."))
+
+
+def _sendable(text: str) -> str:
+    # A lone surrogate is no Unicode text, and would make the frame unreadable.
+    return text.encode("utf-8", "backslashreplace").decode()

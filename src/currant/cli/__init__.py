@@ -1,0 +1,1 @@
+"""The commands: currantd, currantctl and currant."""

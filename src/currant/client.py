@@ -1,0 +1,107 @@
+"""The application's side: enqueueing into the database, over a pool of connections."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from currant import settings
+from currant.context import running
+from currant.enqueueing import Backend, NewExecution
+from currant.errors import ConfigurationError, CurrantError, DatabaseError, DatabaseUnreachable, SchemaError
+from currant.payload import check_size
+from currant.store import connections, queries
+
+POOL_SIZE_MAX = 10
+IDLE_S = 60.0
+WAIT_S = 10.0
+
+
+class DatabaseBackend:
+    """Enqueues over a pool that belongs to one event loop; it connects when it is first used."""
+
+    def __init__(self, url: str, *, payload_bytes_max: int) -> None:
+        self._url = connections.check_url(url)
+        self._payload_bytes_max = payload_bytes_max
+        self._pool: AsyncConnectionPool[connections.Connection] | None = None
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+    async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
+        """Inserts all of them in one statement.
+
+        Raises:
+            PayloadTooLarge: arguments are over the limit; nothing is written.
+            DatabaseError: it could not be written.
+        """
+        for execution in executions:
+            size = len(execution.args) + len(execution.kwargs)
+            check_size(size, self._payload_bytes_max, f"{execution.function}: args and kwargs")
+        if not executions:
+            return
+        try:
+            async with (await self._opened()).connection() as connection:
+                await queries.enqueue(connection, ids, executions)
+        except PoolTimeout as error:
+            raise DatabaseUnreachable(
+                f"no connection to {connections.describe(self._url)} within {WAIT_S:g} s: {error}"
+            ) from None
+        except psycopg.errors.UndefinedTable:
+            raise SchemaError("the database has no schema of Currant's yet: run `currant migrate`") from None
+        except psycopg.errors.UndefinedColumn:
+            raise SchemaError("the database's schema is older than this Currant: run `currant migrate`") from None
+        except psycopg.Error as error:
+            raise DatabaseError(f"the executions could not be written: {error}") from error
+
+    async def close(self) -> None:
+        """Closes the pool; the next enqueue opens another."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def _opened(self) -> "AsyncConnectionPool[connections.Connection]":
+        # A pool cannot outlive its event loop, nor be used by a forked process.
+        owner = (os.getpid(), asyncio.get_running_loop())
+        if self._pool is None or self._owner != owner:
+            await self._check_reachable()
+            self._owner = owner
+            self._pool = AsyncConnectionPool(
+                connections.conninfo_of(self._url, "currant"),
+                kwargs=connections.OPTIONS,
+                min_size=0,
+                max_size=POOL_SIZE_MAX,
+                max_idle=IDLE_S,
+                timeout=WAIT_S,
+                open=False,
+                name="currant",
+            )
+            await self._pool.open()
+        return self._pool
+
+    async def _check_reachable(self) -> None:
+        """Says at once what a pool would only say after its timeout: a wrong password, no such database."""
+        connection = await connections.connect(self._url, "currant")
+        await connection.close()
+
+
+_default: list[Backend] = []
+
+
+def backend() -> Backend:
+    """Returns the backend that CURRANT_DATABASE_URL names.
+
+    Raises:
+        ConfigurationError: it is not set.
+    """
+    if running.get(None) is not None:
+        raise CurrantError("enqueueing from inside a job is not possible yet: enqueue from the application")
+    if not _default:
+        loaded = settings.load()
+        if loaded.database_url is None:
+            raise ConfigurationError(
+                "CURRANT_DATABASE_URL is not set: set it to the address of the database,"
+                " such as postgresql://user:password@host:5432/database"
+            )
+        _default.append(DatabaseBackend(loaded.database_url, payload_bytes_max=loaded.payload_bytes_max))
+    return _default[0]

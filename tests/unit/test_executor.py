@@ -1,0 +1,357 @@
+"""One execution and its ending, whatever user code, its arguments or its result do."""
+
+import asyncio
+import contextvars
+import functools
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from currant.child import failures
+from currant.child.executor import execute
+from currant.child.runner import Runner
+from currant.context import current
+from currant.errors import NotJSON
+from currant.executions import Ending, Execution, Outcome
+from currant.protocol import cells, work
+from currant.registry import Definition
+
+LIMIT = 1 << 20
+CELL = 7
+
+
+def run(
+    function: Callable[..., Any] | None,
+    args: bytes | None = b"[]",
+    kwargs: bytes | None = b"{}",
+    timeout_s: float | None = None,
+    cancel_asked: frozenset[int] = frozenset(),
+) -> tuple[Ending, Any]:
+    """Executes the function and returns its ending and the body, decoded."""
+    execution = Execution("job_1", 3, b"", "app.f", "default", 2, 0, 3, timeout_s, args, kwargs, CELL)
+    definition = Definition("app.f", function, "default", 3, None, 5) if function is not None else None
+    ending, body = asyncio.run(execute(execution, definition, LIMIT, cancel_asked))
+    return ending, None if body is None else msgspec.json.decode(body)
+
+
+def raising(error: BaseException | type[BaseException]) -> Callable[[], Awaitable[Any]]:
+    async def function() -> NoReturn:
+        raise error
+
+    return function
+
+
+def returning(value: Any) -> Callable[[], Awaitable[Any]]:
+    async def function() -> Any:
+        return value
+
+    return function
+
+
+# What goes well
+
+
+async def add(a: int, b: int = 10) -> int:
+    return a + b
+
+
+def test_a_result_is_json() -> None:
+    assert run(add, b"[1, 2]") == (Ending.COMPLETED, 3)
+    assert run(add, b"[1]", b'{"b": 5}') == (Ending.COMPLETED, 6)
+    assert run(add, b"[]", b'{"a": 1}') == (Ending.COMPLETED, 11)
+
+
+def test_no_result_is_null() -> None:
+    assert run(returning(None)) == (Ending.COMPLETED, None)
+
+
+def test_code_knows_its_own_execution() -> None:
+    async def who() -> list[Any]:
+        me = current()
+        return [me.id, me.lease, me.attempt, me.function, me.queue]
+
+    assert run(who) == (Ending.COMPLETED, ["job_1", 3, 2, "app.f", "default"])
+
+
+def test_an_unknown_function_is_told_apart() -> None:
+    assert run(None) == (Ending.UNKNOWN, None)
+
+
+# Row 26: user code raises
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+class Hostile(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def chained(length: int, padding: str = "") -> Exception:
+    error = Exception("first")
+    for number in range(length):
+        later = Exception(f"number {number}{padding}")
+        later.__cause__ = error
+        error = later
+    return error
+
+
+def circular() -> Exception:
+    one, other = ValueError("one"), ValueError("other")
+    one.__context__, other.__context__ = other, one
+    return one
+
+
+def deep_group(depth: int) -> Exception:
+    error: Exception = ValueError("core")
+    for _ in range(depth):
+        error = ExceptionGroup("group", [error])
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (ValueError("bad"), "ValueError", "bad"),
+        (SystemExit(3), "SystemExit", "3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", ""),
+        (GeneratorExit(), "GeneratorExit", ""),
+        (asyncio.CancelledError("mine"), "asyncio.exceptions.CancelledError", "mine"),
+        (MemoryError(), "MemoryError", ""),
+        (StopIteration(), "RuntimeError", "coroutine raised StopIteration"),
+        (TimeoutError("the user's own"), "TimeoutError", "the user's own"),
+        (Unprintable(), f"{__name__}.Unprintable", "<unprintable: its __str__ raised ValueError>"),
+        (Hostile(), f"{__name__}.Hostile", "<unprintable: its __str__ raised SystemExit>"),
+        (chained(5000), "Exception", "number 4999"),
+        (circular(), "ValueError", "one"),
+        (deep_group(500), "ExceptionGroup", "group (1 sub-exception)"),
+        (ValueError("nul \0 and \ud800"), "ValueError", "nul \\x00 and \\ud800"),
+    ],
+)
+def test_what_user_code_raises_is_that_executions_failure(error: BaseException, kind: str, message: str) -> None:
+    ending, body = run(raising(error))
+    assert (ending, body["type"], body["message"]) == (Ending.FAILED, kind, message)
+    assert "test_executor.py" in body["traceback"]
+    assert len(body["traceback"]) < 40_000
+
+
+def test_a_traceback_begins_with_the_users_frame() -> None:
+    _, body = run(raising(ValueError("bad")))
+    head, first, *_ = body["traceback"].splitlines()
+    assert head == "Traceback (most recent call last):"
+    assert "test_executor.py" in first
+    assert "currant/child" not in body["traceback"]
+
+
+def test_endless_recursion_fails_with_a_bounded_traceback() -> None:
+    async def down() -> None:
+        await down()
+
+    ending, body = run(down)
+    assert (ending, body["type"]) == (Ending.FAILED, "RecursionError")
+    assert len(body["traceback"]) < 40_000
+
+
+def test_a_huge_message_is_cut() -> None:
+    ending, body = run(raising(ValueError("x" * 50_000_000)))
+    assert ending is Ending.FAILED
+    assert body["message"].endswith("… (49991808 characters more)")
+    assert len(body["message"]) < 9_000
+    assert "test_executor.py" in body["traceback"]
+
+
+def test_a_long_traceback_keeps_its_end() -> None:
+    ending, body = run(raising(chained(45, "y" * 690)))
+    assert ending is Ending.FAILED
+    assert len(body["traceback"]) < 40_000
+    assert body["traceback"].startswith("(")
+    assert body["traceback"].endswith(f"number 44{'y' * 690}\n")
+
+
+@given(st.text())
+def test_any_message_is_storable(text: str) -> None:
+    body = msgspec.json.decode(failures.encode_error(ValueError(text)))
+    body["message"].encode()
+    assert "\0" not in body["message"] + body["traceback"]
+
+
+def test_a_cancellation_that_we_asked_for_is_a_release() -> None:
+    assert run(raising(asyncio.CancelledError()), cancel_asked=frozenset({CELL})) == (Ending.RELEASED, None)
+
+
+def test_what_ends_well_despite_our_cancellation_is_kept() -> None:
+    assert run(returning(1), cancel_asked=frozenset({CELL})) == (Ending.COMPLETED, 1)
+
+
+# Timeouts
+
+
+def test_past_its_timeout_it_fails_and_the_traceback_names_the_line() -> None:
+    async def slow() -> None:
+        await asyncio.Event().wait()  # here it waits
+
+    ending, body = run(slow, timeout_s=0.01)
+    assert ending is Ending.FAILED
+    assert (body["type"], body["message"]) == ("Timeout", "ran longer than its timeout of 0.01 s")
+    assert "here it waits" in body["traceback"]
+
+
+@pytest.mark.parametrize("end", ["returns", "raises"])
+def test_a_timeout_counts_also_when_the_cancellation_was_swallowed(end: str) -> None:
+    async def stubborn() -> int:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if end == "raises":
+                raise ValueError("while cleaning up") from None
+        return 1
+
+    ending, body = run(stubborn, timeout_s=0.01)
+    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+
+
+def test_a_timeout_error_of_the_users_own_is_an_ordinary_failure() -> None:
+    async def own() -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+
+    for timeout_s in (None, 30.0):
+        ending, body = run(own, timeout_s=timeout_s)
+        assert (ending, body["type"]) == (Ending.FAILED, "TimeoutError")
+
+
+def test_within_its_timeout_it_completes() -> None:
+    assert run(returning(1), timeout_s=30.0) == (Ending.COMPLETED, 1)
+
+
+# Rows 29 to 31: results
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (object(), "the result of app.f is of type object, which is not JSON"),
+        ({"a": [float("nan")]}, "the result of app.f['a'][0] is nan, which JSON cannot hold"),
+        (float("inf"), "the result of app.f is inf, which JSON cannot hold"),
+        ("\0", "the result of app.f holds a NUL character, which Postgres cannot store"),
+        (["\ud800"], "the result of app.f[0] holds a lone surrogate, which is not Unicode text"),
+        ({1: 2}, "the result of app.f has the key 1, and JSON's keys are strings"),
+        (b"x" * (1 << 28), "the result of app.f is of type bytes, which is not JSON"),
+    ],
+)
+def test_a_result_that_is_not_json_is_rejected(value: Any, message: str) -> None:
+    ending, body = run(returning(value))
+    assert (ending, body) == (Ending.REJECTED, {"type": "NotJSON", "message": message})
+
+
+@pytest.mark.parametrize("value", ["x" * LIMIT, "ä" * (LIMIT - 10), ["x" * 1000] * 2000])
+def test_a_huge_result_is_rejected(value: Any) -> None:
+    ending, body = run(returning(value))
+    assert (ending, body["type"]) == (Ending.REJECTED, "PayloadTooLarge")
+    assert "are more than CURRANT_PAYLOAD_BYTES_MAX, 1048576" in body["message"]
+
+
+def test_an_error_of_the_payloads_raised_by_user_code_is_an_ordinary_failure() -> None:
+    ending, body = run(raising(NotJSON("from an enqueue inside")))
+    assert (ending, body["type"]) == (Ending.FAILED, "currant.errors.NotJSON")
+
+
+# Rows 32 and 33: arguments
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "kind", "message"),
+    [
+        (None, None, "PayloadTooLarge", "the arguments of app.f are larger than CURRANT_PAYLOAD_BYTES_MAX, 1048576;"),
+        (b'{"a": 1}', b"{}", "TypeError", "args must be a JSON array, got an object"),
+        (b"3", b"{}", "TypeError", "args must be a JSON array, got a number"),
+        (b"null", b"{}", "TypeError", "args must be a JSON array, got null"),
+        (b"[1]", b"[]", "TypeError", "kwargs must be a JSON object, got an array"),
+        (b"[]", b'"text"', "TypeError", "kwargs must be a JSON object, got a string"),
+        (b"[1", b"{}", "NotJSON", "args cannot be read as JSON: "),
+        (b"[NaN]", b"{}", "NotJSON", "args cannot be read as JSON: "),
+        (b"[" * 100_000, b"{}", "NotJSON", "args cannot be read as JSON: "),
+        (b"[1]", b"\xff", "NotJSON", "kwargs cannot be read as JSON: "),
+        (b"[]", b"{}", "TypeError", "app.f(a: int, b: int = 10) -> int: "),
+        (b"[1, 2, 3]", b"{}", "TypeError", "app.f(a: int, b: int = 10) -> int: "),
+        (b"[1]", b'{"a": 1}', "TypeError", "app.f(a: int, b: int = 10) -> int: "),
+        (b"[1]", b'{"c": 1}', "TypeError", "app.f(a: int, b: int = 10) -> int: "),
+    ],
+)
+def test_arguments_that_do_not_fit_are_rejected(
+    args: bytes | None, kwargs: bytes | None, kind: str, message: str
+) -> None:
+    ending, body = run(add, args, kwargs)
+    assert (ending, body["type"]) == (Ending.REJECTED, kind)
+    assert body["message"].startswith(message)
+
+
+def test_a_type_error_within_the_function_is_an_ordinary_failure() -> None:
+    ending, body = run(add, b'[1, "2"]')
+    assert (ending, body["type"]) == (Ending.FAILED, "TypeError")
+
+
+def test_a_type_error_within_a_plain_function_is_an_ordinary_failure() -> None:
+    @functools.wraps(add)
+    def wrapper(a: int) -> Awaitable[int]:
+        return add(a + "1")  # type: ignore[operator]
+
+    ending, body = run(wrapper, b"[1]")
+    assert (ending, body["type"]) == (Ending.FAILED, "TypeError")
+
+
+def test_a_function_that_is_not_async_is_rejected() -> None:
+    ending, body = run(lambda: 3)
+    assert (ending, body["message"]) == (Ending.REJECTED, "app.f returned int, not a coroutine: write `async def`")
+
+
+def test_what_the_function_sets_stays_in_its_task() -> None:
+    variable = contextvars.ContextVar("variable", default="before")
+
+    async def both() -> str:
+        execution = Execution("job_1", 1, b"", "app.f", "q", 1, 0, 3, None, b"[]", b"{}", CELL)
+
+        async def set_it() -> None:
+            variable.set("after")
+
+        definition = Definition("app.f", set_it, "q", 3, None, 5)
+        await asyncio.create_task(execute(execution, definition, LIMIT, ()))
+        return variable.get()
+
+    assert asyncio.run(both()) == "before"
+
+
+# The runner
+
+
+def test_what_is_cancelled_before_its_first_step_is_released() -> None:
+    async def main() -> list[Outcome]:
+        sent: list[work.FromChild] = []
+        is_sent = asyncio.Event()
+        fd = cells.create()
+        definition = Definition("app.f", asyncio.Event().wait, "q", 3, None, 5)
+        loop = asyncio.get_running_loop()
+
+        def send(message: work.FromChild) -> None:
+            sent.append(message)
+            is_sent.set()
+
+        runner = Runner(send, lambda _: definition, cells.Cells(fd), 4, LIMIT, loop)
+        os.close(fd)
+        runner.receive(work.Run([Execution("job_1", 1, b"", "app.f", "q", 1, 0, 3, None, b"[]", b"{}", CELL)]))
+        # The runner's turn comes first, and before eager tasks (3.12) it only makes the task.
+        await asyncio.sleep(0)
+        runner.receive(work.Cancel([CELL]))
+        async with asyncio.timeout(5):
+            await is_sent.wait()
+        return [outcome for message in sent if isinstance(message, work.Outcomes) for outcome in message.outcomes]
+
+    assert asyncio.run(main()) == [Outcome(CELL, Ending.RELEASED)]
