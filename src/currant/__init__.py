@@ -17,8 +17,8 @@ from currant.jobs import Call, Handle, Job, enqueue_many, job
 __all__ = [
     "Call",
     "ConfigurationError",
-    "Current",
     "CurrantError",
+    "Current",
     "DatabaseError",
     "DatabaseUnreachable",
     "Handle",

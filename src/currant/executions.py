@@ -90,8 +90,8 @@ class Failure(msgspec.Struct, omit_defaults=True):
 class Verdict(msgspec.Struct, array_like=True, gc=False):
     """What is to be written for one execution that did not complete.
 
-    `uncount` is taken from its attempts, `crash` added to its crashes. `delay_s` says when a scheduled one runs, counted
-    from the moment of writing, by the database's clock.
+    `uncount` is taken from its attempts, `crash` added to its crashes. `delay_s` says when a scheduled one runs,
+    counted from the moment of writing, by the database's clock.
     """
 
     execution: Execution

@@ -33,5 +33,5 @@ def new_ids(count: int) -> list[str]:
 
 
 def new_node_id() -> str:
-    """Returns a new node's id: random at each boot, since a reused name would defeat the rescue of a dead node's work."""
+    """Returns a new node's id: random at each boot, for a reused name would defeat the rescue of a dead one's work."""
     return f"node_{secrets.token_hex(8)}"

@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from currant import client, payload
+from currant import payload
 from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, RegistrationError
 from currant.identifiers import new_ids
@@ -135,6 +135,9 @@ async def enqueue_many(calls: "list[Call]") -> list[Handle]:
         DatabaseError: they could not be written.
     """
     ids = new_ids(len(calls))
+    # Here and not above: a child imports the user's modules, and with them this one, but no database's driver.
+    from currant import client
+
     await client.backend().enqueue(ids, [call.execution for call in calls])
     return [Handle(id) for id in ids]
 

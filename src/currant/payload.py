@@ -16,7 +16,7 @@ def encode(value: Any, what: str) -> bytes:
     """Returns `value` as JSON.
 
     Args:
-        value: dicts with string keys, lists, tuples (which come back as lists), strings, finite numbers, booleans, None.
+        value: dicts with string keys, lists, tuples (they come back as lists), strings, finite numbers, booleans, None.
         what: how an error names the value, e.g. `the result of app.add`.
 
     Raises:

@@ -29,7 +29,8 @@ class Registry:
         known = self._definitions.get(definition.name)
         if known is not None and _place(known.function) != _place(definition.function):
             raise RegistrationError(
-                f"the name {definition.name!r} is taken by {_place(known.function)}; give one of the two a name= of its own"
+                f"the name {definition.name!r} is taken by {_place(known.function)};"
+                " give one of the two a name= of its own"
             )
         self._definitions[definition.name] = definition
 

@@ -105,7 +105,9 @@ class Settings:
         "The most bytes of JSON that one execution's arguments, or its result, may have.",
         *_whole(1024, 1 << 26),
     )
-    retry_base_s: float = _setting(1.0, "The wait before the first retry, in seconds; it doubles each time.", *_number(0))
+    retry_base_s: float = _setting(
+        1.0, "The wait before the first retry, in seconds; it doubles each time.", *_number(0)
+    )
     retry_max_s: float = _setting(3600.0, "The longest wait before a retry, in seconds.", *_number(0))
     crashes_max: int = _setting(3, "How many crashes of its child an execution is allowed to meet.", *_whole(1, 1000))
     heartbeat_timeout_s: float = _setting(
@@ -159,7 +161,9 @@ def with_database(settings: Settings, url: str) -> Settings:
 def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Returns the environment of the fork server: the supervisor's without the address of its database."""
     source = os.environ if environ is None else environ
-    return {name: value for name, value in source.items() if name != environment_name("database_url")}
+    kept = {name: value for name, value in source.items() if name != environment_name("database_url")}
+    # What a job prints is seen when it prints it, and not lost with its process.
+    return {"PYTHONUNBUFFERED": "1", **kept}
 
 
 def describe() -> list[tuple[str, str, str, str]]:

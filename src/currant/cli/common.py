@@ -58,7 +58,9 @@ def make_log(level: str) -> Log:
     """Returns the log to standard error: coloured columns on a terminal, `key=value` elsewhere."""
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+        structlog.dev.ConsoleRenderer()
+        if terminal
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     )
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),

@@ -23,7 +23,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def run(
     procs: Annotated[int | None, typer.Option("--procs", help="Child processes; by default one per core.")] = None,
-    concurrency: Annotated[int | None, typer.Option("--concurrency", help="Executions at a time in each child.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", help="Executions at a time in each child.")
+    ] = None,
     modules: Annotated[
         list[str] | None, typer.Option("--modules", "-m", help="A module that registers jobs; may be repeated.")
     ] = None,

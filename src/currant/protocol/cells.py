@@ -1,7 +1,7 @@
 """The memory that a supervisor shares with a child: which of the executions it holds have been started.
 
-A byte for each cell, set before user code runs, so that the supervisor can tell started from unstarted after the child's
-death, when nothing can be asked any more.
+A byte for each cell, set before user code runs, so that the supervisor can tell started from unstarted after the
+child's death, when nothing can be asked any more.
 """
 
 import mmap

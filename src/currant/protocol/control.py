@@ -47,7 +47,7 @@ class ForkFailed(msgspec.Struct, tag="fork_failed", array_like=True):
 
 
 class Exited(msgspec.Struct, tag="exited", array_like=True):
-    """From the fork server: a child's end. `status` is its exit code, or the signal that ended it as a negative number."""
+    """From the fork server: a child's end. `status` is its exit code, or minus the signal that ended it."""
 
     child: int
     pid: int

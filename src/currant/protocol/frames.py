@@ -62,7 +62,7 @@ class FrameReader(Generic[M]):
                     break
                 messages.append(self._decode(view[body : body + size]))
                 start = body + size
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ProtocolError(f"a frame holds no message that belongs here: {error}") from None
         finally:
             view.release()

@@ -1,7 +1,7 @@
 """Arrays as binary parameters: for a batch, one header and one join instead of an object per item.
 
-The format is array_send's (PostgreSQL, src/backend/utils/adt/arrayfuncs.c): dimensions, a flag for NULLs, the type of the
-items, length and lower bound; then each item with its length, -1 for NULL.
+The format is array_send's (PostgreSQL, src/backend/utils/adt/arrayfuncs.c): dimensions, a flag for NULLs, the type of
+the items, length and lower bound; then each item with its length, -1 for NULL.
 """
 
 import struct
@@ -72,9 +72,7 @@ def int8s(items: Sequence[int]) -> Int8Array:
 
 
 def optional_float8s(items: Iterable[float | None]) -> Float8Array:
-    return Float8Array(
-        _pack_optional(_FLOAT8, [None if item is None else struct.pack(">d", item) for item in items])
-    )
+    return Float8Array(_pack_optional(_FLOAT8, [None if item is None else struct.pack(">d", item) for item in items]))
 
 
 def register(adapters: AdaptersMap) -> None:

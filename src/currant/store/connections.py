@@ -89,7 +89,7 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
 
 def conninfo_of(url: str, name: str) -> str:
     """Returns the address with our defaults; what it says itself counts."""
-    defaults = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
+    defaults: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
     return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
 
 

@@ -31,11 +31,13 @@ async def check(connection: Connection) -> None:
         raise SchemaError("the database has no schema of Currant's yet: run `currant migrate`")
     if version < VERSION:
         raise SchemaError(
-            f"the database's schema is of version {version}, and this Currant works with {VERSION}: run `currant migrate`"
+            f"the database's schema is of version {version}, and this Currant works with {VERSION}:"
+            " run `currant migrate`"
         )
     if version > VERSION:
         raise SchemaError(
-            f"the database's schema is of version {version}, which this Currant ({VERSION}) does not know: upgrade Currant"
+            f"the database's schema is of version {version}, which this Currant ({VERSION}) does not know:"
+            " upgrade Currant"
         )
 
 

@@ -89,7 +89,17 @@ async def claim(
     alive, seen = found[0][11:13]
     executions = [
         Execution(
-            id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args and args[1:], kwargs and kwargs[1:]
+            id,
+            lease,
+            tid,
+            function,
+            queue,
+            attempt,
+            crashes,
+            retries,
+            timeout_s,
+            args and args[1:],
+            kwargs and kwargs[1:],
         )
         for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, _, _ in found
         if id is not None
@@ -102,7 +112,12 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
     ids = arrays.texts([each.id for each in executions])
     leases = arrays.int8s([each.lease for each in executions])
     bodies = arrays.jsonbs(results)
-    parameters = {"tids": arrays.tids([each.tid for each in executions]), "ids": ids, "leases": leases, "results": bodies}
+    parameters = {
+        "tids": arrays.tids([each.tid for each in executions]),
+        "ids": ids,
+        "leases": leases,
+        "results": bodies,
+    }
     count = await _count(connection, _COMPLETE, parameters)
     if count < len(executions):
         parameters = {"ids": ids, "leases": leases, "results": bodies}

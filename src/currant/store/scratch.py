@@ -1,4 +1,4 @@
-"""A place for the tests, the bench and the demo: a throwaway server, or a schema of their own on the user's database."""
+"""A place for the tests, the bench and the demo: a throwaway server, or a schema of their own on the user's."""
 
 import secrets
 from collections.abc import Iterator

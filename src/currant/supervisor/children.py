@@ -32,10 +32,9 @@ class State(enum.StrEnum):
 
 @dataclass
 class Child:
-    """A child's process, or one that is being forked. The name is its place, from 0; `serial` is new with each process."""
+    """A child's process, or one that is being forked. Its name is its place, from 0."""
 
     name: int
-    serial: int
     cells: Cells
     link: Link
     state: State = State.BOOTING
@@ -93,7 +92,6 @@ class Children:
         self._log, self._random = log, random
         self._children: dict[int, Child] = {}
         self._server: ForkServer | None = None
-        self._serial = 0
         self._failures: dict[int, int] = {}
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,13 +144,12 @@ class Children:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         memory = create()
-        self._serial += 1
         link = Link(
             frame_bytes_max=self._frame_bytes_max,
             received=lambda message: self._take(child, message),
             closed=lambda problem: self._link_closed(child, problem),
         )
-        child = Child(name, self._serial, Cells(memory), link)
+        child = Child(name, Cells(memory), link)
         self._children[name] = child
         self._server.fork(name, [theirs.fileno(), memory])
         theirs.close()

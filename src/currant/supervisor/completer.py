@@ -131,5 +131,3 @@ class Completer:
     def _awake(self) -> None:
         self._idle.clear()
         self._wake.set()
-
-

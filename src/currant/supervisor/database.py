@@ -70,9 +70,7 @@ class Database:
     async def complete(self, results: list[tuple[Execution, bytes]]) -> int:
         executions = [execution for execution, _ in results]
         bodies = [body for _, body in results]
-        return await self._insist(
-            self._complete, lambda connection: queries.complete(connection, executions, bodies)
-        )
+        return await self._insist(self._complete, lambda connection: queries.complete(connection, executions, bodies))
 
     async def settle(self, verdicts: list[Verdict]) -> int:
         return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
@@ -112,9 +110,7 @@ class Database:
         while True:
             count = await self._insist(
                 self._complete,
-                lambda connection: queries.unpark(
-                    connection, queues=self.queues, functions=functions, rows=PIECE_ROWS
-                ),
+                lambda connection: queries.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS),
             )
             total += count
             if count < PIECE_ROWS:
@@ -132,9 +128,7 @@ class Database:
 
     async def held(self, nodes: list[str]) -> list[Execution]:
         """Returns what these nodes hold by the database's word, at most HELD_ROWS_MAX."""
-        return await self._insist_utility(
-            lambda connection: queries.held(connection, nodes, rows=HELD_ROWS_MAX)
-        )
+        return await self._insist_utility(lambda connection: queries.held(connection, nodes, rows=HELD_ROWS_MAX))
 
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""

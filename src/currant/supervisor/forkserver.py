@@ -27,6 +27,7 @@ from currant.protocol.control import (
 
 _RECEIVE_BYTES = 1 << 16
 _RECEIVE_FDS = 64
+_INT_BYTES = array.array("i").itemsize
 
 
 class ForkServer:
@@ -92,7 +93,10 @@ class ForkServer:
             ) from None
 
     def fork(self, child: int, fds: Sequence[int]) -> None:
-        """Asks for a child, which gets these descriptors: its end of its socket, and its cells. They may be closed then."""
+        """Asks for a child, which gets these descriptors: its end of its socket, and its cells.
+
+        They may be closed afterwards.
+        """
         self._send(Fork(child), fds)
 
     async def close(self) -> None:
@@ -116,12 +120,16 @@ class ForkServer:
 
     def _readable(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, _RECEIVE_BYTES, _RECEIVE_FDS)
+            data, ancillary, _, _ = self._socket.recvmsg(
+                _RECEIVE_BYTES, socket.CMSG_SPACE(_RECEIVE_FDS * _INT_BYTES), socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             return
         except OSError:
-            data, fds = b"", []
-        self._fds += fds
+            data, ancillary = b"", []
+        for level, kind, body in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self._fds += array.array("i", body[: len(body) // _INT_BYTES * _INT_BYTES])
         try:
             messages = self._reader.feed(data)
         except ProtocolError:

@@ -1,7 +1,7 @@
 """The only record of what this node holds: which child has which execution, and what room is left. Pure: no I/O.
 
-Theory of operation. A child has `slots`; it starts what it is given, in order, as slots become free. So of the `held`
-executions of a child the first `slots` run and the rest waits in its backlog. A finished execution frees its slot at
+Theory of operation. A child has `slots`; it starts what it is given, in order, as slots become free. So of what it
+holds as many executions as it has slots run, and the rest waits in its backlog. A finished execution frees its slot at
 once, and counts as unsaved until its outcome is in the database. Prefetch, the backlog that is wanted, is what the child
 finished within the last window of 100 ms: none while that is unknown, none for a child busy with long executions.
 """
@@ -66,9 +66,7 @@ class Ledger:
         assert child not in self._children
         self._children[child] = _Child(slots, window_began=now, progress_at=now)
 
-    def take_from(
-        self, child: int, is_started: Callable[[int], bool]
-    ) -> tuple[list[Execution], list[Execution]]:
+    def take_from(self, child: int, is_started: Callable[[int], bool]) -> tuple[list[Execution], list[Execution]]:
         """Forgets a child and returns what it held: what had been started, and what had not."""
         gone = self._children.pop(child, None)
         started: list[Execution] = []
@@ -147,7 +145,7 @@ class Ledger:
         return back
 
     def stuck(self, child: int, now: float) -> float:
-        """Returns for how many seconds a backlog of the child has not moved; 0 without a backlog or while recalling it."""
+        """Returns for how many seconds the child's backlog has not moved; 0 without one, or while it is recalled."""
         of = self._children[child]
         return now - of.progress_at if of.backlog and not of.recalling else 0.0
 

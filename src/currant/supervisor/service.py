@@ -231,7 +231,7 @@ class Service:
         )
 
     async def _drain(self) -> None:
-        """Gives back what has not started, waits for what runs, cancels it, kills what is left, and writes it all down."""
+        """Gives back what has not started, waits for what runs, cancels it, kills what is left, and writes it down."""
         self.phase = Phase.DRAINING
         self._claimer.stop()
         self._dispatcher.recall_all()
@@ -255,7 +255,7 @@ class Service:
 
     async def _wait_empty(self, seconds: float, *, hurry: bool) -> None:
         """Waits until no child holds anything, for so long at most; not at all once there is a hurry."""
-        waits = [asyncio.ensure_future(self._until_empty())]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._until_empty())]
         if hurry:
             waits.append(asyncio.ensure_future(self._hurry.wait()))
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -284,9 +284,7 @@ class Service:
                 self._log.warning(Event.HURRYING, running=self._ledger.held)
             self._hurry.set()
             return
-        self._log.info(
-            Event.DRAINING, signal=number.name, running=self._ledger.held, grace_s=self._settings.grace_s
-        )
+        self._log.info(Event.DRAINING, signal=number.name, running=self._ledger.held, grace_s=self._settings.grace_s)
         self._drain_asked.set()
 
     # An execution's way
@@ -330,8 +328,13 @@ class Service:
         unknown = [execution for execution, outcome in finished if outcome.ending is Ending.UNKNOWN]
         if unknown:
             self._park(unknown)
-        self._judge([(execution, outcome.ending, outcome.body) for execution, outcome in finished
-                     if outcome.ending is not Ending.UNKNOWN])
+        self._judge(
+            [
+                (execution, outcome.ending, outcome.body)
+                for execution, outcome in finished
+                if outcome.ending is not Ending.UNKNOWN
+            ]
+        )
 
     def _judge(self, endings: list[tuple[Execution, Ending, bytes | None]]) -> None:
         verdicts = [judge(*ending, self._policy, self._random) for ending in endings]

@@ -1,0 +1,50 @@
+"""A database for the tests: CURRANT_DATABASE_URL, in schemas of their own, or else a throwaway Postgres."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from currant.store import connections, migrate
+from currant.store.scratch import Scratch, scratch_database, within
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Scratch]:
+    """The server of the whole run."""
+    with scratch_database(os.environ.get("CURRANT_DATABASE_URL"), "tests") as scratch:
+        yield scratch
+
+
+@pytest.fixture
+def empty_url(server: Scratch) -> Iterator[str]:
+    """The address of an empty schema."""
+    schema = f"currant_test_{secrets.token_hex(4)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        yield within(server.url, schema)
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    """The address of a schema of the newest version, without rows."""
+
+    async def prepare() -> None:
+        connection = await connections.connect(empty_url, "tests")
+        await migrate.migrate(connection)
+        await connection.close()
+
+    asyncio.run(prepare())
+    return empty_url
+
+
+def pytest_report_header() -> str:
+    url = os.environ.get("CURRANT_DATABASE_URL")
+    if url is None:
+        return "database: no CURRANT_DATABASE_URL is set: a throwaway Postgres of the tests' own"
+    return f"database: schemas of the tests' own in {connections.describe(url)}"
