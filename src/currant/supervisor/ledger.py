@@ -1,9 +1,10 @@
 """The only record of what this node holds: which child has which execution, and what room is left. Pure: no I/O.
 
 Theory of operation. A child has `slots`; it starts what it is given, in order, as slots become free. So of what it
-holds as many executions as it has slots run, and the rest waits in its backlog. A finished execution frees its slot at
-once, and counts as unsaved until its outcome is in the database. Prefetch, the backlog that is wanted, is what the child
-finished within the last window of 100 ms: none while that is unknown, none for a child busy with long executions.
+holds as many executions as it has slots run, and the rest waits in its backlog. A finished execution frees its slot
+at once, and counts as unsaved until its outcome is in the database. Prefetch, the backlog that is wanted, is what the
+child finished within the last window of 100 ms: none while that is unknown, none for a child busy with long
+executions.
 """
 
 from collections.abc import Callable, Iterable

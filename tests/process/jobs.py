@@ -1,0 +1,76 @@
+"""The jobs that the process tests run. Each run is written to a ledger: a line at its start, a line at its end."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+from currant import current, job
+
+
+def note(what: str) -> None:
+    """Appends one line, in one write, to the file that the test named."""
+    execution = current()
+    line = f"{what} {execution.id} {execution.lease} {execution.attempt} {os.getpid()} {time.time():.6f}\n"
+    fd = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, line.encode())
+    os.close(fd)
+
+
+@job(queue="test")
+async def echo(value: Any = None) -> Any:
+    note("start")
+    return value
+
+
+@job(queue="test")
+async def sleeper(seconds: float) -> None:
+    note("start")
+    await asyncio.sleep(seconds)
+    note("end")
+
+
+@job(queue="test", retries=2)
+async def failing() -> None:
+    note("start")
+    raise ValueError("this one always fails")
+
+
+@job(queue="test", retries=3)
+async def flaky(good_at: int) -> int:
+    note("start")
+    if current().attempt < good_at:
+        raise RuntimeError("not yet")
+    return current().attempt
+
+
+@job(queue="test", retries=0, timeout=0.3)
+async def endless() -> None:
+    note("start")
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        note("cancelled")
+
+
+@job(queue="test", retries=0)
+async def killer() -> None:
+    note("start")
+    await asyncio.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job(queue="test", retries=0)
+async def odd_result() -> Any:
+    return object()
+
+
+@job(queue="test", retries=0)
+async def large_result(size: int) -> str:
+    return "x" * size
+
+
+@job(queue="other")
+async def elsewhere() -> str:
+    return "other"
