@@ -145,7 +145,7 @@ class World:
         return asyncio.run(write())
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values).fetchall()  # type: ignore[call-overload, no-any-return]
+        return self._connection.execute(query, values or None).fetchall()  # type: ignore[call-overload, no-any-return]
 
     def row(self, id: str) -> dict[str, Any]:
         """Returns one execution by column."""

@@ -1,6 +1,7 @@
 """The jobs that the process tests run. Each run is written to a ledger: a line at its start, a line at its end."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -74,3 +75,11 @@ async def large_result(size: int) -> str:
 @job(queue="other")
 async def elsewhere() -> str:
     return "other"
+
+
+@job(queue="test")
+async def stubborn() -> None:
+    note("start")
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)

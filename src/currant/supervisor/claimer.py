@@ -43,6 +43,7 @@ class Claimer:
         self._news = 1
         self._news_seen = 0
         self._stopping = False
+        self._stopped = asyncio.Event()
 
     def work_came(self) -> None:
         """There may be work: a notification, a promotion, or the tick says so."""
@@ -54,12 +55,19 @@ class Claimer:
         if self._news != self._news_seen:
             self._wake.set()
 
-    def stop(self) -> None:
-        """No claim begins after this; `run` returns when the one under way is dispatched."""
+    async def stop(self) -> None:
+        """No claim begins after this; returns when the one under way is dispatched."""
         self._stopping = True
         self._wake.set()
+        await self._stopped.wait()
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._stopped.set()
+
+    async def _run(self) -> None:
         while not self._stopping:
             await self._wake.wait()
             self._wake.clear()

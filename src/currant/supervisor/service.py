@@ -34,6 +34,8 @@ from currant.supervisor.tick import Promoter, Ticker
 SECOND_LOOK_S = 20.0
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
+#: How long a stop waits for the claim under way.
+CLAIM_END_S = 5.0
 #: How long a stop waits for the database to take the last outcomes.
 FLUSH_S = 10.0
 STATUS_QUERY_S = 3.0
@@ -233,8 +235,10 @@ class Service:
     async def _drain(self) -> None:
         """Gives back what has not started, waits for what runs, cancels it, kills what is left, and writes it down."""
         self.phase = Phase.DRAINING
-        self._claimer.stop()
         self._dispatcher.recall_all()
+        # The claim under way is given back as soon as it returns. Without a database it does not: the next supervisor
+        # finds what it may have claimed.
+        await asyncio.wait((asyncio.ensure_future(self._claimer.stop()),), timeout=CLAIM_END_S)
         await self._wait_empty(self._settings.grace_s, hurry=True)
         for name in self._ledger.children:
             self._children[name].send(Cancel(self._ledger.cells_of(name)))
@@ -291,7 +295,10 @@ class Service:
 
     def _dispatch(self, executions: list[Execution]) -> None:
         self._counts.claimed += len(executions)
-        self._dispatcher.dispatch(executions)
+        if self.phase is Phase.DRAINING:
+            self._release(executions)
+        else:
+            self._dispatcher.dispatch(executions)
 
     def _child_ready(self, child: Child) -> None:
         self._ledger.add_child(child.name, self._settings.concurrency, self._clock())

@@ -1,0 +1,50 @@
+"""What a node costs a database that has no work for it, counted at the server."""
+
+import time
+
+import pytest
+
+from tests.process.conftest import World, eventually
+
+_CONNECTIONS = "SELECT pid, application_name, query_start FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'"
+
+
+class Watch:
+    """The connections of the nodes that were started after it was."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._foreign = {pid for pid, _, _ in world.rows(_CONNECTIONS)}
+
+    def look(self) -> dict[int, tuple[str, object]]:
+        """Returns each connection's name and when it began its last statement, by backend."""
+        rows = self._world.rows(_CONNECTIONS)
+        return {pid: (name, began) for pid, name, began in rows if pid not in self._foreign}
+
+    def names(self) -> list[str]:
+        return sorted(name for name, _ in self.look().values())
+
+    def statements_within(self, seconds: float) -> int:
+        """Counts statements by looking every few ms when each connection began its last one."""
+        count, seen = 0, self.look()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.005)
+            now = self.look()
+            count += sum(state != seen.get(pid) for pid, state in now.items())
+            seen = now
+        return count
+
+
+@pytest.mark.parametrize("procs", [2, 100])
+def test_an_idle_node_has_three_connections_and_sends_a_statement_in_four_seconds(world: World, procs: int) -> None:
+    watch = Watch(world)
+    node = world.node("--procs", str(procs))
+    eventually(lambda: len(node.descendants()) == procs + 1)
+    world.enqueue("echo", count=200)
+    world.at_rest()
+    assert eventually(watch.names) == ["currantd:claim", "currantd:complete", "currantd:listen"]
+    time.sleep(1)  # the claims that the last ones to be ready asked for
+    # Four whole ticks of five seconds each.
+    assert 1 <= watch.statements_within(20) <= 0.25 * 20
+    assert watch.names() == ["currantd:claim", "currantd:complete", "currantd:listen"]

@@ -1,0 +1,202 @@
+"""Rows 1, 7 and 22 of the fault table: kills and drains under load, checked with the ledger."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.process.conftest import Node, World, eventually
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _running(world: World, count: int) -> None:
+    eventually(lambda: len(world.runs()) - len(world.runs("end")) >= count)
+
+
+# Row 1: kill -9 of a child with running and unstarted work
+
+
+def test_a_killed_childs_running_work_is_retried_and_nothing_else_notices(world: World) -> None:
+    node = world.node("--procs", "2", "--concurrency", "64")
+    ids = world.enqueue("sleeper", 1.5, count=128, max_retries=0)
+    _running(world, 128)
+    victim, sibling = node.children()
+    os.kill(victim, signal.SIGKILL)
+    killed_at = time.time()
+    assert world.at_rest() == {"completed": 128}
+    runs = world.runs()
+    suspects = {run.id for run in runs if run.pid == victim}
+    assert len(suspects) == 64
+    # Retried at once, although `retries=0`: a crash is not the execution's failure.
+    again = [run for run in runs if run.id in suspects and run.pid != victim]
+    assert len(again) == 64
+    assert min(run.at for run in again) - killed_at < 1
+    assert all(run.attempt == 2 for run in again)
+    assert world.rows("SELECT DISTINCT crashes FROM executions WHERE id = ANY (%s)", list(suspects)) == [(1,)]
+    others = [id for id in ids if id not in suspects]
+    assert world.rows("SELECT DISTINCT crashes, attempt FROM executions WHERE id = ANY (%s)", others) == [(0, 1)]
+    world.check_ledger(128, twice=list(suspects))
+    assert sibling in node.children()
+    assert victim not in node.children()
+    assert len(node.children()) == 2
+    assert "SIGKILL" in node.log
+
+
+def test_a_killed_childs_unstarted_work_goes_back_uncounted(world: World) -> None:
+    # Quick ones first, so that the child has a pace and gets a backlog; then long ones that fill its slots.
+    node = world.node("--procs", "1", "--concurrency", "8")
+    quick = world.enqueue("echo", count=3000, priority=9)
+    long = world.enqueue("sleeper", 2, count=8, priority=8)
+    rest = world.enqueue("echo", count=300, priority=7)
+    eventually(lambda: {run.id for run in world.runs()} >= set(long))
+    (child,) = node.children()
+    os.kill(child, signal.SIGKILL)
+    assert world.at_rest() == {"completed": 3308}
+    crashed = {id for (id,) in world.rows("SELECT id FROM executions WHERE crashes > 0")}
+    assert crashed >= set(long)
+    assert not crashed & set(rest)
+    assert world.rows("SELECT DISTINCT attempt FROM executions WHERE id = ANY (%s)", rest) == [(1,)]
+    world.check_ledger(3308, twice=[*long, *(set(quick) & crashed)])
+
+
+def test_one_that_kills_its_child_each_time_ends_in_the_dead_letters(world: World) -> None:
+    node = world.node("--procs", "1")
+    (id,) = world.enqueue("killer", max_retries=0)
+    assert world.at_rest() == {"failed": 1}
+    row = world.row(id)
+    assert row["crashes"] == 3
+    assert row["error"]["type"] == "ChildDied"
+    assert "SIGKILL" in row["error"]["message"]
+    ((reason,),) = world.rows("SELECT failure_reason FROM dead_letter_queue")
+    assert reason == "crashed 3 times"
+    assert len(world.runs()) == 3
+    # The node goes on.
+    world.enqueue("echo")
+    assert world.at_rest() == {"failed": 1, "completed": 1}
+    assert node.process.poll() is None
+
+
+def test_a_killed_fork_server_is_replaced_and_its_work_is_no_crash_of_the_executions(world: World) -> None:
+    node = world.node("--procs", "2", "--concurrency", "8")
+    ids = world.enqueue("sleeper", 1, count=16, max_retries=0)
+    _running(world, 16)
+    before = node.children()
+    (fork_server,) = (pid for pid in node.descendants() if pid not in before)
+    os.kill(fork_server, signal.SIGKILL)
+    assert world.at_rest() == {"completed": 16}
+    assert world.rows("SELECT DISTINCT crashes, attempt FROM executions") == [(0, 1)]
+    world.check_ledger(16, twice=ids)
+    assert not any(_alive(pid) for pid in before)
+    assert "fork server died" in node.log
+
+
+# Row 7: kill -9 of the supervisor
+
+
+def _kill_supervisor(node: Node) -> None:
+    below = node.descendants()
+    assert len(below) == 3
+    node.process.kill()
+    node.process.wait()
+    eventually(lambda: not any(_alive(pid) for pid in below), within_s=2)
+
+
+def test_after_the_supervisors_death_no_process_is_left_and_a_restart_takes_its_work_at_once(world: World) -> None:
+    node = world.node("--procs", "2", "--concurrency", "16")
+    started = world.enqueue("sleeper", 1, count=32, max_retries=0)
+    waiting = world.enqueue("echo", count=500, max_retries=0)
+    _running(world, 32)
+    _kill_supervisor(node)
+    restarted_at = time.monotonic()
+    world.node("--procs", "2", "--concurrency", "16", folder=node.folder)
+    assert world.at_rest() == {"completed": 532}
+    # Long before the heartbeat's timeout of 30 s.
+    assert time.monotonic() - restarted_at < 15
+    assert world.rows("SELECT DISTINCT crashes FROM executions WHERE id = ANY (%s)", started) == [(1,)]
+    world.check_ledger(532, twice=started + waiting)
+    assert world.rows("SELECT count(*) FROM worker_heartbeats WHERE status = 'running'") == [(1,)]
+
+
+def test_another_node_takes_a_dead_ones_work_within_the_timeout_and_two_ticks(world: World) -> None:
+    victim = world.node("--procs", "2", "--concurrency", "16")
+    ids = world.enqueue("sleeper", 1, count=32)
+    _running(world, 32)
+    world.start("--procs", "1", "--concurrency", "64", CURRANT_HEARTBEAT_TIMEOUT_S="6")
+    time.sleep(7)  # its own ticks must have run unbroken for one timeout
+    assert len(world.runs("end")) == 32
+    ids += world.enqueue("sleeper", 2, count=80)
+    eventually(lambda: len({run.pid for run in world.runs()[32:]}) == 3)
+    held = {id for (id,) in world.rows("SELECT id FROM executions WHERE status = 'running'")}
+    _kill_supervisor(victim)
+    killed_at = time.monotonic()
+    assert world.at_rest() == {"completed": 112}
+    assert time.monotonic() - killed_at < 6 + 2 * 5 + 5
+    world.check_ledger(112, twice=list(held))
+
+
+# Row 22: SIGTERM under load
+
+
+def test_a_drain_finishes_what_runs_and_gives_back_the_rest(world: World) -> None:
+    node = world.node("--procs", "2", "--concurrency", "8")
+    world.enqueue("sleeper", 0.5, count=2000)
+    _running(world, 16)
+    assert node.stop() == 0
+    states = world.states()
+    assert states["running"] == 0
+    assert states["pending"] + states["completed"] == 2000
+    assert states["completed"] == len(world.runs("end")) == len(world.runs())
+    assert world.rows("SELECT DISTINCT attempt FROM executions WHERE status = 'pending'") == [(0,)]
+    world.check_ledger(2000)
+    assert world.rows("SELECT DISTINCT status FROM worker_heartbeats") == [("stopped",)]
+
+
+def test_after_the_grace_period_what_runs_is_cancelled_and_released_uncounted(world: World) -> None:
+    node = world.node("--procs", "2", "--concurrency", "8", "--grace", "0.5")
+    world.enqueue("sleeper", 600, count=20)
+    _running(world, 16)
+    began = time.monotonic()
+    assert node.stop() == 0
+    assert time.monotonic() - began < 5
+    assert world.states() == {"pending": 20}
+    assert world.rows("SELECT DISTINCT attempt, crashes FROM executions") == [(0, 0)]
+    assert not node.descendants()
+
+
+def test_a_second_signal_hurries(world: World) -> None:
+    node = world.node("--procs", "1", "--concurrency", "8")
+    world.enqueue("sleeper", 600, count=8)
+    _running(world, 8)
+    node.send(signal.SIGINT)
+    eventually(lambda: "draining" in node.log)
+    assert node.process.poll() is None
+    node.send(signal.SIGINT)
+    assert node.process.wait(10) == 0
+    assert world.states() == {"pending": 8}
+
+
+def test_a_drain_under_quick_load_loses_nothing_and_runs_nothing_twice(world: World) -> None:
+    world.enqueue("echo", count=20_000)
+    for _ in range(3):
+        node = world.node("--procs", "2")
+        assert node.stop() == 0
+        assert world.states().keys() <= {"pending", "completed"}
+    world.node("--procs", "2")
+    assert world.at_rest() == {"completed": 20_000}
+    world.check_ledger(20_000)
+    assert len(world.runs()) == 20_000
+
+
+def test_an_execution_that_swallows_its_cancellation_is_ended_with_its_child(world: World) -> None:
+    node = world.node("--procs", "1", "--grace", "0.1")
+    world.enqueue("stubborn")
+    _running(world, 1)
+    assert node.stop() == 0
+    assert world.states() == {"pending": 1}
+    assert world.rows("SELECT attempt, crashes FROM executions") == [(0, 0)]
