@@ -10,7 +10,8 @@ from currant import payload
 from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, RegistrationError
 from currant.identifiers import new_ids
-from currant.registry import Definition, check_queue, function_name, registry
+from currant.names import check_queue
+from currant.registry import Definition, function_name, registry
 
 P = ParamSpec("P")
 R = TypeVar("R")

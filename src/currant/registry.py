@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
-from currant.errors import ConfigurationError, RegistrationError
+from currant.errors import RegistrationError
 
 
 class Definition(NamedTuple):
@@ -55,15 +55,6 @@ def function_name(function: Callable[..., Any]) -> str:
     if "<locals>" in name or "<lambda>" in name:
         raise RegistrationError(f"{name} is defined inside a function, where no worker can import it: give it a name=")
     return name
-
-
-def check_queue(queue: str) -> str:
-    """Returns the name of the queue; raises ConfigurationError when it cannot be a channel of Postgres."""
-    if not isinstance(queue, str) or not 1 <= len(queue.encode("utf-8", "replace")) <= 63 or "\0" in queue:
-        raise ConfigurationError(f"a queue's name must have 1 to 63 bytes, got {queue!r}")
-    if queue.startswith("currant:"):
-        raise ConfigurationError(f"a queue's name must not begin with 'currant:', which is reserved, got {queue!r}")
-    return queue
 
 
 def _place(function: Callable[..., Any]) -> str:

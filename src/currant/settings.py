@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from currant.errors import ConfigurationError
+from currant.names import check_queue
 from currant.protocol.cells import CELLS_MAX
 
 
@@ -150,6 +151,8 @@ def load(
         project.pop(each.name, None)
     if project:
         raise ConfigurationError(f"[tool.currant] in pyproject.toml has an unknown key: {', '.join(sorted(project))}")
+    for queue in values.get("queues", ()):
+        check_queue(queue)
     return Settings(**values)
 
 

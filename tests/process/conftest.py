@@ -49,7 +49,9 @@ class Run(NamedTuple):
 class Node:
     """A `currantd` that the test started."""
 
-    def __init__(self, folder: Path, url: str, ledger: Path, *args: str, module: str = "jobs", env: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, url: str, ledger: Path, *args: str, module: str = "jobs", env: dict[str, str]
+    ) -> None:
         self.folder = folder
         self.log_file = folder / "log"
         folder.mkdir(exist_ok=True)
@@ -64,7 +66,11 @@ class Node:
         }
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*CURRANTD, "-m", module, *args], cwd=folder, env=environment, stdout=log, stderr=log
+                [*CURRANTD, *(["-m", module] if module else []), *args],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
 
     @property

@@ -6,7 +6,9 @@ import pytest
 
 from tests.process.conftest import World, eventually
 
-_CONNECTIONS = "SELECT pid, application_name, query_start FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'"
+_CONNECTIONS = (
+    "SELECT pid, application_name, query_start FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'"
+)
 
 
 class Watch:

@@ -1,6 +1,7 @@
 """`currant`: the schema and single executions; also `python -m currant`."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -10,8 +11,11 @@ from rich.pretty import Pretty
 from rich.table import Table
 
 from currant import settings as setting
+from currant.bench import report as bench_report
+from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
+from currant.bench.run import run_bench
 from currant.cli.common import DatabaseOption, EmbeddedOption, database, reported
-from currant.errors import CurrantError
+from currant.errors import ConfigurationError, CurrantError
 from currant.executions import Record
 from currant.settings import Settings
 from currant.store import connections, migrate, queries
@@ -52,6 +56,63 @@ def status_command(
             print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode())
         else:
             show(record, Console())
+
+
+@app.command("bench")
+def bench_command(
+    workers: Annotated[int | None, typer.Option("--workers", help="Child processes; by default one per core.")] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", help="Executions at a time in each child.")] = 64,
+    jobs: Annotated[int, typer.Option("--jobs", help="How many jobs, which do nothing, to run.")] = 10_000,
+    warmup_percent: Annotated[
+        float, typer.Option("--warmup-percent", help="The share of the jobs, the first ones, that is not counted.")
+    ] = 10.0,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", help=f"Jobs enqueued a second, one INSERT each; {RATE_PER_S:g} if not given."),
+    ] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Enqueue everything first, then measure the drain and the SQL floor.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as well.")
+    ] = None,
+    database_url: DatabaseOption = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Use a throwaway Postgres even if CURRANT_DATABASE_URL is set.")
+    ] = False,
+) -> None:
+    """Measures this machine: the real currantd, with jobs that do nothing, in a schema of its own.
+
+    Without --drain, jobs are enqueued at a steady rate, by default one that leaves no backlog, and the latency counts:
+    from enqueued to completed, by the database's clock. With --drain the throughput counts, and its ratio to the SQL
+    floor: the same claim and complete statements back to back on one connection. Without CURRANT_DATABASE_URL it runs
+    on a throwaway Postgres. Fails when a job was lost or ran twice.
+    """
+    with reported("currant bench"):
+        if embedded and database_url is not None:
+            raise ConfigurationError("--embedded and --database-url exclude each other")
+        settings = setting.load({"database_url": database_url})
+        plan = make_plan(
+            workers=settings.procs if workers is None else workers,
+            concurrency=concurrency,
+            jobs=jobs,
+            warmup_percent=warmup_percent,
+            rate=rate,
+            drain=drain,
+        )
+        if json_file is not None:
+            check_target(json_file)
+        console = Console()
+        try:
+            report = run_bench(plan, None if embedded else settings.database_url, console, embedded=embedded)
+        except KeyboardInterrupt:
+            console.print("interrupted: currantd has ended, and what was made for it is removed")
+            raise typer.Exit(130) from None
+        bench_report.show(report, console)
+        if json_file is not None:
+            json_file.write_bytes(bench_report.encode(report))
+        if report.complaint:
+            raise BenchFailed(report.complaint)
 
 
 def show(record: Record, console: Console) -> None:

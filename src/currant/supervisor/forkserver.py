@@ -137,7 +137,7 @@ class ForkServer:
             return
         for message in messages:
             self._take(message)
-        if not data:
+        if not data and not self._closed:
             self._end()
 
     def _take(self, message: FromForkServer) -> None:
@@ -150,6 +150,8 @@ class ForkServer:
                 text = f"cannot import {message.module}: {message.message}"
                 if message.traceback:
                     text += f"\n\n{message.traceback.rstrip()}"
+                # Its end, which follows, is no news.
+                self._detach()
                 if not self._hello.done():
                     self._hello.set_exception(ModuleImportFailed(text))
             case Forked():
@@ -158,11 +160,11 @@ class ForkServer:
                 self._on_message(message)
 
     def _end(self) -> None:
-        if self._closed:
-            return
         self._detach()
+        # One that closed its socket and lives on is of no use either; of one that has ended, this only reads the status.
+        self._process.kill()
+        status = self._process.wait()
         if self._hello is not None and not self._hello.done():
-            status = self._process.wait()
             self._hello.set_exception(
                 ModuleImportFailed(f"the fork server ended while it imported the modules: {describe_status(status)}")
             )

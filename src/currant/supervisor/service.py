@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import ConfigurationError, DatabaseUnreachable
 from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
@@ -162,6 +162,11 @@ class Service:
             hello = await self._before_drain(self._children.start(fork_server))
             if hello is None:
                 return
+            if not hello.functions:
+                raise ConfigurationError(
+                    f"no job is registered by {', '.join(self._settings.modules)}:"
+                    " put @job over an async function there, or name the module that has them"
+                )
             self._database.queues = list(self._settings.queues or hello.queues)
             if await self._before_drain(self._connect()) is None:
                 return

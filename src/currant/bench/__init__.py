@@ -1,0 +1,1 @@
+"""`python -m currant bench`: what one machine does, by the database's clock, with the real `currantd`."""

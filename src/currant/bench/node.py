@@ -1,0 +1,151 @@
+"""The `currantd` that is measured: started, asked how it is, and ended again."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+
+from currant import settings
+from currant.bench.jobs import QUEUE
+from currant.bench.plan import BenchFailed, Plan
+from currant.cli.currantctl import ask
+from currant.errors import CurrantError
+from currant.protocol.status import StatusReply
+from currant.supervisor.instance import SOCKET_NAME
+
+BOOT_S = 60.0
+#: How long nothing may complete while something waits.
+STALL_S = 30.0
+#: How often currantd is asked. An answer costs it one look at two indexes, bounded, on its spare connection.
+POLL_S = 0.25
+POLL_BOOT_S = 0.05
+#: The grace period of its drain, and how long all of its end may take before it is killed.
+GRACE_S, STOP_S = 1.0, 30.0
+TAIL_LINES = 25
+
+
+class Node:
+    """One `currantd` with its log and runtime directory in a temporary folder; a context, which it lives in."""
+
+    def __init__(self, plan: Plan, url: str, console: Console) -> None:
+        self._plan, self._console = plan, console
+        self._folder = tempfile.TemporaryDirectory(prefix="currant-bench-")
+        self._runtime_dir = Path(self._folder.name) / "run"
+        self._log = Path(self._folder.name) / "currantd.log"
+        # In the environment, where other users cannot read the address's password.
+        environment = settings.child_environment() | {settings.environment_name("database_url"): url}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "currant.bench.currantd", str(os.getpid()), *self._options()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the bench, which then ends this
+            )
+
+    def _options(self) -> list[str]:
+        options = {
+            "--modules": "currant.bench.jobs",
+            "--queues": QUEUE,
+            "--procs": self._plan.workers,
+            "--concurrency": self._plan.concurrency,
+            "--grace": GRACE_S,
+            "--runtime-dir": self._runtime_dir,
+            "--log-level": "info",
+        }
+        return [f"{name}={value}" for name, value in options.items()]
+
+    async def ready(self) -> None:
+        """Returns when all children are ready. Raises BenchFailed when it ends instead, or takes over 60 s."""
+        deadline = time.monotonic() + BOOT_S
+        while True:
+            self._check_alive()
+            if (self._runtime_dir / SOCKET_NAME).exists():
+                reply = await self._ask_early()
+                if reply and reply.phase == "running" and all(child.state == "ready" for child in reply.children):
+                    return
+            if time.monotonic() > deadline:
+                raise BenchFailed(f"currantd was not ready within {BOOT_S:g} s")
+            await asyncio.sleep(POLL_BOOT_S)
+
+    async def _ask_early(self) -> StatusReply | None:
+        try:
+            return await self._ask()
+        except CurrantError:
+            return None  # bound, and not listening yet
+
+    async def until_completed(self, jobs: int, enqueued: Callable[[], int], show: Callable[[int], None]) -> None:
+        """Returns when so many executions have their outcome in the database.
+
+        Args:
+            enqueued: how many there are by now: with none waiting, nothing completes, and that is no stall.
+            show: gets how many are completed, at most four times a second.
+
+        Raises:
+            BenchFailed: currantd ended, or nothing completed for 30 s.
+        """
+        last, moved_at = 0, time.monotonic()
+        while True:
+            self._check_alive()
+            reply = await self._ask()
+            done = reply.executions["completed"] + reply.executions["failed"]
+            show(done)
+            if done >= jobs and reply.unsaved == 0:
+                return
+            if done != last or done >= enqueued():
+                last, moved_at = done, time.monotonic()
+            if time.monotonic() - moved_at > STALL_S:
+                raise BenchFailed(f"nothing completed for {STALL_S:g} s: {done:,} of {jobs:,} were, by currantd's word")
+            await asyncio.sleep(POLL_S)
+
+    async def _ask(self) -> StatusReply:
+        try:
+            return await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME)
+        except CurrantError:
+            self._check_alive()
+            raise
+
+    def _check_alive(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            raise BenchFailed(f"currantd ended by itself, with status {status}")
+
+    def __enter__(self) -> "Node":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            status = self._stop()
+            failed = error is None and status != 0
+            # Not after Ctrl-C: that is no failure.
+            if failed or isinstance(error, Exception):
+                self._show_log()
+            if failed:
+                raise BenchFailed(f"currantd did its work and then did not end well: status {status}")
+        finally:
+            self._folder.cleanup()
+
+    def _stop(self) -> int:
+        """Has currantd drain, or kills it after 30 s; returns its exit status, also if it has ended before."""
+        self._process.terminate()
+        try:
+            return self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _show_log(self) -> None:
+        lines = self._log.read_text(errors="replace").splitlines()
+        self._console.print(f"the last of {len(lines)} lines that currantd logged:", style="bold")
+        for line in lines[-TAIL_LINES:]:
+            self._console.print("  " + line, markup=False, highlight=False, soft_wrap=True)

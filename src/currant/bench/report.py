@@ -1,0 +1,91 @@
+"""What came out: for programs as JSON, for people as a table."""
+
+import platform
+from importlib import metadata
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+
+class LatencyMs(msgspec.Struct):
+    """In milliseconds; of a drain, how long the executions waited in the backlog."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """The JSON file. What only a drain, or only a paced run, measures is null in the other."""
+
+    mode: str
+    workers: int
+    concurrency: int
+    rate_per_s: float | None
+    warmup_percent: float
+    jobs: int
+    completed: int
+    lost: int
+    doubled: int
+    throughput_per_s: float
+    floor_per_s: float | None
+    floor_before_per_s: float | None
+    floor_after_per_s: float | None
+    ratio_to_floor: float | None
+    latency_ms: LatencyMs
+    postgres: str
+    python: str = msgspec.field(default_factory=platform.python_version)
+    currant: str = msgspec.field(default_factory=lambda: metadata.version("currant"))
+
+    @property
+    def complaint(self) -> str | None:
+        """What is wrong with the table, in one line; None when every execution ran once."""
+        if not self.lost and not self.doubled:
+            return None
+        return f"of {self.jobs:,} executions {self.lost:,} were lost and {self.doubled:,} were claimed more than once"
+
+
+def encode(report: Report) -> bytes:
+    """Returns the JSON file's content."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the report for people."""
+    table = Table(show_header=False, title=f"currant bench, {report.mode}", title_justify="left")
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    drain = report.mode == "drain"
+    latency = report.latency_ms
+    rows = [
+        ("jobs", f"{report.jobs:,}, the first {report.warmup_percent:g} % not counted"),
+        ("workers × concurrency", f"{report.workers} × {report.concurrency}"),
+        ("throughput", f"{report.throughput_per_s:,.0f}/s" + _asked(report)),
+    ]
+    if drain:
+        before, after = report.floor_before_per_s or 0.0, report.floor_after_per_s
+        halves = f" (before {before:,.0f}, after {'none' if after is None else f'{after:,.0f}'})"
+        rows += [
+            ("SQL floor", f"{report.floor_per_s:,.0f}/s" + halves),
+            ("throughput ÷ floor", f"[bold]{report.ratio_to_floor:.2f}[/]"),
+        ]
+    what = "waiting time in the backlog" if drain else "enqueued to completed"
+    rows += [
+        (
+            f"{what}, ms",
+            f"p50 {latency.p50:,.1f}  p95 {latency.p95:,.1f}  p99 {latency.p99:,.1f}  max {latency.max:,.1f}",
+        ),
+        ("completed, lost, doubled", f"{report.completed:,}, {report.lost:,}, {report.doubled:,}"),
+        ("versions", f"Currant {report.currant}, Python {report.python}, Postgres {report.postgres}"),
+    ]
+    return rows
+
+
+def _asked(report: Report) -> str:
+    return "" if report.rate_per_s is None else f", enqueued one by one at {report.rate_per_s:,g}/s"

@@ -1,0 +1,238 @@
+"""The bench, run as people run it. No speed is asserted: that is the machine's."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from currant.store.embedded import start_throwaway
+
+DEADLINE_S = 120.0
+KEYS = {
+    "mode", "workers", "concurrency", "warmup_percent", "jobs", "completed", "lost", "doubled", "throughput_per_s",
+    "floor_per_s", "ratio_to_floor", "latency_ms", "python", "postgres", "currant",
+}  # fmt: skip
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "currant", "bench", *options]
+
+
+def environment(url: str | None = None) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CURRANT_")}
+    return clean if url is None else {**clean, "CURRANT_DATABASE_URL": url}
+
+
+def bench(*options: str, url: str | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(*options), env=environment(url), capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
+def running_bench(url: str, *options: str) -> "subprocess.Popen[str]":
+    """A bench of one worker that has just begun, and goes on for long unless the options say otherwise."""
+    return subprocess.Popen(
+        command("--workers", "1", "--jobs", "100000", "--rate", "100", *options),
+        env=environment(url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(bench: "subprocess.Popen[str]") -> None:
+    bench.kill()
+    bench.communicate()
+
+
+def figures(file: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(file.read_text())
+    assert read.keys() >= KEYS
+    assert read["latency_ms"].keys() == {"p50", "p95", "p99", "max"}
+    ordered = list(read["latency_ms"].values())
+    assert 0 < ordered[0] <= ordered[1] <= ordered[2] <= ordered[3]
+    assert read["completed"] == read["jobs"]
+    assert read["lost"] == read["doubled"] == 0
+    assert read["throughput_per_s"] > 0
+    return read
+
+
+@pytest.fixture(scope="module")
+def users_url() -> Iterator[str]:
+    """A database of the user's: the bench must leave it as it was."""
+    with start_throwaway() as server:
+        yield server.url
+
+
+def schemas(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'currant%'").fetchall()
+    return [row[0] for row in rows]
+
+
+def test_paced_run_measures_every_job_and_says_so_to_people_and_programs(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--workers", "2", "--jobs", "1000", "--warmup-percent", "10", "--json", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    read = figures(file)
+    assert (read["mode"], read["workers"], read["concurrency"], read["jobs"]) == ("latency", 2, 64, 1000)
+    assert read["floor_per_s"] is read["ratio_to_floor"] is None
+    assert "throwaway" in done.stdout
+    assert "p99" in done.stdout
+
+
+def test_drain_is_set_beside_the_floor_of_the_same_run(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--drain", "--workers", "2", "--jobs", "5000", "--json", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    read = figures(file)
+    assert read["mode"] == "drain"
+    assert read["floor_per_s"] > 0
+    assert read["ratio_to_floor"] == pytest.approx(read["throughput_per_s"] / read["floor_per_s"], abs=0.01)
+    low, high = sorted((read["floor_before_per_s"], read["floor_after_per_s"]))
+    assert low <= read["floor_per_s"] <= high
+
+
+@pytest.mark.parametrize("jobs", ["1", "2", "3"])
+def test_so_few_jobs_that_nothing_can_be_left_out_still_give_figures(tmp_path: Path, users_url: str, jobs: str) -> None:
+    file = tmp_path / "figures.json"
+    done = bench(
+        "--drain", "--workers", "1", "--jobs", jobs, "--warmup-percent", "99", "--json", str(file), url=users_url
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert figures(file)["ratio_to_floor"] > 0
+
+
+def test_users_database_keeps_nothing_of_it(users_url: str) -> None:
+    done = bench("--workers", "1", "--jobs", "50", "--rate", "500", url=users_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "schema of its own" in done.stdout
+    assert schemas(users_url) == []
+
+
+def test_embedded_leaves_the_users_database_alone(users_url: str) -> None:
+    done = bench("--workers", "1", "--jobs", "50", "--rate", "500", "--embedded", url="postgresql://localhost:1/none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--embedded" in done.stdout
+
+
+def test_table_is_checked_afterwards(users_url: str) -> None:
+    bench = running_bench(users_url, "--jobs", "400", "--rate", "100")
+    try:
+        until(lambda: nodes(users_url) > 0)
+        (schema,) = schemas(users_url)
+        with psycopg.connect(users_url, autocommit=True, options=f"-c search_path={schema}") as connection:
+            done = "SELECT id FROM executions WHERE status = 'completed' LIMIT 1"
+            until(lambda: connection.execute(done).fetchone())
+            connection.execute(f"DELETE FROM executions WHERE id = ({done})")
+            until(lambda: connection.execute(done).fetchone())
+            connection.execute(f"UPDATE executions SET lease = 2 WHERE id = ({done})")
+        out, error = bench.communicate(timeout=DEADLINE_S)
+    finally:
+        end(bench)
+    assert bench.returncode == 1, out + error
+    assert error == "currant bench: error: of 400 executions 1 were lost and 1 were claimed more than once\n"
+
+
+def test_death_of_currantd_is_reported_with_the_end_of_its_log(users_url: str) -> None:
+    bench = running_bench(users_url)
+    try:
+        until(lambda: nodes(users_url) > 0)
+        (currantd,) = Path(f"/proc/{bench.pid}/task/{bench.pid}/children").read_text().split()
+        os.kill(int(currantd), signal.SIGKILL)
+        out, error = bench.communicate(timeout=DEADLINE_S)
+    finally:
+        end(bench)
+    assert (bench.returncode, error) == (1, "currant bench: error: currantd ended by itself, with status -9\n")
+    assert "that currantd logged" in out
+    assert schemas(users_url) == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_takes_everything_down(users_url: str, sign: signal.Signals) -> None:
+    bench = running_bench(users_url)
+    try:
+        until(lambda: nodes(users_url) > 0)
+        bench.send_signal(sign)
+        out, error = bench.communicate(timeout=DEADLINE_S)
+    finally:
+        end(bench)
+    assert bench.returncode == 130, out + error
+    assert error == ""
+    assert "interrupted" in out
+    assert schemas(users_url) == []
+    assert nodes(users_url) == 0
+
+
+def test_killed_bench_leaves_no_currantd(users_url: str) -> None:
+    bench = running_bench(users_url)
+    try:
+        until(lambda: nodes(users_url) > 0)
+    finally:
+        end(bench)
+    until(lambda: nodes(users_url) == 0)
+    with psycopg.connect(users_url, autocommit=True) as connection:
+        for schema in schemas(users_url):
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def nodes(url: str) -> int:
+    """How many connections of a `currantd` there are, by the server's word."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'")
+        return int((row.fetchone() or (0,))[0])
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--workers", "0"), "--workers must be an integer from 1 to 1000, got 0"),
+        (("--concurrency", "0"), "--concurrency must be an integer from 1 to 4096, got 0"),
+        (("--jobs", "0"), "--jobs must be an integer from 1 to 100000000, got 0"),
+        (("--jobs", "-5"), "--jobs must be an integer from 1 to 100000000, got -5"),
+        (("--warmup-percent", "100"), "--warmup-percent must be at least 0 and less than 100, got 100"),
+        (("--warmup-percent", "nan"), "--warmup-percent must be at least 0 and less than 100, got nan"),
+        (("--rate", "0"), "--rate must be greater than 0 and at most 1,000,000, got 0"),
+        (("--rate", "10", "--drain"), "--rate and --drain exclude each other: a drain enqueues everything beforehand"),
+        (
+            ("--json", "/nowhere/at/all.json"),
+            "--json must name a file in a folder that exists, got /nowhere/at/all.json",
+        ),
+        (("--json", "/"), "--json must name a file, got the folder /"),
+        (("--embedded", "--database-url", "postgresql://h/d"), "--embedded and --database-url exclude each other"),
+        (
+            ("--database-url", "mysql:///x"),
+            'the database\'s address cannot be read (missing "=" after "mysql:///x" in connection info string);'
+            " write it as postgresql://user:password@host:5432/database",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_one_line_before_anything_runs(options: tuple[str, ...], message: str) -> None:
+    done = bench(*options)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"currant bench: error: {message}\n")
+
+
+def test_unreachable_database_is_one_line() -> None:
+    done = bench("--database-url", "postgresql://127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("currant bench: error: none at 127.0.0.1:1: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,182 @@
+"""What people see who make a mistake, and what the commands answer."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.process.conftest import CURRANTD, HERE, World, eventually
+
+CURRANT = [sys.executable, "-m", "currant"]
+CURRANTCTL = [sys.executable, "-c", "from currant.cli.currantctl import main; main()"]
+
+
+def _run(command: list[str], *args: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CURRANT_")}
+    environment = {**kept, "PYTHONPATH": str(HERE), "CURRANT_RUNTIME_DIR": str(folder / "run"), **env}
+    return subprocess.run(
+        [*command, *args], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def _refused(command: list[str], *args: str, folder: Path, **env: str) -> str:
+    """Runs what must fail; returns the one line that it says."""
+    result = _run(command, *args, folder=folder, **env)
+    assert result.returncode not in (0, None)
+    assert "Traceback" not in result.stderr, result.stderr
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--procs", "0"], "currantd: error: --procs must be an integer from 1 to 1000, got 0"),
+        (["--concurrency", "-1"], "--concurrency must be an integer from 1 to 4096, got -1"),
+        (["--grace", "-1"], "--grace must be a number of at least 0, got -1"),
+        (["-q", "a,,b"], "--queues must be names separated by commas, got a,,b"),
+        (["-q", "currant:x"], "must not begin with 'currant:'"),
+        (["-q", "x" * 64], "a queue's name must have 1 to 63 bytes"),
+        (["--log-level", "loud"], "--log-level must be debug, info, warning or error, got loud"),
+    ],
+)
+def test_an_option_that_breaks_its_rule_is_named_with_rule_and_value(
+    tmp_path: Path, args: list[str], expected: str
+) -> None:
+    assert expected in _refused(CURRANTD, "-m", "jobs", *args, folder=tmp_path, CURRANT_DATABASE_URL="postgresql://x")
+
+
+def test_a_setting_of_the_environment_is_named_as_it_is_there(tmp_path: Path) -> None:
+    line = _refused(
+        CURRANTD, "-m", "jobs", folder=tmp_path, CURRANT_PROCS="many", CURRANT_DATABASE_URL="postgresql://x"
+    )
+    assert line == "currantd: error: CURRANT_PROCS must be an integer from 1 to 1000, got many"
+
+
+def test_without_a_database_both_ways_to_one_are_named(tmp_path: Path) -> None:
+    for command in ([*CURRANTD, "-m", "jobs"], [*CURRANT, "migrate"], [*CURRANT, "status", "job_1"]):
+        line = _refused(command, folder=tmp_path)
+        assert "CURRANT_DATABASE_URL" in line
+        assert "--embedded" in line
+
+
+def test_without_a_module_the_ways_to_name_one_are_said(tmp_path: Path) -> None:
+    line = _refused(CURRANTD, folder=tmp_path, CURRANT_DATABASE_URL="postgresql://x")
+    for way in ("-m", "CURRANT_MODULES", "[tool.currant]"):
+        assert way in line
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    line = _refused(CURRANTD, "-m", "jobs", folder=tmp_path, CURRANT_DATABASE_URL="mysql://here")
+    assert "postgresql://user:password@host:5432/database" in line
+
+
+def test_an_unknown_module_is_named(tmp_path: Path, url: str) -> None:
+    line = _refused(CURRANTD, "-m", "no_such_app", folder=tmp_path, CURRANT_DATABASE_URL=url)
+    assert "cannot import no_such_app: no module named 'no_such_app'" in line
+
+
+def test_a_module_that_fails_is_shown_with_its_traceback(tmp_path: Path, url: str) -> None:
+    (tmp_path / "broken.py").write_text("x = 1\nraise RuntimeError('what a day')\n")
+    result = _run(CURRANTD, "-m", "broken", folder=tmp_path, CURRANT_DATABASE_URL=url)
+    assert result.returncode == 1
+    assert "cannot import broken" in result.stderr
+    assert "line 2, in <module>" in result.stderr
+    assert "RuntimeError: what a day" in result.stderr
+    # The user's lines, not ours.
+    assert "currant/" not in result.stderr
+
+
+def test_a_module_without_jobs_is_refused(tmp_path: Path, url: str) -> None:
+    (tmp_path / "empty_app.py").write_text("")
+    line = _refused(CURRANTD, "-m", "empty_app", folder=tmp_path, CURRANT_DATABASE_URL=url)
+    assert "empty_app" in line
+    assert "@job" in line
+
+
+def test_a_missing_schema_says_what_to_run(tmp_path: Path, empty_url: str) -> None:
+    for command in ([*CURRANTD, "-m", "jobs"], [*CURRANT, "status", "job_1"]):
+        assert "currant migrate" in _refused(command, folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+
+
+def test_a_missing_database_is_not_waited_for(tmp_path: Path, url: str) -> None:
+    from psycopg import conninfo
+
+    wrong = conninfo.make_conninfo(url, dbname="no_such_database")
+    line = _refused(CURRANTD, "-m", "jobs", folder=tmp_path, CURRANT_DATABASE_URL=wrong)
+    assert 'database "no_such_database" does not exist' in line
+
+
+def test_an_unreachable_database_is_waited_for_and_the_log_says_so(world: World, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    node = world.start("--procs", "1", CURRANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{port}/x")
+    eventually(lambda: "waiting for the database" in node.log)
+    assert f"127.0.0.1:{port}" in node.log
+    assert node.process.poll() is None
+    node.send(signal.SIGTERM)
+    assert node.process.wait(10) == 0
+
+
+def test_a_second_supervisor_is_refused_by_the_pid_of_the_first(world: World) -> None:
+    node = world.node("--procs", "1")
+    line = _refused(
+        CURRANTD, "-m", "jobs", folder=node.folder, CURRANT_DATABASE_URL=world.url,
+        CURRANT_RUNTIME_DIR=str(node.folder / "run"),
+    )  # fmt: skip
+    assert f"pid {node.process.pid}" in line
+    assert node.status().phase == "running"
+
+
+def test_migrate_says_what_it_did_and_may_be_repeated(tmp_path: Path, empty_url: str) -> None:
+    first = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    assert first.returncode == 0
+    assert "from version 0 to 2" in first.stdout
+    second = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    assert second.returncode == 0
+    assert "of version 2 already" in second.stdout
+
+
+def test_status_of_one_execution_for_people_and_for_programs(world: World, tmp_path: Path) -> None:
+    (id,) = world.enqueue("failing", max_retries=0)
+    world.node("--procs", "1")
+    world.at_rest()
+    people = _run(CURRANT, "status", id, folder=tmp_path, CURRANT_DATABASE_URL=world.url)
+    assert people.returncode == 0
+    assert "ValueError: this one always fails" in people.stdout
+    programs = _run(CURRANT, "status", id, "--json", folder=tmp_path, CURRANT_DATABASE_URL=world.url)
+    record = json.loads(programs.stdout)
+    assert (record["id"], record["status"], record["attempt"]) == (id, "failed", 1)
+    assert "job_nowhere" in _refused(CURRANT, "status", "job_nowhere", folder=tmp_path, CURRANT_DATABASE_URL=world.url)
+
+
+def test_currantctl_shows_a_table_or_json_or_that_nobody_is_there(world: World, tmp_path: Path) -> None:
+    node = world.node("--procs", "2")
+    world.enqueue("echo", count=10)
+    world.at_rest()
+    run = str(node.folder / "run")
+    table = _run(CURRANTCTL, "status", "--runtime-dir", run, folder=tmp_path)
+    assert table.returncode == 0
+    assert node.status().node in table.stdout
+    reply = json.loads(_run(CURRANTCTL, "status", "--json", "--runtime-dir", run, folder=tmp_path).stdout)
+    assert reply["executions"]["completed"] == 10
+    assert len(reply["children"]) == 2
+    assert "no currantd runs in" in _refused(CURRANTCTL, "status", folder=tmp_path)
+
+
+def test_a_configured_project_needs_no_options(world: World) -> None:
+    folder = world.folder / "project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[tool.currant]\nmodules = ["jobs"]\nqueues = ["test"]\nprocs = 1\n')
+    node = world.node(folder=folder, module="")
+    world.enqueue("echo")
+    assert world.at_rest() == {"completed": 1}
+    assert len(node.children()) == 1
+    (folder / "pyproject.toml").write_text("[tool.currant]\nworkers = 4\n")
+    assert "unknown key: workers" in _refused(CURRANTD, folder=folder, CURRANT_DATABASE_URL=world.url)

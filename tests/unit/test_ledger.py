@@ -1,0 +1,400 @@
+"""The ledger: nothing is given twice or lost, free slots come first, and prefetch never makes work wait."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from currant.executions import Ending, Execution, Outcome
+from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, spread
+from tests.unit.support import executions
+
+Plan = dict[int, list[Execution]]
+
+
+def ledger_of(*slots: int, now: float = 0.0) -> Ledger:
+    """Returns a ledger with children 0, 1, … of so many slots."""
+    ledger = Ledger()
+    for child, count in enumerate(slots):
+        ledger.add_child(child, count, now)
+    return ledger
+
+
+def finish(ledger: Ledger, child: int, count: int, now: float) -> None:
+    """The first `count` executions that the child holds come back."""
+    cells = ledger.cells_of(child)[:count]
+    assert len(cells) == count
+    assert len(ledger.finish(child, [Outcome(cell, Ending.COMPLETED) for cell in cells], now)) == count
+
+
+def make_quick(ledger: Ledger, child: int, count: int, now: float) -> None:
+    """Gives the otherwise idle child a pace of `count` executions in the window of `now`."""
+    slots = ledger.of_child(child)[0]
+    while count:
+        some = min(slots, count)
+        plan, rest = ledger.assign(executions(some), now)
+        assert set(plan) == {child}
+        assert not rest
+        finish(ledger, child, some, now)
+        count -= some
+
+
+def shares_of(plan: Plan) -> dict[int, int]:
+    return {child: len(given) for child, given in plan.items()}
+
+
+def refused_bytes(ledger: Ledger) -> int:
+    """How many bytes the ledger counts now, by how many more close it."""
+    low, high = 0, 2 * BYTES_MAX
+    while low < high:
+        middle = (low + high) // 2
+        ledger.add_unsaved(0, middle)
+        closed = ledger.room(0.0) == 0
+        ledger.settle(0, middle)
+        low, high = (low, middle) if closed else (middle + 1, high)
+    return BYTES_MAX - low
+
+
+# What must hold whatever happens, in whatever order
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Children come and die, executions come, finish, go back; a plain model says what the ledger must hold."""
+
+    saves = Bundle("saves")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.now = 0.0
+        self.slots: dict[int, int] = {}
+        self.held: dict[int, dict[int, Execution]] = {}
+        self.unsaved = 0
+        self.made = 0
+
+    @rule(slots=st.integers(1, 5))
+    def add_child(self, slots: int) -> None:
+        child = len(self.slots) and max(self.slots) + 1
+        self.ledger.add_child(child, slots, self.now)
+        self.slots[child], self.held[child] = slots, {}
+
+    @rule(passed=st.sampled_from([0.0, 0.01, WINDOW_S, 3 * WINDOW_S]))
+    def pass_time(self, passed: float) -> None:
+        self.now += passed
+
+    @rule(count=st.integers(0, 30), size=st.integers(0, 3), slots_only=st.booleans())
+    def assign(self, count: int, size: int, slots_only: bool) -> None:
+        some = [each for each in executions(count, size=size)]
+        for each in some:
+            each.id, self.made = f"job_{self.made}", self.made + 1
+        free = self.ledger.free
+        plan, rest = self.ledger.assign_to_slots(some) if slots_only else self.ledger.assign(some, self.now)
+        given = [each for each_child in plan.values() for each in each_child]
+        assert sorted(each.id for each in given + rest) == sorted(each.id for each in some)
+        assert len(given) >= min(free, count)
+        assert not slots_only or len(given) == min(free, count)
+        assert all(plan.values()), "a child with nothing has no place in the plan"
+        for child, theirs in plan.items():
+            for each in theirs:
+                assert each.cell not in self.held[child], "a cell was given twice"
+                self.held[child][each.cell] = each
+
+    @rule(data=st.data(), size=st.integers(0, 3), target=saves)
+    def finish(self, data: st.DataObject, size: int) -> object:
+        if not self.held:
+            return multiple()
+        child, cells = self.some_cells(data)
+        # The last is not held: of a child that died in between, or a lie.
+        outcomes = [Outcome(cell, Ending.COMPLETED, b"x" * size) for cell in [*cells, 8191 - 4000]]
+        finished = self.ledger.finish(child, outcomes, self.now)
+        assert [each for each, _ in finished] == [self.held[child].pop(cell) for cell in cells]
+        self.ledger.add_unsaved(len(finished), size * len(finished))
+        self.unsaved += len(finished)
+        return len(finished), size * len(finished)
+
+    @rule(saved=consumes(saves))
+    def save(self, saved: tuple[int, int]) -> None:
+        self.ledger.settle(*saved)
+        self.unsaved -= saved[0]
+
+    @rule(data=st.data())
+    def recall_and_give_back(self, data: st.DataObject) -> None:
+        if not self.held:
+            return
+        child, started = self.some_cells(data)
+        most = data.draw(st.integers(0, 10))
+        cells = self.ledger.recall(child, started.__contains__, most)
+        assert len(cells) <= most
+        assert not set(cells) & set(started)
+        back = self.ledger.give_back(child, cells)
+        assert back == [self.held[child].pop(cell) for cell in cells]
+
+    @rule(data=st.data())
+    def child_dies(self, data: st.DataObject) -> None:
+        if not self.held:
+            return
+        child, cells = self.some_cells(data)
+        held = self.held.pop(child)
+        del self.slots[child]
+        started, unstarted = self.ledger.take_from(child, cells.__contains__)
+        assert {each.cell for each in started} == set(cells)
+        assert {each.cell for each in unstarted} == set(held) - set(cells)
+        assert self.ledger.take_from(child, cells.__contains__) == ([], []), "taken twice"
+
+    def some_cells(self, data: st.DataObject) -> tuple[int, list[int]]:
+        child = data.draw(st.sampled_from(sorted(self.held)))
+        cells = sorted(self.held[child])
+        return child, data.draw(st.lists(st.sampled_from(cells), unique=True)) if cells else []
+
+    @invariant()
+    def it_holds_what_the_model_holds(self) -> None:
+        everything = [each for held in self.held.values() for each in held.values()]
+        assert self.ledger.held == len(everything)
+        assert self.ledger.leases() == {(each.id, each.lease) for each in everything}
+        assert self.ledger.unsaved == self.unsaved
+
+    @invariant()
+    def free_and_held_agree(self) -> None:
+        assert self.ledger.children == list(self.slots)
+        assert self.ledger.free == sum(max(0, self.slots[each] - len(self.held[each])) for each in self.slots)
+        assert self.ledger.backlog == sum(max(0, len(self.held[each]) - self.slots[each]) for each in self.slots)
+        for child, slots in self.slots.items():
+            _, running, waiting, _ = self.ledger.of_child(child)
+            assert (running, running + waiting) == (min(slots, len(self.held[child])), len(self.held[child]))
+
+    @invariant()
+    def there_is_room_exactly_for_what_assign_takes(self) -> None:
+        assert self.ledger.room(self.now) >= self.ledger.free
+
+    def teardown(self) -> None:
+        for child in list(self.held):
+            self.ledger.take_from(child, bool)
+        self.ledger.settle(self.unsaved, 0)
+        assert (self.ledger.held, self.ledger.unsaved, self.ledger.free) == (0, 0, 0)
+
+
+LedgerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestLedger = LedgerMachine.TestCase
+
+
+@given(st.lists(st.integers(0, 5000), max_size=20), st.data())
+def test_bytes_return_to_zero_whichever_way_the_executions_went(sizes: list[int], data: st.DataObject) -> None:
+    ledger = ledger_of(100, 1)
+    some = [each for size in sizes for each in executions(1, size=size)]
+    ledger.assign(some, 0.0)
+    assert refused_bytes(ledger) == sum(sizes)
+    cells = ledger.cells_of(0)
+    ways = data.draw(st.lists(st.sampled_from("fgt"), min_size=len(cells), max_size=len(cells)))
+    outcomes = [Outcome(cell, Ending.COMPLETED) for cell, way in zip(cells, ways, strict=True) if way == "f"]
+    ledger.finish(0, outcomes, 0.0)
+    ledger.give_back(0, [cell for cell, way in zip(cells, ways, strict=True) if way == "g"])
+    ledger.take_from(0, bool)
+    ledger.finish(1, [Outcome(cell, Ending.COMPLETED) for cell in ledger.cells_of(1)], 0.0)
+    assert refused_bytes(ledger) == 0
+
+
+# spread
+
+
+@given(st.integers(0, 200), st.dictionaries(st.integers(0, 10), st.integers(-3, 30), max_size=8))
+def test_spread_deals_everything_that_has_a_place_and_leaves_the_rest_even(count: int, places: dict[int, int]) -> None:
+    shares = spread(count, places)
+    assert sum(shares.values()) == min(count, sum(max(0, free) for free in places.values()))
+    assert all(0 <= share <= places[name] for name, share in shares.items())
+    left = {name: free - shares.get(name, 0) for name, free in places.items()}
+    for name, share in shares.items():
+        if share:
+            assert all(left[name] >= other - 1 for other in left.values())
+
+
+def test_spread_among_equals_differs_by_one_at_most() -> None:
+    assert sorted(spread(10, {1: 8, 2: 8, 3: 8}).values()) == [3, 3, 4]
+
+
+# room
+
+
+def test_there_is_no_room_without_children() -> None:
+    assert Ledger().room(0.0) == 0
+
+
+def test_there_is_no_room_when_every_slot_is_taken() -> None:
+    ledger = ledger_of(2, 3)
+    assert ledger.room(0.0) == 5
+    ledger.assign(executions(5), 0.0)
+    assert ledger.room(0.0) == 0
+
+
+def test_nothing_is_prefetched_while_the_pace_is_unknown() -> None:
+    ledger = ledger_of(4)
+    assert ledger.room(0.0) == 4
+    plan, rest = ledger.assign(executions(6), 0.0)
+    assert shares_of(plan) == {0: 4}
+    assert len(rest) == 2
+
+
+def test_prefetch_is_what_the_child_finished_in_a_window() -> None:
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 10, now=0.01)
+    assert ledger.room(0.01) == 2 + 10
+    # The window before still says so ...
+    assert ledger.room(0.01 + WINDOW_S) == 2 + 10
+    # ... and an idle one after it does not.
+    assert ledger.room(0.01 + 4 * WINDOW_S) == 2
+
+
+def test_prefetch_is_bounded() -> None:
+    ledger = ledger_of(2000)
+    make_quick(ledger, 0, PREFETCH_MAX + 900, now=0.01)
+    assert ledger.room(0.01) == 2000 + PREFETCH_MAX
+
+
+def test_a_child_with_long_jobs_gets_nothing_beyond_its_slots_while_another_is_quick() -> None:
+    ledger = ledger_of(2, 2)
+    ledger.assign(executions(4), 0.0)
+    for now in (0.0, 0.01, 0.02, 0.03):
+        finish(ledger, 1, 2, now)
+        ledger.assign(executions(2), now)
+    plan, rest = ledger.assign(executions(8), 0.03)
+    assert shares_of(plan) == {1: 8}
+    assert not rest
+    assert ledger.of_child(0)[1:3] == (2, 0)
+
+
+def test_a_quick_child_that_got_long_jobs_is_given_nothing_more_after_two_windows() -> None:
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 10, now=0.01)
+    ledger.assign(executions(2), 0.02)
+    assert ledger.room(0.02) > 0
+    assert ledger.room(0.02 + 3 * WINDOW_S) == 0
+
+
+def test_a_backlog_is_refilled_when_it_is_below_half() -> None:
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 10, now=0.0)
+    ledger.assign(executions(12), 0.0)
+    assert ledger.room(0.0) == 0
+    finish(ledger, 0, 3, 0.0)
+    # 7 wait and 13 are wanted: half is there.
+    assert ledger.room(0.0) == 0
+    finish(ledger, 0, 1, 0.0)
+    # 6 wait and 14 are wanted.
+    assert ledger.room(0.0) == 8
+
+
+def test_free_slots_are_filled_first_and_evenly() -> None:
+    ledger = ledger_of(4)
+    make_quick(ledger, 0, 20, now=0.0)
+    ledger.add_child(1, 4, 0.0)
+    ledger.add_child(2, 4, 0.0)
+    plan, _ = ledger.assign(executions(9), 0.0)
+    assert shares_of(plan) == {0: 3, 1: 3, 2: 3}
+    plan, _ = ledger.assign(executions(9), 0.0)
+    # The three free slots, and only then the backlog of the one whose pace is known.
+    assert shares_of(plan) == {0: 1 + 6, 1: 1, 2: 1}
+
+
+def test_executions_are_given_in_their_order() -> None:
+    ledger = ledger_of(3)
+    make_quick(ledger, 0, 9, now=0.0)
+    some = executions(9)
+    plan, _ = ledger.assign(some, 0.0)
+    assert plan == {0: some}
+
+
+def test_a_returned_execution_goes_to_a_free_slot_and_to_no_backlog() -> None:
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 10, now=0.0)
+    plan, rest = ledger.assign_to_slots(executions(5))
+    assert shares_of(plan) == {0: 2}
+    assert len(rest) == 3
+
+
+def test_nothing_is_claimed_while_too_much_is_unsaved() -> None:
+    ledger = ledger_of(4)
+    ledger.add_unsaved(UNSAVED_MAX - 1, 0)
+    assert ledger.room(0.0) == 4
+    ledger.add_unsaved(1, 0)
+    assert ledger.room(0.0) == 0
+    ledger.settle(1, 0)
+    assert ledger.room(0.0) == 4
+
+
+def test_nothing_is_claimed_while_results_and_arguments_take_too_many_bytes() -> None:
+    ledger = ledger_of(4)
+    ledger.assign(executions(1, size=1000), 0.0)
+    ledger.add_unsaved(1, BYTES_MAX - 1001)
+    assert ledger.room(0.0) == 3
+    ledger.add_unsaved(1, 1)
+    assert ledger.room(0.0) == 0
+    finish(ledger, 0, 1, 0.0)
+    assert ledger.room(0.0) == 4
+
+
+def test_settling_more_than_was_unsaved_is_a_mistake() -> None:
+    with pytest.raises(AssertionError):
+        Ledger().settle(1, 0)
+
+
+def test_outcomes_of_an_unknown_child_are_left_out() -> None:
+    ledger = ledger_of(1)
+    assert ledger.finish(7, [Outcome(0, Ending.COMPLETED)], 0.0) == []
+    assert ledger.give_back(7, [0]) == []
+    assert ledger.of_child(7) == (0, 0, 0, 0)
+
+
+# stuck and recall
+
+
+def with_backlog(now: float) -> Ledger:
+    """One child of two slots, two running and six waiting since `now`."""
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 6, now)
+    ledger.assign(executions(8), now)
+    return ledger
+
+
+def test_a_child_without_a_backlog_is_never_stuck() -> None:
+    ledger = ledger_of(2)
+    ledger.assign(executions(2), 0.0)
+    assert ledger.stuck(0, 100.0) == 0.0
+
+
+def test_a_backlog_is_stuck_since_its_beginning_or_the_last_that_finished() -> None:
+    ledger = with_backlog(5.0)
+    assert ledger.stuck(0, 7.0) == pytest.approx(2.0)
+    finish(ledger, 0, 1, 7.5)
+    assert ledger.stuck(0, 8.0) == pytest.approx(0.5)
+
+
+def test_more_for_a_stuck_backlog_does_not_hide_that_it_is_stuck() -> None:
+    ledger = ledger_of(2)
+    make_quick(ledger, 0, 6, 5.0)
+    ledger.assign(executions(4), 5.0)
+    ledger.assign(executions(2), 5.05)
+    assert ledger.stuck(0, 5.5) == pytest.approx(0.5)
+
+
+def test_a_backlog_that_is_being_recalled_is_not_recalled_again() -> None:
+    ledger = with_backlog(5.0)
+    cells = ledger.recall(0, lambda _: False, 2)
+    assert ledger.stuck(0, 9.0) == 0.0
+    ledger.give_back(0, cells)
+    assert ledger.stuck(0, 9.0) > 0.0
+
+
+def test_a_recall_takes_the_last_of_the_unstarted() -> None:
+    ledger = with_backlog(0.0)
+    cells = ledger.cells_of(0)
+    started = set(cells[:3])
+    assert ledger.recall(0, started.__contains__, 2) == cells[-2:]
+    assert ledger.recall(0, started.__contains__, 100) == cells[3:]
+    assert ledger.recall(0, started.__contains__, 0) == []
+
+
+def test_what_is_given_back_frees_its_place_and_comes_once() -> None:
+    ledger = with_backlog(0.0)
+    cells = ledger.recall(0, lambda _: False, 3)
+    assert len(ledger.give_back(0, cells)) == 3
+    assert ledger.give_back(0, cells) == []
+    assert (ledger.held, ledger.backlog) == (5, 3)
