@@ -129,7 +129,7 @@ def test_two_files_with_the_same_name_of_module_and_function_are_two_functions()
 def test_a_synchronous_function_is_refused() -> None:
     def blocking() -> None: ...
 
-    with pytest.raises(RegistrationError, match="needs an async function, got <function .*write `async def`"):
+    with pytest.raises(RegistrationError, match=r"needs an async function, got <function .*write `async def`"):
         job(name="blocking")(blocking)  # type: ignore[arg-type]
 
 

@@ -28,25 +28,31 @@ class Feed:
         self._execution = new_execution(NOOP, b"[]", b"{}")
         self._jobs, self._rate_per_s = jobs, rate_per_s
         self._next = 0
+        self._began_s = time.monotonic()
         self.enqueued = 0
 
     async def run(self) -> None:
         """Raises DatabaseError when one cannot be written."""
-        self._began_s = time.monotonic()
         try:
+            # Alone: the first use makes the backend's pool, which takes a while.
+            await self._enqueue_next()
+            self._began_s = time.monotonic()
             await together(*(self._enqueue_in_turn() for _ in range(CONNECTIONS)))
         finally:
             await self._backend.close()
 
     async def _enqueue_in_turn(self) -> None:
         while self._next < self._jobs:
-            due_s = self._began_s + self._next / self._rate_per_s
-            self._next += 1
-            # When the database does not keep up, this one is late; none is left out, and the rate falls.
-            if (delay_s := due_s - time.monotonic()) > 0:
-                await asyncio.sleep(delay_s)
-            await self._backend.enqueue(new_ids(1), [self._execution])
-            self.enqueued += 1
+            await self._enqueue_next()
+
+    async def _enqueue_next(self) -> None:
+        due_s = self._began_s + self._next / self._rate_per_s
+        self._next += 1
+        # When the database does not keep up, this one is late; none is left out, and the rate falls.
+        if (delay_s := due_s - time.monotonic()) > 0:
+            await asyncio.sleep(delay_s)
+        await self._backend.enqueue(new_ids(1), [self._execution])
+        self.enqueued += 1
 
 
 async def measure_latency(plan: Plan, url: str, console: Console) -> None:

@@ -88,4 +88,4 @@ def _rows(report: Report) -> list[tuple[str, str]]:
 
 
 def _asked(report: Report) -> str:
-    return "" if report.rate_per_s is None else f", enqueued one by one at {report.rate_per_s:,g}/s"
+    return "" if report.rate_per_s is None else f" (asked for: {report.rate_per_s:,g}/s, enqueued one by one)"

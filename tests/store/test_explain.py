@@ -1,0 +1,281 @@
+"""Guards of the hot statements' plans: no scan of the table, and a claim that costs the same whatever waits.
+
+Each statement is prepared and executed as a node does it, on a hot connection, under EXPLAIN ANALYZE in a transaction
+that is rolled back. `make explain` prints the plans.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from currant.executions import Execution
+from currant.store import migrate, queries
+from currant.store.connections import Connection
+from currant.store.scratch import Scratch, within
+from tests.store.support import NODE, claim, connected, in_loop
+
+SMALL, LARGE = 1_000, 200_000
+BATCH = 500
+OTHERS = 2_000
+
+
+class Table(NamedTuple):
+    """A table of `rows` pending rows on the queue q, and of others beside them."""
+
+    url: str
+    rows: int
+
+
+class Plan(NamedTuple):
+    """A plan as EXPLAIN gives it, with its nodes in a list."""
+
+    nodes: list[dict[str, Any]]
+    text: str
+    buffers: int
+
+    def scans(self, kind: str) -> list[dict[str, Any]]:
+        return [node for node in self.nodes if node["Node Type"] == kind and node.get("Relation Name") == "executions"]
+
+    def by_index(self, name: str) -> list[dict[str, Any]]:
+        return [node for node in self.nodes if node.get("Index Name") == name]
+
+
+def fill(url: str, rows: int, *, analyze: bool) -> None:
+    """One statement for each kind of row: pending on q, some on others, scheduled and due, done."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE executions SET (autovacuum_enabled = false)")
+        insert = (
+            "INSERT INTO executions (id, type, function_name, queue, status, args, run_at)"
+            " SELECT {} || lpad(n::text, 28, '0'), 'job', 'app.f', {}, {}, '[\"someone@example.com\", 12345]', {}"
+            " FROM generate_series(1, {}) AS n"
+        )
+        for prefix, queue, status, run_at, count in (
+            ("job_q", "q", "pending", "NULL", rows),
+            ("job_a", "a", "pending", "NULL", OTHERS),
+            ("job_b", "b", "pending", "NULL", OTHERS),
+            ("job_s", "q", "scheduled", "now() - interval '1 minute'", OTHERS),
+            ("job_c", "q", "completed", "NULL", OTHERS),
+        ):
+            literals = [sql.Literal(each) for each in (prefix, queue, status)]
+            connection.execute(sql.SQL(insert).format(*literals, sql.SQL(run_at), count))
+        if analyze:
+            connection.execute("ANALYZE executions")
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
+def tables(server: Scratch, request: pytest.FixtureRequest) -> Iterator[dict[int, Table]]:
+    made: dict[int, Table] = {}
+    schemas = []
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for rows in (SMALL, LARGE):
+            schema = f"currant_test_{secrets.token_hex(4)}"
+            schemas.append(schema)
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+            made[rows] = Table(within(server.url, schema), rows)
+            asyncio.run(prepare(made[rows].url))
+            fill(made[rows].url, rows, analyze=request.param == "analyzed")
+        yield made
+        for schema in schemas:
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+async def prepare(url: str) -> None:
+    async with connected(url) as connection:
+        await migrate.migrate(connection)
+        await queries.register(connection, node=NODE, queues=["q"], metadata={})
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["1,000", "200,000"])
+def table(tables: dict[int, Table], request: pytest.FixtureRequest) -> Table:
+    return tables[request.param]
+
+
+@asynccontextmanager
+async def undone(url: str) -> AsyncIterator[Connection]:
+    """A hot connection in a transaction that is rolled back."""
+    async with connected(url, hot=True) as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+async def explain(connection: Connection, name: str, parameters: dict[str, Any]) -> Plan:
+    """Prepares the statement of this name and explains its execution with the parameters."""
+    text = resources.files("currant.store").joinpath("sql", f"{name}.sql").read_text()
+    # Without the comments, in which a quote would begin a string.
+    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    order = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", text)))
+    assert set(order) == set(parameters)
+    numbered = re.sub(r"%\((\w+)\)s", lambda match: f"${order.index(match[1]) + 1}", text)
+    values = sql.SQL(", ").join(sql.Literal(parameters[each]) for each in order)
+    await connection.execute(b"DEALLOCATE ALL")
+    await connection.execute(f"PREPARE explained AS {numbered}".encode())
+    execute = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained ({})").format(values)
+    cursor = await connection.execute(execute)
+    ((document,),) = await cursor.fetchall()
+    root = document[0]["Plan"]
+    nodes = list(flat(root))
+    text = "\n".join(shown(root, 0))
+    print(f"\n{name}\n{text}")
+    return Plan(nodes, text, root["Shared Hit Blocks"] + root["Shared Read Blocks"])
+
+
+def flat(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for each in node.get("Plans", ()):
+        yield from flat(each)
+
+
+def shown(node: dict[str, Any], depth: int) -> Iterator[str]:
+    """The plan as people read it, a line for each node."""
+    names = [node.get(key) for key in ("Subplan Name", "Node Type", "Index Name", "Relation Name", "CTE Name", "Alias")]
+    what = " ".join(str(each) for each in names if each)
+    buffers = node["Shared Hit Blocks"] + node["Shared Read Blocks"]
+    yield f"{'  ' * depth}{what}: {node['Actual Rows']} rows x {node['Actual Loops']}, {buffers} buffers"
+    for each in node.get("Plans", ()):
+        yield from shown(each, depth + 1)
+
+
+def claim_parameters(queues: list[str], rows: int = BATCH) -> dict[str, Any]:
+    return {"node": NODE, "queues": queues, "rows": rows, "look": rows, "bytes": 8 << 20, "payload": 2 << 20}
+
+
+def assert_no_scan_of_the_table(plan: Plan) -> None:
+    for kind in ("Seq Scan", "Bitmap Heap Scan"):
+        assert not plan.scans(kind), plan.text
+
+
+def assert_nothing_sorts_more_than(plan: Plan, rows: int) -> None:
+    for node in plan.nodes:
+        if node["Node Type"] in ("Sort", "Incremental Sort"):
+            assert node["Actual Rows"] <= rows, plan.text
+
+
+def texts_of(claimed: list[Execution]) -> dict[str, Any]:
+    return {
+        "ids": [each.id for each in claimed],
+        "leases": [each.lease for each in claimed],
+    }
+
+
+@in_loop
+@pytest.mark.parametrize("queues", [["q"], ["q", "a", "b"]], ids=["one queue", "three queues"])
+async def test_explain_claim_takes_the_first_of_each_queue_from_the_index(table: Table, queues: list[str]) -> None:
+    async with undone(table.url) as connection:
+        plan = await explain(connection, "claim", claim_parameters(queues))
+    assert_no_scan_of_the_table(plan)
+    assert_nothing_sorts_more_than(plan, BATCH * len(queues))
+    ((limit, scan),) = [
+        (node, below)
+        for node in plan.nodes
+        if node["Node Type"] == "Limit"
+        for below in node["Plans"]
+        if below.get("Index Name") == "executions_ready"
+    ]
+    assert plan.by_index("executions_ready") == [scan], plan.text
+    # The limit is inside, once for each queue, and the scan gives no more than it wants.
+    assert limit["Actual Loops"] == scan["Actual Loops"] == len(queues), plan.text
+    assert scan["Actual Rows"] <= BATCH, plan.text
+    assert "Sort" not in scan["Node Type"]
+    assert plan.scans("Tid Scan"), plan.text
+
+
+@in_loop
+async def test_explain_complete_reads_each_row_where_it_lies(table: Table) -> None:
+    async with undone(table.url) as connection:
+        claimed = (await claim(connection, BATCH)).executions
+        tids = [f"({int.from_bytes(each.tid[:4], 'big')},{int.from_bytes(each.tid[4:], 'big')})" for each in claimed]
+        plan = await explain(connection, "complete", {**texts_of(claimed), "tids": tids, "results": ["1"] * BATCH})
+    assert_no_scan_of_the_table(plan)
+    (scan,) = plan.scans("Tid Scan")
+    assert scan["Actual Loops"] == BATCH
+    assert scan["Actual Rows"] == 1
+
+
+@in_loop
+async def test_explain_complete_by_id_probes_the_primary_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        claimed = (await claim(connection, BATCH)).executions
+        plan = await explain(connection, "complete_by_id", {**texts_of(claimed), "results": ["1"] * BATCH})
+    assert_probes_by_id(plan)
+
+
+@in_loop
+async def test_explain_settle_probes_the_primary_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        claimed = (await claim(connection, BATCH)).executions
+        parameters = {
+            **texts_of(claimed),
+            "statuses": ["pending", "failed"] * (BATCH // 2),
+            "errors": ['{"type": "E"}'] * BATCH,
+            "delays": [None] * BATCH,
+            "uncounts": [0] * BATCH,
+            "crashes": [1] * BATCH,
+            "reasons": [None, "r"] * (BATCH // 2),
+        }
+        plan = await explain(connection, "settle", parameters)
+    assert_probes_by_id(plan)
+
+
+def assert_probes_by_id(plan: Plan) -> None:
+    assert_no_scan_of_the_table(plan)
+    (probe,) = plan.by_index("executions_pkey")
+    assert probe["Actual Loops"] == BATCH, plan.text
+    assert probe["Actual Rows"] == 1
+
+
+@in_loop
+async def test_explain_promote_takes_what_is_due_from_the_index(table: Table) -> None:
+    async with undone(table.url) as connection:
+        plan = await explain(connection, "promote", {"queues": ["q", "a", "b"], "rows": BATCH})
+    assert_no_scan_of_the_table(plan)
+    assert_nothing_sorts_more_than(plan, BATCH)
+    for scan in plan.by_index("executions_run_at"):
+        assert scan["Actual Rows"] <= BATCH, plan.text
+    assert len(plan.by_index("executions_run_at")) == 2
+
+
+@in_loop
+async def test_explain_tick_looks_at_one_row_of_each_queue(table: Table) -> None:
+    async with undone(table.url) as connection:
+        parameters = {"node": NODE, "queues": ["q", "a", "b"], "timeout_s": 30, "channel": "currant:node:a"}
+        plan = await explain(connection, "tick", parameters)
+    assert_no_scan_of_the_table(plan)
+    scans = plan.by_index("executions_run_at") + plan.by_index("executions_ready")
+    assert len(scans) == 2
+    for scan in scans:
+        assert scan["Actual Rows"] <= 1, plan.text
+    assert plan.buffers < 100, plan.text
+
+
+@in_loop
+@pytest.mark.parametrize("queues", [["q"], ["q", "a", "b"]], ids=["one queue", "three queues"])
+async def test_explain_a_claim_touches_as_many_buffers_whatever_waits(
+    tables: dict[int, Table], queues: list[str]
+) -> None:
+    buffers = {}
+    for rows, table in tables.items():
+        async with undone(table.url) as connection:
+            plan = await explain(connection, "claim", claim_parameters(queues))
+            buffers[rows] = plan.buffers
+    assert buffers[LARGE] <= 1.5 * buffers[SMALL], buffers
+
+
+@in_loop
+async def test_explain_a_completion_touches_as_many_buffers_whatever_waits(tables: dict[int, Table]) -> None:
+    buffers = {}
+    for rows, table in tables.items():
+        async with undone(table.url) as connection:
+            claimed = (await claim(connection, BATCH)).executions
+            tids = [
+                f"({int.from_bytes(each.tid[:4], 'big')},{int.from_bytes(each.tid[4:], 'big')})" for each in claimed
+            ]
+            parameters = {**texts_of(claimed), "tids": tids, "results": ["1"] * BATCH}
+            buffers[rows] = (await explain(connection, "complete", parameters)).buffers
+    assert buffers[LARGE] <= 1.5 * buffers[SMALL], buffers

@@ -1,0 +1,227 @@
+"""The claimer: when it claims, when it sleeps, and what it does when the database fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from currant.errors import DatabaseUnreachable
+from currant.executions import Execution
+from currant.store.queries import Claim
+from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_MAX, Claimer
+from tests.unit.support import executions, in_loop
+
+EMPTY = Claim([], True, 0)
+Answer = Claim | Exception | Callable[[], Awaitable[Claim]]
+
+
+class Node:
+    """Everything around a claimer: it answers its claims in turn, and notes what it does."""
+
+    def __init__(self, *answers: Answer, room: int = 10) -> None:
+        self.answers = list(answers)
+        self.room = room
+        self.claims: list[tuple[int, int]] = []
+        self.dispatched: list[Execution] = []
+        self.happened: list[str] = []
+        self.exhausted = asyncio.Event()
+        self.claimer = Claimer(
+            room=lambda: self.room,
+            claim=self._claim,
+            dispatch=self._dispatch,
+            pause=self._note("pause"),
+            lost=self._note("lost"),
+            fenced=self._note("fenced"),
+            random=lambda: 0.0,
+        )
+
+    async def __aenter__(self) -> "Node":
+        self.task = asyncio.create_task(self.claimer.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        if not self.task.cancelled():
+            self.task.result()
+
+    async def asleep(self) -> None:
+        """Returns when all answers were taken and the claimer has nothing more to do."""
+        await self.exhausted.wait()
+        await settled()
+
+    async def _claim(self, rows: int, look: int) -> Claim:
+        assert self.answers, "it claimed although it had been told all there is"
+        self.claims.append((rows, look))
+        answer = self.answers.pop(0)
+        if not self.answers:
+            self.exhausted.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Claim) else await answer()
+
+    def _dispatch(self, executions: list[Execution]) -> None:
+        self.dispatched += executions
+        self.room -= len(executions)
+
+    def _note(self, what: str) -> Callable[[], Awaitable[None]]:
+        async def note() -> None:
+            self.happened.append(what)
+
+        return note
+
+
+async def settled() -> None:
+    """Lets everything that is ready run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def got(count: int, *, seen: int | None = None) -> Claim:
+    return Claim(executions(count), True, count if seen is None else seen)
+
+
+@in_loop
+async def test_it_sleeps_until_there_are_news() -> None:
+    async with Node(EMPTY) as node:
+        await settled()
+        assert node.claims == []
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.claims == [(10, 10)]
+
+
+@in_loop
+async def test_what_is_claimed_is_dispatched_and_it_goes_on_while_there_is_room() -> None:
+    async with Node(got(10), room=10) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert len(node.dispatched) == 10
+        assert node.room == 0
+
+
+@in_loop
+async def test_nothing_is_claimed_without_room_and_the_news_are_kept_for_it() -> None:
+    async with Node(EMPTY, room=0) as node:
+        node.claimer.work_came()
+        await settled()
+        assert node.claims == []
+        node.room = 3
+        node.claimer.room_came()
+        await node.asleep()
+        assert node.claims == [(3, 3)]
+
+
+@in_loop
+async def test_after_an_empty_claim_more_room_alone_claims_nothing() -> None:
+    async with Node(EMPTY) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        node.claimer.room_came()
+        await settled()
+        assert len(node.claims) == 1
+
+
+@in_loop
+async def test_after_an_empty_claim_news_claim_again() -> None:
+    async with Node(EMPTY, got(1), EMPTY) as node:
+        node.claimer.work_came()
+        while not node.claims:
+            await settled()
+        node.claimer.work_came()
+        while not node.dispatched:
+            await settled()
+
+
+@in_loop
+async def test_a_claim_that_saw_all_there_was_is_as_good_as_an_empty_one() -> None:
+    async with Node(got(4)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert len(node.dispatched) == 4
+
+
+@in_loop
+async def test_a_full_claim_claims_again_at_once() -> None:
+    async with Node(got(CLAIM_ROWS_MAX), got(CLAIM_ROWS_MAX), got(7), room=2000) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.claims == [(CLAIM_ROWS_MAX, CLAIM_ROWS_MAX)] * 3
+        assert len(node.dispatched) == 2 * CLAIM_ROWS_MAX + 7
+
+
+@in_loop
+async def test_a_short_claim_with_candidates_left_claims_again_and_looks_further() -> None:
+    async with Node(got(3, seen=10), got(0, seen=14), got(2, seen=21), EMPTY, room=10) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.claims == [(10, 10), (7, 14), (7, 21), (5, 20)]
+        assert LOOK_MAX == 4
+        assert len(node.dispatched) == 5
+
+
+@in_loop
+async def test_it_looks_only_so_far() -> None:
+    async with Node(*[got(0, seen=9)] * 6, EMPTY) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert max(look for _, look in node.claims) == 10 * LOOK_MAX
+
+
+@in_loop
+async def test_news_during_an_empty_claim_are_not_lost() -> None:
+    async def empty_while_work_comes() -> Claim:
+        node.claimer.work_came()
+        return EMPTY
+
+    async with Node(empty_while_work_comes, got(1)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert len(node.dispatched) == 1
+
+
+@in_loop
+async def test_after_a_loss_of_the_database_it_waits_tells_what_may_be_lost_and_claims_again() -> None:
+    async with Node(DatabaseUnreachable("gone"), DatabaseUnreachable("gone"), got(2)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.happened == ["pause", "lost", "pause", "lost"]
+        assert len(node.dispatched) == 2
+
+
+@in_loop
+async def test_a_node_whose_row_is_stopped_is_registered_anew_and_claims_again() -> None:
+    async with Node(Claim([], False, 0), got(2)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.happened == ["fenced"]
+        assert len(node.dispatched) == 2
+
+
+@in_loop
+async def test_after_a_stop_no_claim_begins() -> None:
+    async with Node() as node:
+        await settled()
+        await node.claimer.stop()
+        node.claimer.work_came()
+        await node.task
+        assert node.claims == []
+
+
+@in_loop
+async def test_a_stop_lets_the_claim_under_way_be_dispatched() -> None:
+    answer: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
+
+    async def under_way() -> Claim:
+        return await answer
+
+    async with Node(under_way, room=1000) as node:
+        node.claimer.work_came()
+        while not node.claims:
+            await settled()
+        stopping = asyncio.create_task(node.claimer.stop())
+        await settled()
+        assert not stopping.done()
+        answer.set_result(got(CLAIM_ROWS_MAX))
+        await stopping
+        await node.task
+        assert len(node.dispatched) == CLAIM_ROWS_MAX
+        assert len(node.claims) == 1

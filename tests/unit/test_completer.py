@@ -1,0 +1,251 @@
+"""The completer: nothing is dropped, one bad row stands alone, and the accounts end at zero."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import psycopg
+import pytest
+
+from currant.executions import Execution, Status, Verdict
+from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, Completer, Result
+from currant.supervisor.ledger import Ledger
+from tests.unit.support import executions, in_loop
+
+
+class Store:
+    """What a completer writes to: it refuses what names a bad execution or holds a bad body."""
+
+    def __init__(self) -> None:
+        self.bad_ids: set[str] = set()
+        self.bad_bodies: set[bytes] = set()
+        self.fenced_ids: set[str] = set()
+        self.completed: list[Result] = []
+        self.settled: list[Verdict] = []
+        self.parked: list[Execution] = []
+        self.batches: list[int] = []
+        self.refused: list[tuple[str, str]] = []
+        self.fenced = 0
+        self.ledger = Ledger()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.completer = Completer(
+            complete=self._complete,
+            settle=self._settle,
+            park=self._park,
+            saved=self.ledger.settle,
+            fenced=self._fenced,
+            refused=lambda execution, reason: self.refused.append((execution.id, reason)),
+        )
+
+    async def __aenter__(self) -> "Store":
+        self._task = asyncio.create_task(self.completer.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    def add_results(self, results: list[Result]) -> None:
+        self.ledger.add_unsaved(len(results), sum(len(body) for _, body in results))
+        self.completer.add_results(results)
+
+    def add_verdicts(self, verdicts: list[Verdict]) -> None:
+        self.ledger.add_unsaved(len(verdicts), sum(len(each.error or b"") for each in verdicts))
+        self.completer.add_verdicts(verdicts)
+
+    def add_unknown(self, unknown: list[Execution]) -> None:
+        self.ledger.add_unsaved(len(unknown), 0)
+        self.completer.add_unknown(unknown)
+
+    def assert_accounts_are_even(self) -> None:
+        assert self.ledger.unsaved == 0
+        assert self.ledger._bytes == 0
+        assert self.completer.leases() == set()
+
+    async def _complete(self, results: list[Result]) -> int:
+        await self._check([(execution, body) for execution, body in results])
+        self.completed += results
+        return self._still_ours([execution for execution, _ in results])
+
+    async def _settle(self, verdicts: list[Verdict]) -> int:
+        await self._check([(each.execution, each.error) for each in verdicts])
+        self.settled += [msgspec.structs.replace(each) for each in verdicts]
+        return self._still_ours([each.execution for each in verdicts])
+
+    async def _park(self, unknown: list[Execution]) -> int:
+        await self._check([(each, None) for each in unknown])
+        self.parked += unknown
+        return self._still_ours(unknown)
+
+    async def _check(self, rows: list[tuple[Execution, bytes | None]]) -> None:
+        await self.gate.wait()
+        self.batches.append(len(rows))
+        assert {(each.id, each.lease) for each, _ in rows} <= self.completer.leases()
+        if any(each.id in self.bad_ids or body in self.bad_bodies for each, body in rows):
+            raise psycopg.DataError("unsupported Unicode\n  escape sequence")
+
+    def _still_ours(self, rows: list[Execution]) -> int:
+        return sum(each.id not in self.fenced_ids for each in rows)
+
+    def _fenced(self, count: int) -> None:
+        self.fenced += count
+
+
+def results(count: int) -> list[Result]:
+    return [(each, b'"result %d"' % number) for number, each in enumerate(executions(count))]
+
+
+def verdicts(count: int, error: bytes | None = b'{"type":"E"}') -> list[Verdict]:
+    return [Verdict(each, Status.FAILED, error, reason="r") for each in executions(count)]
+
+
+@in_loop
+async def test_results_are_written_and_the_accounts_end_at_zero() -> None:
+    async with Store() as store:
+        store.add_results(results(3))
+        store.add_verdicts(verdicts(2))
+        store.add_unknown(executions(1))
+        assert len(store.completer.leases()) == 3
+        await store.completer.flushed()
+        assert (len(store.completed), len(store.settled), len(store.parked)) == (3, 2, 1)
+        store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_without_outcomes_everything_is_flushed() -> None:
+    async with Store() as store:
+        await store.completer.flushed()
+        assert store.batches == []
+
+
+@in_loop
+async def test_what_comes_during_a_write_is_the_next_write() -> None:
+    async with Store() as store:
+        store.gate.clear()
+        some = results(30)
+        store.add_results(some[:1])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for each in some[1:]:
+            store.add_results([each])
+        store.gate.set()
+        await store.completer.flushed()
+        assert store.batches == [1, 29]
+        assert store.completed == some
+
+
+@in_loop
+async def test_a_batch_is_bounded() -> None:
+    async with Store() as store:
+        store.add_results(results(COMPLETE_ROWS_MAX + 1))
+        store.add_verdicts(verdicts(SETTLE_ROWS_MAX + 1))
+        await store.completer.flushed()
+        assert sorted(store.batches) == [1, 1, SETTLE_ROWS_MAX, COMPLETE_ROWS_MAX]
+        store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_leases_name_what_is_being_written() -> None:
+    async with Store() as store:
+        store.gate.clear()
+        store.add_results(results(2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert store.completer.leases() == {("job_0", 1), ("job_1", 1)}
+        store.gate.set()
+        await store.completer.flushed()
+        assert store.completer.leases() == set()
+
+
+@in_loop
+async def test_outcomes_that_had_lost_their_lease_are_counted() -> None:
+    async with Store() as store:
+        store.fenced_ids = {"job_1", "job_3"}
+        store.add_results(results(5))
+        await store.completer.flushed()
+        assert store.fenced == 2
+        store.assert_accounts_are_even()
+
+
+@in_loop
+@pytest.mark.parametrize("position", [0, 1, 499, 999])
+async def test_a_result_that_the_database_refuses_stands_alone_and_fails_for_that_reason(position: int) -> None:
+    async with Store() as store:
+        some = results(1000)
+        store.bad_bodies = {some[position][1]}
+        store.add_results(some)
+        await store.completer.flushed()
+        assert store.completed == some[:position] + some[position + 1 :]
+        assert store.refused == [(f"job_{position}", "unsupported Unicode escape sequence")]
+        (verdict,) = store.settled
+        assert (verdict.execution.id, verdict.status) == (f"job_{position}", Status.FAILED)
+        assert verdict.reason == "its result was refused"
+        error = msgspec.json.decode(verdict.error or b"")
+        assert error["type"] == "ResultRefused"
+        assert error["message"] == "the database refused the result: unsupported Unicode escape sequence"
+        store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_an_error_that_the_database_refuses_is_left_out_and_its_verdict_written() -> None:
+    async with Store() as store:
+        some = verdicts(10)
+        some[4].error = b'{"type":"bad"}'
+        store.bad_bodies = {b'{"type":"bad"}'}
+        store.add_verdicts(some)
+        await store.completer.flushed()
+        written = {each.execution.id: each.error for each in store.settled}
+        assert written == {f"job_{number}": None if number == 4 else b'{"type":"E"}' for number in range(10)}
+        assert store.refused == [("job_4", "unsupported Unicode escape sequence")]
+
+
+@in_loop
+async def test_the_accounts_end_at_zero_when_an_error_was_refused() -> None:
+    async with Store() as store:
+        store.bad_bodies = {b'{"type":"bad"}'}
+        store.add_verdicts(verdicts(3, b'{"type":"bad"}'))
+        await store.completer.flushed()
+        store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_a_row_that_is_refused_again_and_again_does_not_keep_the_others() -> None:
+    async with Store() as store:
+        store.bad_ids = {"job_2"}
+        store.add_results(results(5))
+        store.add_unknown([])
+        await store.completer.flushed()
+        assert [each.id for each, _ in store.completed] == ["job_0", "job_1", "job_3", "job_4"]
+        assert store.ledger.unsaved == 0
+
+
+@in_loop
+async def test_an_unknown_execution_that_is_refused_does_not_keep_the_others() -> None:
+    async with Store() as store:
+        store.bad_ids = {"job_2"}
+        store.add_unknown(executions(5))
+        await store.completer.flushed()
+        assert [each.id for each in store.parked] == ["job_0", "job_1", "job_3", "job_4"]
+        assert [id for id, _ in store.refused] == ["job_2"]
+        store.assert_accounts_are_even()
+
+
+def failing(error: Exception) -> Callable[[object], Awaitable[int]]:
+    async def fail(_: object) -> int:
+        raise error
+
+    return fail
+
+
+@in_loop
+async def test_another_failure_than_of_the_data_is_not_swallowed() -> None:
+    def nothing(*_: object) -> None: ...
+
+    fail = failing(RuntimeError("a bug"))
+    completer = Completer(complete=fail, settle=fail, park=fail, saved=nothing, fenced=nothing, refused=nothing)
+    completer.add_results(results(1))
+    with pytest.raises(RuntimeError, match="a bug"):
+        await completer.run()
