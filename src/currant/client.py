@@ -27,6 +27,7 @@ class DatabaseBackend:
         self._payload_bytes_max = payload_bytes_max
         self._pool: AsyncConnectionPool[connections.Connection] | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._opening: asyncio.Lock
 
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
         """Inserts all of them in one statement.
@@ -60,24 +61,31 @@ class DatabaseBackend:
         if pool is not None:
             await pool.close()
 
-    async def _opened(self) -> "AsyncConnectionPool[connections.Connection]":
+    async def _opened(self) -> AsyncConnectionPool[connections.Connection]:
         # A pool cannot outlive its event loop, nor be used by a forked process.
         owner = (os.getpid(), asyncio.get_running_loop())
-        if self._pool is None or self._owner != owner:
-            await self._check_reachable()
-            self._owner = owner
-            self._pool = AsyncConnectionPool(
-                connections.conninfo_of(self._url, "currant"),
-                kwargs=connections.OPTIONS,
-                min_size=0,
-                max_size=POOL_SIZE_MAX,
-                max_idle=IDLE_S,
-                timeout=WAIT_S,
-                open=False,
-                name="currant",
-            )
-            await self._pool.open()
+        if self._owner != owner:
+            self._owner, self._pool, self._opening = owner, None, asyncio.Lock()
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await self._open()
         return self._pool
+
+    async def _open(self) -> AsyncConnectionPool[connections.Connection]:
+        await self._check_reachable()
+        pool: AsyncConnectionPool[connections.Connection] = AsyncConnectionPool(
+            connections.conninfo_of(self._url, "currant"),
+            kwargs=connections.OPTIONS,
+            min_size=0,
+            max_size=POOL_SIZE_MAX,
+            max_idle=IDLE_S,
+            timeout=WAIT_S,
+            open=False,
+            name="currant",
+        )
+        await pool.open()
+        return pool
 
     async def _check_reachable(self) -> None:
         """Says at once what a pool would only say after its timeout: a wrong password, no such database."""

@@ -16,14 +16,14 @@ import msgspec
 import psycopg
 import pytest
 
-from currant.cli.currantctl import ask
 from currant.enqueueing import NewExecution
 from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
 from currant.store import connections, queries
+from currant.supervisor.control import ask
 
 HERE = Path(__file__).parent
-CURRANTD = [sys.executable, "-c", "from currant.cli.currantd import main; main()"]
+CURRANTD = [sys.executable, "-m", "currant.cli.currantd"]
 
 
 def eventually(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
@@ -151,7 +151,7 @@ class World:
         return asyncio.run(write())
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values or None).fetchall()  # type: ignore[call-overload, no-any-return]
+        return self._connection.execute(query, values or None).fetchall()
 
     def row(self, id: str) -> dict[str, Any]:
         """Returns one execution by column."""

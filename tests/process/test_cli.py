@@ -13,7 +13,7 @@ import pytest
 from tests.process.conftest import CURRANTD, HERE, World, eventually
 
 CURRANT = [sys.executable, "-m", "currant"]
-CURRANTCTL = [sys.executable, "-c", "from currant.cli.currantctl import main; main()"]
+CURRANTCTL = [sys.executable, "-m", "currant.cli.currantctl"]
 
 
 def _run(command: list[str], *args: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -127,7 +127,8 @@ def test_a_raw_insert_without_a_notification_is_found_by_the_tick(world: World) 
     world.node("--procs", "1")
     time.sleep(0.5)  # its first claim, which comes with being ready, is over
     world._connection.execute(
-        "INSERT INTO executions (id, type, function_name, queue, status) VALUES ('job_raw', 'job', 'jobs.echo', 'test', 'pending')"
+        "INSERT INTO executions (id, type, function_name, queue, status)"
+        " VALUES ('job_raw', 'job', 'jobs.echo', 'test', 'pending')"
     )
     assert world.at_rest(within_s=8) == {"completed": 1}
 

@@ -36,7 +36,7 @@ def application(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.C
 
 
 def _rows(connection: psycopg.Connection, columns: str) -> list[tuple[object, ...]]:
-    return connection.execute(f"SELECT {columns} FROM executions ORDER BY id").fetchall()  # type: ignore[arg-type]
+    return connection.execute(f"SELECT {columns} FROM executions ORDER BY id").fetchall()
 
 
 def test_a_queued_call_is_a_row_with_the_jobs_options(application: psycopg.Connection) -> None:

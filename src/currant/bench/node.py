@@ -15,9 +15,9 @@ from rich.console import Console
 from currant import settings
 from currant.bench.jobs import QUEUE
 from currant.bench.plan import BenchFailed, Plan
-from currant.cli.currantctl import ask
 from currant.errors import CurrantError
 from currant.protocol.status import StatusReply
+from currant.supervisor.control import ask
 from currant.supervisor.instance import SOCKET_NAME
 
 BOOT_S = 60.0
@@ -43,7 +43,7 @@ class Node:
         environment = settings.child_environment() | {settings.environment_name("database_url"): url}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "currant.bench.currantd", str(os.getpid()), *self._options()],
+                [sys.executable, "-m", "currant.cli.tied", str(os.getpid()), *self._options()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,5 @@
 """`currantctl`: asks the supervisor on this machine."""
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,9 @@ from rich.table import Table
 
 from currant import settings as setting
 from currant.cli.common import reported
-from currant.errors import CurrantError, ProtocolError
-from currant.protocol.frames import FrameReader, encode
-from currant.protocol.status import (
-    CONTROL_REPLY_BYTES_MAX,
-    CONTROL_REQUEST_BYTES_MAX,
-    StatusReply,
-    StatusRequest,
-    reply_decoder,
-)
+from currant.protocol.status import StatusReply
+from currant.supervisor.control import ask
 from currant.supervisor.instance import SOCKET_NAME
-
-EXCHANGE_S = 10.0
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -47,26 +37,6 @@ def status(
             print(msgspec.json.format(msgspec.json.encode(reply), indent=2).decode())
         else:
             show(reply, Console())
-
-
-def ask(path: Path) -> StatusReply:
-    """Returns the answer of the supervisor behind the socket. Raises CurrantError when there is none."""
-    frames: FrameReader[StatusReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(EXCHANGE_S)
-        try:
-            connection.connect(str(path))
-            connection.sendall(encode(StatusRequest(), CONTROL_REQUEST_BYTES_MAX))
-            while data := connection.recv(1 << 16):
-                for reply in frames.feed(data):
-                    return reply
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise CurrantError(
-                f"no currantd runs in {path.parent}: start it, or name its directory with --runtime-dir"
-            ) from None
-        except (OSError, ProtocolError) as error:
-            raise CurrantError(f"the currantd in {path.parent} does not answer as it should: {error}") from None
-    raise CurrantError(f"the currantd in {path.parent} refused to answer: ask as the user that it runs as, or as root")
 
 
 def show(reply: StatusReply, console: Console) -> None:
@@ -108,3 +78,7 @@ def _duration(seconds: float) -> str:
 
 def main() -> None:
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -96,3 +96,7 @@ def _split(values: list[str] | None) -> str | None:
 
 def main() -> None:
     app()
+
+
+if __name__ == "__main__":
+    main()

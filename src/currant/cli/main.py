@@ -149,3 +149,7 @@ async def _get(settings: Settings, id: str) -> Record | None:
 
 def main() -> None:
     app()
+
+
+if __name__ == "__main__":
+    main()

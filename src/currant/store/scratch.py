@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import conninfo, sql
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseError, DatabaseUnreachable
 from currant.store.connections import check_url, describe
 from currant.store.embedded import start_throwaway
 
@@ -31,10 +31,11 @@ def scratch_database(url: str | None, purpose: str) -> Iterator[Scratch]:
     Raises:
         EmbeddedError: the throwaway server cannot be started.
         DatabaseUnreachable, ConfigurationError: the user's database does not answer, or its address is none.
+        DatabaseError: it does not let us make a schema.
     """
     if url is None:
         with start_throwaway() as server:
-            yield Scratch(server.url, "no CURRANT_DATABASE_URL is set: this runs on a throwaway Postgres of its own")
+            yield Scratch(server.url, "this runs on a throwaway Postgres of its own, which goes at the end")
         return
     schema = f"currant_{purpose}_{secrets.token_hex(4)}"
     try:
@@ -42,6 +43,8 @@ def scratch_database(url: str | None, purpose: str) -> Iterator[Scratch]:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     except psycopg.OperationalError as error:
         raise DatabaseUnreachable(f"{describe(url)}: {' '.join(str(error).split())}") from None
+    except psycopg.Error as error:
+        raise DatabaseError(f"{describe(url)}: a schema of our own is refused: {error}") from None
     try:
         yield Scratch(within(url, schema), f"this runs in a schema of its own, {schema}, of {describe(url)}")
     finally:

@@ -1,4 +1,4 @@
-"""The control socket: `currantctl` asks, the supervisor's loop answers. Bounded in size, time and number."""
+"""The control socket: `currantctl` asks, the supervisor's loop answers. Both ends, bounded in size, time and number."""
 
 import asyncio
 import os
@@ -7,13 +7,14 @@ import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from currant.errors import ProtocolError
+from currant.errors import CurrantError, ProtocolError
 from currant.protocol.frames import FrameReader, encode
 from currant.protocol.status import (
     CONTROL_REPLY_BYTES_MAX,
     CONTROL_REQUEST_BYTES_MAX,
     StatusReply,
     StatusRequest,
+    reply_decoder,
     request_decoder,
 )
 
@@ -74,3 +75,23 @@ def _is_trusted(connection: socket.socket) -> bool:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", credentials)
     return uid in (0, os.geteuid())
+
+
+def ask(path: Path) -> StatusReply:
+    """Returns the answer of the supervisor behind the socket. Raises CurrantError when there is none."""
+    frames: FrameReader[StatusReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(EXCHANGE_S)
+        try:
+            connection.connect(str(path))
+            connection.sendall(encode(StatusRequest(), CONTROL_REQUEST_BYTES_MAX))
+            while data := connection.recv(1 << 16):
+                for reply in frames.feed(data):
+                    return reply
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise CurrantError(
+                f"no currantd runs in {path.parent}: start it, or name its directory with --runtime-dir"
+            ) from None
+        except (OSError, ProtocolError) as error:
+            raise CurrantError(f"the currantd in {path.parent} does not answer as it should: {error}") from None
+    raise CurrantError(f"the currantd in {path.parent} refused to answer: ask as the user that it runs as, or as root")

@@ -15,7 +15,8 @@ class Event(enum.StrEnum):
     DRAINING = "draining"
     #: A second signal: what runs is cancelled now.
     HURRYING = "hurrying"
-    #: The node has stopped. Fields: completed, failed, retried, released.
+    #: The node has stopped. Fields: completed, failed, retried, released, unsaved: what the next supervisor here, or
+    #: another node, runs again.
     STOPPED = "node stopped"
     #: The database does not answer at the start. Fields: reason.
     WAITING_FOR_DATABASE = "waiting for the database"

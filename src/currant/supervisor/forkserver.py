@@ -161,7 +161,7 @@ class ForkServer:
 
     def _end(self) -> None:
         self._detach()
-        # One that closed its socket and lives on is of no use either; of one that has ended, this only reads the status.
+        # One that closed its socket and lives on is of no use. Of one that has ended, this only reads the status.
         self._process.kill()
         status = self._process.wait()
         if self._hello is not None and not self._hello.done():

@@ -37,7 +37,7 @@ CANCEL_S = 3.0
 #: How long a stop waits for the claim under way.
 CLAIM_END_S = 5.0
 #: How long a stop waits for the database to take the last outcomes.
-FLUSH_S = 10.0
+FLUSH_S, FLUSH_HURRY_S = 10.0, 2.0
 STATUS_QUERY_S = 3.0
 
 
@@ -235,6 +235,7 @@ class Service:
             failed=self._counts.failed,
             retried=self._counts.retried,
             released=self._counts.released,
+            unsaved=self._ledger.unsaved,
         )
 
     async def _drain(self) -> None:
@@ -254,7 +255,7 @@ class Service:
                 child.kill()
         await self._wait_empty(CANCEL_S, hurry=False)
         try:
-            async with asyncio.timeout(FLUSH_S):
+            async with asyncio.timeout(FLUSH_HURRY_S if self._hurry.is_set() else FLUSH_S):
                 await self._completer.flushed()
                 await self._database.deregister()
                 self._instance.record(None)

@@ -1,4 +1,4 @@
-"""The entry of the bench's own `currantd`: the real one, which ends when the bench is killed."""
+"""`python -m currant.cli.tied PID …`: a `currantd` that ends with the process PID, as the bench needs it."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from currant.child.system import die_with_parent
 from currant.cli.currantd import main
 
 if __name__ == "__main__":
-    # Killed outright, the bench can end nothing, and currantd would wait for a database that is gone, for ever.
+    # Killed outright, the starter can end nothing, and currantd would wait for its database for ever.
     if die_with_parent(int(sys.argv.pop(1))):
         main()
     os._exit(1)
