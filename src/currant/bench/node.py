@@ -23,7 +23,7 @@ from currant.supervisor.instance import SOCKET_NAME
 BOOT_S = 60.0
 #: How long nothing may complete while something waits.
 STALL_S = 30.0
-#: How often currantd is asked. An answer costs it one look at two indexes, bounded, on its spare connection.
+#: How often currantd is asked, which costs it no statement.
 POLL_S = 0.25
 POLL_BOOT_S = 0.05
 #: The grace period of its drain, and how long all of its end may take before it is killed.
@@ -108,7 +108,7 @@ class Node:
 
     async def _ask(self) -> StatusReply:
         try:
-            return await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME)
+            return await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME, waiting=False)
         except CurrantError:
             self._check_alive()
             raise

@@ -4,7 +4,9 @@ import msgspec
 
 
 class StatusRequest(msgspec.Struct, tag="status", array_like=True):
-    """To the supervisor: how is it?"""
+    """To the supervisor: how is it? With `waiting`, it asks the database too what waits there."""
+
+    waiting: bool = True
 
 
 class ChildStatus(msgspec.Struct):

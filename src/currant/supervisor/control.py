@@ -25,7 +25,7 @@ CLIENTS_MAX = 16
 class ControlServer:
     """Serves one request per connection, to processes of the same user and of root."""
 
-    def __init__(self, path: Path, *, status: Callable[[], Awaitable[StatusReply]]) -> None:
+    def __init__(self, path: Path, *, status: Callable[[StatusRequest], Awaitable[StatusReply]]) -> None:
         self._path = path
         self._status = status
         self._server: asyncio.Server | None = None
@@ -65,9 +65,9 @@ class ControlServer:
             data = await reader.read(CONTROL_REQUEST_BYTES_MAX)
             if not data:
                 return
-            if frames.feed(data):
+            if requests := frames.feed(data):
                 break
-        writer.write(encode(await self._status(), CONTROL_REPLY_BYTES_MAX))
+        writer.write(encode(await self._status(requests[0]), CONTROL_REPLY_BYTES_MAX))
         await writer.drain()
 
 
@@ -77,14 +77,18 @@ def _is_trusted(connection: socket.socket) -> bool:
     return uid in (0, os.geteuid())
 
 
-def ask(path: Path) -> StatusReply:
-    """Returns the answer of the supervisor behind the socket. Raises CurrantError when there is none."""
+def ask(path: Path, *, waiting: bool = True) -> StatusReply:
+    """Returns the answer of the supervisor behind the socket, which looks into the database only for what waits there.
+
+    Raises:
+        CurrantError: there is none.
+    """
     frames: FrameReader[StatusReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(EXCHANGE_S)
         try:
             connection.connect(str(path))
-            connection.sendall(encode(StatusRequest(), CONTROL_REQUEST_BYTES_MAX))
+            connection.sendall(encode(StatusRequest(waiting), CONTROL_REQUEST_BYTES_MAX))
             while data := connection.recv(1 << 16):
                 for reply in frames.feed(data):
                     return reply

@@ -14,7 +14,7 @@ from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict,
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.status import ChildStatus, StatusReply
+from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
 from currant.protocol.work import Cancel, FromChild, Outcomes, Recalled
 from currant.settings import Settings, child_environment
 from currant.supervisor.children import Child, Children
@@ -469,13 +469,14 @@ class Service:
 
     # What others see
 
-    async def status(self) -> StatusReply:
+    async def status(self, request: StatusRequest) -> StatusReply:
         """Returns the state of the node; what only the database knows is None when it does not answer."""
         pending: dict[str, int] | None = None
         parked: dict[str, int] | None = None
         try:
-            async with asyncio.timeout(STATUS_QUERY_S):
-                pending, parked = await self._database.waiting()
+            if request.waiting:
+                async with asyncio.timeout(STATUS_QUERY_S):
+                    pending, parked = await self._database.waiting()
         except (TimeoutError, DatabaseUnreachable):
             pass
         completed_per_s, statements_per_s = self._measure()
