@@ -10,7 +10,7 @@ from currant import payload
 from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, RegistrationError
 from currant.identifiers import new_ids
-from currant.names import check_queue
+from currant.names import check_name, check_queue
 from currant.registry import Definition, function_name, registry
 
 P = ParamSpec("P")
@@ -179,10 +179,10 @@ def job(
     """
 
     def register(function: Callable[P, Awaitable[R]]) -> Job[P, R]:
-        if not inspect.iscoroutinefunction(function):
+        if not inspect.isfunction(function) or not inspect.iscoroutinefunction(function):
             raise RegistrationError(f"@job needs an async function, got {function!r}: write `async def`")
         definition = Definition(
-            name=_check_name(name) if name is not None else function_name(function),
+            name=check_name(name) if name is not None else function_name(function),
             function=function,
             queue=check_queue(queue),
             retries=_check_retries(retries),
@@ -207,12 +207,6 @@ def _positional_bounds(signature: inspect.Signature) -> tuple[int, int]:
         elif parameter.kind is parameter.VAR_POSITIONAL:
             high = 1 << 30
     return low, high
-
-
-def _check_name(name: str) -> str:
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise ConfigurationError(f"a job's name must be a string of at least one character, got {name!r}")
-    return name
 
 
 def _check_retries(retries: int) -> int:

@@ -1,4 +1,8 @@
-"""Arguments and results as JSON that jsonb can hold. Strict: what would change on its way is refused by name."""
+"""Arguments and results as JSON that jsonb can hold. Strict: what would lose its value on its way is refused by name.
+
+Two things come back equal but not the same: a tuple as a list, and a float of 1e16 or more, which has no fraction, as
+an integer (jsonb writes it out in digits).
+"""
 
 import math
 from typing import Any

@@ -181,18 +181,19 @@ def describe() -> list[tuple[str, str, str, str]]:
 def _parse(each: Any, value: Any, source: str) -> Any:
     try:
         return each.metadata["parse"](value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, AttributeError):
         raise ConfigurationError(f"{source} {each.metadata['rule']}, got {value!r}".replace("'", "")) from None
 
 
 def _project_table(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
-            table = tomllib.load(stream).get("tool", {}).get("currant", {})
+            tools = tomllib.load(stream).get("tool", {})
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    table = tools.get("currant", {}) if isinstance(tools, dict) else tools
     if not isinstance(table, dict):
         raise ConfigurationError(f"[tool.currant] in {file} must be a table, got {table!r}")
     return dict(table)

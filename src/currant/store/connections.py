@@ -21,11 +21,12 @@ CONNECT_S = 10
 STATEMENT_S = 15.0
 BACKOFF_S = (0.05, 5.0)
 
-# The plans of the hot statements are all of one kind: index scans from a few rows into the large table. Without these a
-# guess about an array's size flips them to a scan of the whole table. JIT would compile longer than they run.
+# The plans of the hot statements are all of one kind: ordered index scans from a few rows into the large table. Without
+# these a guess about an array's size flips them to a scan, or a sort, of the whole table. JIT would compile longer than
+# they run.
 _HOT_SESSION = (
     "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-    " SET plan_cache_mode = force_generic_plan"
+    " SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan"
 )
 _KEEPALIVE = {
     "keepalives": 1,

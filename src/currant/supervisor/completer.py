@@ -85,8 +85,10 @@ class Completer:
         if self._verdicts:
             verdicts, self._verdicts = self._verdicts[:SETTLE_ROWS_MAX], self._verdicts[SETTLE_ROWS_MAX:]
             self._writing = [verdict.execution for verdict in verdicts]
+            # Before the write: an error that the database refuses is taken off its verdict there.
+            size = sum(len(each.error or b"") for each in verdicts)
             await self._write_batch(self._settle, verdicts, self._refuse_verdict)
-            self._saved(len(verdicts), sum(len(each.error or b"") for each in verdicts))
+            self._saved(len(verdicts), size)
         if self._unknown:
             unknown, self._unknown = self._unknown[:SETTLE_ROWS_MAX], self._unknown[SETTLE_ROWS_MAX:]
             self._writing = unknown

@@ -1,6 +1,6 @@
 -- Makes scheduled executions that are due pending, at most `rows`, and wakes the nodes.
 -- Locks: each execution's row, skipping what another node promotes. Index: executions_run_at, once per queue.
--- Rows returned: one. `due_in_s` is until the next one, negative when more are due, NULL without one.
+-- Rows returned: one. `due_in_s` is until the next one that is not due yet, NULL without one.
 WITH due AS MATERIALIZED (
     SELECT s.tid
     FROM unnest(%(queues)s::text[]) AS q (name)
