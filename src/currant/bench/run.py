@@ -33,8 +33,8 @@ def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) 
     _interrupt_at_sigterm()
     try:
         with scratch_database(url, "bench") as scratch:
-            line = scratch.line if url or embedded else f"no CURRANT_DATABASE_URL is set: {scratch.line}"
-            console.print(line, highlight=False, soft_wrap=True)
+            reason = "--embedded is given: " if embedded else "" if url else "no CURRANT_DATABASE_URL is set: "
+            console.print(reason + scratch.line, highlight=False, soft_wrap=True)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(_measure(plan, scratch.url, console))
     except psycopg.Error as error:
