@@ -4,7 +4,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ from currant.names import check_queue
 from currant.protocol.cells import CELLS_MAX
 
 
-def _setting(default: Any, text: str, parse: Callable[[Any], Any], rule: str) -> Any:
-    metadata = {"help": text, "parse": parse, "rule": rule}
+def _plain(default: Any) -> str:
+    return "none" if default in (None, ()) else f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _setting(
+    default: Any, text: str, parse: Callable[[Any], Any], rule: str, *, default_text: str | None = None
+) -> Any:
+    metadata = {"help": text, "parse": parse, "rule": rule, "default": default_text or _plain(default)}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -90,16 +96,26 @@ class Settings:
     )
     modules: tuple[str, ...] = _setting((), "The modules that register jobs, imported by the fork server.", *_NAMES)
     queues: tuple[str, ...] = _setting((), "The queues to work on; without it, those that the modules use.", *_NAMES)
-    procs: int = _setting(lambda: os.cpu_count() or 1, "The number of child processes.", *_whole(1, 1000))
+    procs: int = _setting(
+        lambda: os.cpu_count() or 1, "The number of child processes.", *_whole(1, 1000), default_text="one per core"
+    )
     concurrency: int = _setting(64, "How many executions a child runs at a time.", *_whole(1, CELLS_MAX // 2))
     grace_s: float = _setting(
         30.0, "How long a drain waits for running executions before it cancels them, in seconds.", *_number(0)
     )
     runtime_dir: Path = _setting(
-        _default_runtime_dir, "The private folder of the lock file and the control socket.", Path, "must be a path"
+        _default_runtime_dir,
+        "The private folder of the lock file and the control socket.",
+        Path,
+        "must be a path",
+        default_text="`$RUNTIME_DIRECTORY`, or `$XDG_RUNTIME_DIR/currant`, or `currant-<uid>` among temporary files",
     )
     embedded_dir: Path = _setting(
-        _default_embedded_dir, "Where `--embedded` keeps its Postgres.", Path, "must be a path"
+        _default_embedded_dir,
+        "Where `--embedded` keeps its Postgres.",
+        Path,
+        "must be a path",
+        default_text="`/var/lib/currant/postgres` for root, else `currant/postgres` in `$XDG_DATA_HOME`",
     )
     payload_bytes_max: int = _setting(
         1 << 20,
@@ -169,13 +185,26 @@ def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
     return {"PYTHONUNBUFFERED": "1", **kept}
 
 
-def describe() -> list[tuple[str, str, str, str]]:
-    """Returns name, environment variable, default and meaning of each setting, for the docs."""
-    rows = []
+def describe() -> str:
+    """Returns the settings as a table in Markdown: `docs/settings.md` is this."""
+    lines = [
+        "# Settings",
+        "",
+        "Each comes from the command line, where it has an option, else from its environment variable, else from its",
+        "key in `[tool.currant]` of the `pyproject.toml` in the current directory. Made by `python -m currant.settings`.",
+        "",
+        "| variable | key | default | meaning |",
+        "|---|---|---|---|",
+    ]
     for each in fields(Settings):
-        default = "see text" if each.default is MISSING else each.default
-        rows.append((each.name, environment_name(each.name), str(default), each.metadata["help"]))
-    return rows
+        columns = (
+            f"`{environment_name(each.name)}`",
+            f"`{each.name}`",
+            each.metadata["default"],
+            each.metadata["help"],
+        )
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _parse(each: Any, value: Any, source: str) -> Any:
@@ -197,3 +226,7 @@ def _project_table(file: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"[tool.currant] in {file} must be a table, got {table!r}")
     return dict(table)
+
+
+if __name__ == "__main__":
+    print(describe(), end="")  # noqa: T201

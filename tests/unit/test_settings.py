@@ -131,9 +131,3 @@ def test_settings_do_not_change() -> None:
 def test_the_fork_server_does_not_learn_the_address_of_the_database() -> None:
     environment = settings.child_environment({"CURRANT_DATABASE_URL": "postgresql://u:secret@h/d", "PATH": "/bin"})
     assert environment == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
-
-
-def test_every_setting_is_described() -> None:
-    rows = settings.describe()
-    assert ("concurrency", "CURRANT_CONCURRENCY", "64", "How many executions a child runs at a time.") in rows
-    assert all(name and variable and text for name, variable, _, text in rows)
