@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from currant.child import system
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, control, frames, work
+from currant.protocol.descriptors import receive_with_fds, send_with_fds
 
 DEADLINE_S = 20.0
 LIMIT = frames.frame_bytes_max(1 << 20)
@@ -129,7 +129,7 @@ class End:
         ready, _, _ = select.select([self.socket], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, "nothing came in time"
         try:
-            data, fds, _ = system.receive_with_fds(self.socket)
+            data, fds, _ = receive_with_fds(self.socket)
         except ConnectionResetError:
             data, fds = b"", []
         self.fds.extend(fds)
@@ -204,7 +204,7 @@ class Supervisor:
         self._children = 0
 
     def send(self, message: control.ToForkServer, fds: list[int] | None = None) -> None:
-        system.send_with_fds(self.end.socket, frames.encode(message, control.CONTROL_BYTES_MAX), fds or [])
+        send_with_fds(self.end.socket, frames.encode(message, control.CONTROL_BYTES_MAX), fds or [])
 
     def boot(self, *modules: str, concurrency: int = 4) -> None:
         self.send(control.Boot(list(modules), concurrency, 1 << 20))

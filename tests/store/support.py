@@ -1,10 +1,9 @@
 """What the store's tests share: a node, rows, and plain SQL to look at them."""
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec
+from typing import Any
 
 from currant.enqueueing import NewExecution
 from currant.executions import Execution
@@ -13,25 +12,7 @@ from currant.store import connections, queries
 from currant.store.channels import Subscription, subscribe
 from currant.store.connections import Connection
 
-P = ParamSpec("P")
-
-#: What never comes ends the test, and does not hang it.
-HANGS_S = 60.0
 NODE = "node_a"
-
-
-def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Runs an async test in an event loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        async def within_time() -> None:
-            async with asyncio.timeout(HANGS_S):
-                await test(*args, **kwargs)
-
-        asyncio.run(within_time())
-
-    return run
 
 
 @asynccontextmanager

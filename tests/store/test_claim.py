@@ -19,13 +19,13 @@ from tests.store.support import (
     connected,
     enqueue,
     fetch,
-    in_loop,
     in_state,
     new,
     node,
     one,
     states,
 )
+from tests.support import in_loop
 
 
 def ids_of(claimed: queries.Claim) -> list[str]:

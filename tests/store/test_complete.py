@@ -7,7 +7,8 @@ import msgspec
 from currant.executions import Execution, Status, Verdict
 from currant.store import queries
 from currant.store.connections import Connection
-from tests.store.support import claim, complete, connected, enqueue, fetch, in_loop, new, node, one, states
+from tests.store.support import claim, complete, connected, enqueue, fetch, new, node, one, states
+from tests.support import in_loop
 
 
 @in_loop

@@ -20,7 +20,8 @@ from currant.executions import Execution
 from currant.store import migrate, queries
 from currant.store.connections import Connection
 from currant.store.scratch import Scratch, within
-from tests.store.support import NODE, claim, connected, in_loop
+from tests.store.support import NODE, claim, connected
+from tests.support import in_loop
 
 SMALL, LARGE = 1_000, 200_000
 BATCH = 500

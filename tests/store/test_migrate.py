@@ -9,7 +9,8 @@ from currant.errors import SchemaError
 from currant.store import migrate, queries
 from currant.store.connections import Connection
 from currant.store.migrate import Migrated
-from tests.store.support import claim, column, connected, fetch, in_loop, node, one, states
+from tests.store.support import claim, column, connected, fetch, node, one, states
+from tests.support import in_loop
 
 
 async def make_version_1(connection: Connection) -> None:

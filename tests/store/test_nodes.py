@@ -7,7 +7,8 @@ import pytest
 from currant.executions import Status, Verdict
 from currant.store import queries
 from currant.store.connections import Connection
-from tests.store.support import NODE, claim, complete, connected, enqueue, fetch, in_loop, in_state, new, node, one
+from tests.store.support import NODE, claim, complete, connected, enqueue, fetch, in_state, new, node, one
+from tests.support import in_loop
 
 
 async def age(connection: Connection, name: str, interval: str) -> None:

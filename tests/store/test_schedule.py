@@ -7,20 +7,8 @@ import pytest
 from currant.executions import Execution
 from currant.store import channels, queries
 from currant.store.connections import Connection
-from tests.store.support import (
-    NODE,
-    claim,
-    connected,
-    enqueue,
-    fetch,
-    in_loop,
-    in_state,
-    listening,
-    new,
-    node,
-    one,
-    states,
-)
+from tests.store.support import NODE, claim, connected, enqueue, fetch, in_state, listening, new, node, one, states
+from tests.support import in_loop
 
 
 async def tick(connection: Connection, **options: float) -> queries.Tick:

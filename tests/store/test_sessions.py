@@ -11,7 +11,8 @@ from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachabl
 from currant.store import channels, connections
 from currant.store.connections import Connection, Session
 from currant.store.scratch import scratch_database, within
-from tests.store.support import backend_pid, connected, fetch, heard, in_loop, one, terminate, until
+from tests.store.support import backend_pid, connected, fetch, heard, one, terminate, until
+from tests.support import in_loop
 
 PASSWORD = "s3cret"
 

@@ -8,20 +8,8 @@ import pytest
 from currant.executions import Execution, Status, Verdict
 from currant.store import queries
 from currant.store.connections import Connection
-from tests.store.support import (
-    NODE,
-    claim,
-    connected,
-    enqueue,
-    fetch,
-    in_loop,
-    in_state,
-    listening,
-    new,
-    node,
-    one,
-    states,
-)
+from tests.store.support import NODE, claim, connected, enqueue, fetch, in_state, listening, new, node, one, states
+from tests.support import in_loop
 
 ERROR = b'{"type":"E","message":"m"}'
 

@@ -7,7 +7,8 @@ from currant.errors import DatabaseUnreachable
 from currant.executions import Execution
 from currant.store.queries import Claim
 from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_MAX, Claimer
-from tests.unit.support import executions, in_loop
+from tests.support import in_loop
+from tests.unit.support import executions
 
 EMPTY = Claim([], True, 0)
 Answer = Claim | Exception | Callable[[], Awaitable[Claim]]

@@ -10,7 +10,8 @@ import pytest
 from currant.executions import Execution, Status, Verdict
 from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
-from tests.unit.support import executions, in_loop
+from tests.support import in_loop
+from tests.unit.support import executions
 
 
 class Store:

@@ -7,7 +7,8 @@ from currant.protocol.frames import BATCH_BYTES
 from currant.protocol.work import Recall, Run, ToChild
 from currant.supervisor.dispatcher import MOVE_AFTER_S, RELEASE_AFTER_S, Dispatcher
 from currant.supervisor.ledger import Ledger
-from tests.unit.support import executions, in_loop
+from tests.support import in_loop
+from tests.unit.support import executions
 
 
 class Child:

@@ -15,7 +15,7 @@ from currant.errors import ConfigurationError, CurrantError, NotJSON, Registrati
 from currant.jobs import Handle, Job, enqueue_many
 from currant.names import check_queue
 from currant.registry import Definition, Registry, function_name, registry
-from tests.unit.support import in_loop
+from tests.support import in_loop
 
 
 class Recorder:

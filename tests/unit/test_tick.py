@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from currant.errors import DatabaseUnreachable
 from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
-from tests.unit.support import in_loop
+from tests.support import in_loop
 
 NOTHING = Tick(alive=True, due_in_s=None, waiting=False, dead=False)
 DEAD = NOTHING._replace(dead=True)

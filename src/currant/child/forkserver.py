@@ -35,6 +35,7 @@ from currant.protocol.control import (
     ServerHello,
     to_fork_server_decoder,
 )
+from currant.protocol.descriptors import receive_with_fds, send_with_fds
 from currant.registry import registry
 
 _EXIT_IMPORT_FAILED = 1
@@ -126,7 +127,7 @@ class ForkServer:
 
     def _receive(self) -> bool:
         """Reads what has arrived; returns False at the end of the stream."""
-        data, fds, some_lost = system.receive_with_fds(self._socket)
+        data, fds, some_lost = receive_with_fds(self._socket)
         if some_lost:
             _close_all(fds)
             self._pairs.append(None)
@@ -136,7 +137,7 @@ class ForkServer:
         return bool(data)
 
     def _send(self, message: FromForkServer, fds: list[int] | None = None) -> None:
-        system.send_with_fds(self._socket, frames.encode(message, CONTROL_BYTES_MAX), fds or [])
+        send_with_fds(self._socket, frames.encode(message, CONTROL_BYTES_MAX), fds or [])
 
     def _fork_as_asked(self, boot: Boot) -> None:
         while self._inbox:

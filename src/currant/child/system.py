@@ -1,18 +1,14 @@
 """What a process of ours asks of Linux: to die with its parent, to leave signals to the supervisor, to go first when
 memory runs out."""
 
-import array
 import contextlib
 import ctypes
 import os
 import signal
-import socket
 import sys
 
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE_ADJ = 300
-_FDS_MAX = 64
-_RECEIVE_BYTES = 1 << 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -51,29 +47,6 @@ def flush_stdio() -> None:
         # User code may have put anything there.
         with contextlib.suppress(Exception):
             stream.flush()
-
-
-def send_with_fds(sock: socket.socket, data: bytes | bytearray, fds: list[int]) -> None:
-    """Sends all the bytes, the descriptors with the first of them. Blocks; raises OSError when the peer is gone."""
-    if fds:
-        sent = sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
-        data = data[sent:]
-    sock.sendall(data)
-
-
-def receive_with_fds(sock: socket.socket) -> tuple[bytes, list[int], bool]:
-    """Returns the next bytes, the descriptors that came with them, and whether some of these were lost. Blocks.
-
-    No bytes mean the end of the stream. The kernel drops descriptors when this process may not have more of them.
-    """
-    # Not socket.recv_fds, which ignores its flags: without close-on-exec a subprocess of the user's holds our sockets.
-    room = socket.CMSG_SPACE(_FDS_MAX * array.array("i").itemsize)
-    data, ancillary, flags, _ = sock.recvmsg(_RECEIVE_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    fds = array.array("i")
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    return data, list(fds), bool(flags & socket.MSG_CTRUNC)
 
 
 def _pass(_number: int, _frame: object) -> None:

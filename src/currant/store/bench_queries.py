@@ -1,9 +1,9 @@
 """One typed function for each statement of the bench: what it asks of its own table, before and after a measurement."""
 
-from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from currant.store.connections import Connection
+from currant.store.statements import fetch, load
 
 
 class Tally(NamedTuple):
@@ -32,14 +32,10 @@ class Batch(NamedTuple):
     executions: int
 
 
-def _statement(name: str) -> bytes:
-    return resources.files("currant.store").joinpath("sql", f"bench_{name}.sql").read_bytes()
-
-
-_VACUUM = _statement("vacuum")
-_TALLY = _statement("tally")
-_LATENCY = _statement("latency")
-_BATCHES = _statement("batches")
+_VACUUM = load("bench_vacuum")
+_TALLY = load("bench_tally")
+_LATENCY = load("bench_latency")
+_BATCHES = load("bench_batches")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -49,21 +45,15 @@ async def vacuum(connection: Connection) -> None:
 
 async def tally(connection: Connection, *, queue: str) -> Tally:
     """Counts a queue's executions by what became of them."""
-    return Tally(*(await _rows(connection, _TALLY, {"queue": queue}))[0])
+    return Tally(*(await fetch(connection, _TALLY, {"queue": queue}))[0])
 
 
 async def latency(connection: Connection, *, queue: str, warmup: int) -> Latency | None:
     """Returns the latencies without the first `warmup` executions; None when no other is completed."""
-    (row,) = await _rows(connection, _LATENCY, {"queue": queue, "warmup": warmup})
+    (row,) = await fetch(connection, _LATENCY, {"queue": queue, "warmup": warmup})
     return Latency(*row) if row[4] else None
 
 
 async def batches(connection: Connection, *, queue: str) -> list[Batch]:
     """Returns the batches of completions in order."""
-    return [Batch(*row) for row in await _rows(connection, _BATCHES, {"queue": queue})]
-
-
-async def _rows(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(statement, parameters)
-    return await cursor.fetchall()
+    return [Batch(*row) for row in await fetch(connection, _BATCHES, {"queue": queue})]

@@ -1,7 +1,6 @@
 """One typed function for each statement in `sql/`."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +10,7 @@ from currant.executions import Execution, Record, Verdict
 from currant.store import arrays
 from currant.store.channels import node_channel
 from currant.store.connections import Connection
+from currant.store.statements import execute, fetch, load
 
 
 class Claim(NamedTuple):
@@ -35,29 +35,25 @@ class Promotion(NamedTuple):
     due_in_s: float | None
 
 
-def _statement(name: str) -> bytes:
-    return resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
-
-
-_CLAIM = _statement("claim")
-_COMPLETE = _statement("complete")
-_COMPLETE_BY_ID = _statement("complete_by_id")
-_SETTLE = _statement("settle")
-_PARK = _statement("park")
-_ENQUEUE = _statement("enqueue")
-_TICK = _statement("tick")
-_PROMOTE = _statement("promote")
-_UNPARK = _statement("unpark")
-_REGISTER = _statement("register")
-_DEREGISTER = _statement("deregister")
-_DECLARE_DEAD = _statement("declare_dead")
-_RECLAIMED = _statement("reclaimed")
-_HELD = _statement("held")
-_PARKED = _statement("parked")
-_BACKLOG = _statement("backlog")
-_GET = _statement("get")
-_SCHEMA_PRESENT = _statement("schema_present")
-_SCHEMA_LATEST = _statement("schema_latest")
+_CLAIM = load("claim")
+_COMPLETE = load("complete")
+_COMPLETE_BY_ID = load("complete_by_id")
+_SETTLE = load("settle")
+_PARK = load("park")
+_ENQUEUE = load("enqueue")
+_TICK = load("tick")
+_PROMOTE = load("promote")
+_UNPARK = load("unpark")
+_REGISTER = load("register")
+_DEREGISTER = load("deregister")
+_DECLARE_DEAD = load("declare_dead")
+_RECLAIMED = load("reclaimed")
+_HELD = load("held")
+_PARKED = load("parked")
+_BACKLOG = load("backlog")
+_GET = load("get")
+_SCHEMA_PRESENT = load("schema_present")
+_SCHEMA_LATEST = load("schema_latest")
 
 
 async def claim(
@@ -85,7 +81,7 @@ async def claim(
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
-    found = await _rows(connection, _CLAIM, parameters)
+    found = await fetch(connection, _CLAIM, parameters)
     alive, seen = found[0][11:13]
     executions = [
         Execution(
@@ -118,10 +114,10 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
         "leases": leases,
         "results": bodies,
     }
-    count = await _count(connection, _COMPLETE, parameters)
+    count = await execute(connection, _COMPLETE, parameters)
     if count < len(executions):
         parameters = {"ids": ids, "leases": leases, "results": bodies}
-        count += await _count(connection, _COMPLETE_BY_ID, parameters)
+        count += await execute(connection, _COMPLETE_BY_ID, parameters)
     return count
 
 
@@ -137,7 +133,7 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
         "crashes": arrays.int8s([each.crash for each in verdicts]),
         "reasons": arrays.optional_texts([each.reason for each in verdicts]),
     }
-    ((settled, _),) = await _rows(connection, _SETTLE, parameters)
+    ((settled, _),) = await fetch(connection, _SETTLE, parameters)
     return int(settled)
 
 
@@ -147,7 +143,7 @@ async def park(connection: Connection, executions: Sequence[Execution]) -> int:
         "ids": arrays.texts([each.id for each in executions]),
         "leases": arrays.int8s([each.lease for each in executions]),
     }
-    return await _count(connection, _PARK, parameters)
+    return await execute(connection, _PARK, parameters)
 
 
 async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
@@ -165,54 +161,54 @@ async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequen
         "timeouts": arrays.optional_float8s([each.timeout_s for each in executions]),
         "channels": arrays.texts(dict.fromkeys(queues)),
     }
-    await _rows(connection, _ENQUEUE, parameters)
+    await fetch(connection, _ENQUEUE, parameters)
 
 
 async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
     """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
     parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
-    ((alive, due_in_s, waiting, dead, _),) = await _rows(connection, _TICK, parameters)
+    ((alive, due_in_s, waiting, dead, _),) = await fetch(connection, _TICK, parameters)
     return Tick(alive == 1, due_in_s, waiting, dead)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
-    ((promoted, due_in_s, _),) = await _rows(connection, _PROMOTE, {"queues": list(queues), "rows": rows})
+    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, {"queues": list(queues), "rows": rows})
     return Promotion(promoted, due_in_s)
 
 
 async def unpark(connection: Connection, *, queues: Sequence[str], functions: Sequence[str], rows: int) -> int:
     """Makes parked executions of these functions pending, at most `rows` of each queue; returns how many."""
     parameters = {"queues": list(queues), "functions": list(functions), "rows": rows}
-    ((unparked, _),) = await _rows(connection, _UNPARK, parameters)
+    ((unparked, _),) = await fetch(connection, _UNPARK, parameters)
     return int(unparked)
 
 
 async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> None:
     """Makes the node known."""
     parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
-    await _rows(connection, _REGISTER, parameters)
+    await fetch(connection, _REGISTER, parameters)
 
 
 async def deregister(connection: Connection, *, node: str) -> None:
     """Says that the node has stopped and holds nothing."""
-    await _rows(connection, _DEREGISTER, {"node": node})
+    await fetch(connection, _DEREGISTER, {"node": node})
 
 
 async def declare_dead(connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = ()) -> list[str]:
     """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed."""
     parameters = {"node": node, "timeout_s": timeout_s, "known": list(known)}
-    return [row[0] for row in await _rows(connection, _DECLARE_DEAD, parameters)]
+    return [row[0] for row in await fetch(connection, _DECLARE_DEAD, parameters)]
 
 
 async def reclaimed(connection: Connection, nodes: Sequence[str]) -> None:
     """Says that nothing of these dead nodes is left to take back."""
-    await _rows(connection, _RECLAIMED, {"nodes": list(nodes)})
+    await fetch(connection, _RECLAIMED, {"nodes": list(nodes)})
 
 
 async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> list[Execution]:
     """Returns what these nodes hold by the database's word, at most `rows`, without TID, timeout and arguments."""
-    found = await _rows(connection, _HELD, {"nodes": list(nodes), "rows": rows})
+    found = await fetch(connection, _HELD, {"nodes": list(nodes), "rows": rows})
     return [
         Execution(id, lease, b"", function, queue, attempt, crashes, retries, None, None, None)
         for id, lease, function, queue, attempt, crashes, retries in found
@@ -221,17 +217,17 @@ async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> li
 
 async def parked(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
     """Returns how many executions are parked, by function, over at most `rows` scheduled ones of each queue."""
-    return dict(await _rows(connection, _PARKED, {"queues": list(queues), "rows": rows}))
+    return dict(await fetch(connection, _PARKED, {"queues": list(queues), "rows": rows}))
 
 
 async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
     """Returns how many executions wait in each queue, counted up to `rows`."""
-    return dict(await _rows(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
+    return dict(await fetch(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
 
 
 async def get(connection: Connection, id: str) -> Record | None:
     """Returns one execution, or None."""
-    found = await _rows(connection, _GET, {"id": id})
+    found = await fetch(connection, _GET, {"id": id})
     if not found:
         return None
     values = list(found[0])
@@ -242,20 +238,8 @@ async def get(connection: Connection, id: str) -> Record | None:
 
 async def schema_version(connection: Connection) -> int:
     """Returns the version of the schema that the search path leads to; 0 without one."""
-    ((present,),) = await _rows(connection, _SCHEMA_PRESENT, {})
+    ((present,),) = await fetch(connection, _SCHEMA_PRESENT, {})
     if not present:
         return 0
-    ((latest,),) = await _rows(connection, _SCHEMA_LATEST, {})
+    ((latest,),) = await fetch(connection, _SCHEMA_LATEST, {})
     return latest or 0
-
-
-async def _rows(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(statement, parameters, prepare=True)
-    return await cursor.fetchall() if cursor.description else []
-
-
-async def _count(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> int:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(statement, parameters, prepare=True)
-    return cursor.rowcount

@@ -1,6 +1,5 @@
 """The fork server as the supervisor sees it: a process started by exec, and the messages to and from it."""
 
-import array
 import asyncio
 import os
 import signal
@@ -24,10 +23,7 @@ from currant.protocol.control import (
     ToForkServer,
     from_fork_server_decoder,
 )
-
-_RECEIVE_BYTES = 1 << 16
-_RECEIVE_FDS = 64
-_INT_BYTES = array.array("i").itemsize
+from currant.protocol.descriptors import receive_with_fds, send_with_fds
 
 
 class ForkServer:
@@ -110,26 +106,23 @@ class ForkServer:
             await asyncio.to_thread(self._process.wait)
 
     def _send(self, message: ToForkServer, fds: Sequence[int] = ()) -> None:
-        frame = frames.encode(message, CONTROL_BYTES_MAX)
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             # These frames are small and the fork server reads them at once.
-            self._socket.sendmsg([frame], ancillary)
-        except (BrokenPipeError, ConnectionResetError):
+            send_with_fds(self._socket, frames.encode(message, CONTROL_BYTES_MAX), list(fds))
+        except OSError:
             pass  # its end is noticed by the reader
 
     def _readable(self) -> None:
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(
-                _RECEIVE_BYTES, socket.CMSG_SPACE(_RECEIVE_FDS * _INT_BYTES), socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds, some_lost = receive_with_fds(self._socket)
         except BlockingIOError:
             return
         except OSError:
-            data, ancillary = b"", []
-        for level, kind, body in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._fds += array.array("i", body[: len(body) // _INT_BYTES * _INT_BYTES])
+            data, fds, some_lost = b"", [], False
+        self._fds += fds
+        if some_lost:
+            # A child that cannot be watched must not run, and which one it is cannot be told any more.
+            self._process.kill()
         try:
             messages = self._reader.feed(data)
         except ProtocolError:

@@ -1,0 +1,25 @@
+"""The statements in `sql/`, and running one: prepared, with results in binary form."""
+
+from importlib import resources
+from typing import Any
+
+from currant.store.connections import Connection
+
+
+def load(name: str) -> bytes:
+    """Returns the text of `sql/<name>.sql`."""
+    return resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
+
+
+async def fetch(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Runs the statement and returns its rows, none when it has no result."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def execute(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> int:
+    """Runs the statement and returns how many rows it wrote."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return cursor.rowcount

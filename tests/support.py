@@ -1,0 +1,25 @@
+"""What tests of all kinds share."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
+
+#: What never comes ends the test, and does not hang it.
+HANGS_S = 60.0
+
+
+def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Runs an async test in an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def within_time() -> None:
+            async with asyncio.timeout(HANGS_S):
+                await test(*args, **kwargs)
+
+        asyncio.run(within_time())
+
+    return run
