@@ -17,6 +17,10 @@ class DatabaseUnreachable(DatabaseError):
     """No server answers at the address."""
 
 
+class StatementRefused(DatabaseError):
+    """The database refuses a statement or its data; the same statement will be refused again."""
+
+
 class SchemaError(DatabaseError):
     """The schema is missing, or of a version that this Currant does not know."""
 

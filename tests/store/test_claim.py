@@ -175,6 +175,23 @@ async def test_the_exact_timeout_is_in_the_options(url: str) -> None:
 
 
 @in_loop
+async def test_an_odd_timeout_in_a_raw_row_does_not_fail_the_claim_of_the_others(url: str) -> None:
+    odd = [
+        b'{"timeout":"abc"}',
+        b'{"timeout":-1}',
+        b'{"timeout":1e400}',
+        b'{"timeout":1e-400}',
+        b"[1]",
+        b'"timeout"',
+        b"7",
+    ]
+    async with node(url) as connection:
+        await enqueue(connection, *(new(options=each) for each in odd))
+        claimed = (await claim(connection)).executions
+        assert [each.timeout_s for each in claimed] == [None, 0.001, 1e9, 0.001, None, None, None]
+
+
+@in_loop
 async def test_each_claim_of_a_row_has_a_greater_lease(url: str) -> None:
     async with node(url) as connection:
         await enqueue(connection, new())

@@ -1,17 +1,16 @@
 """The completer: nothing is dropped, one bad row stands alone, and the accounts end at zero."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import msgspec
-import psycopg
 import pytest
 
+from currant.errors import StatementRefused
 from currant.executions import Execution, Status, Verdict
-from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, Completer, Result
+from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
 from tests.support import in_loop
-from tests.unit.support import executions
+from tests.unit.support import execution, executions
 
 
 class Store:
@@ -31,9 +30,7 @@ class Store:
         self.gate = asyncio.Event()
         self.gate.set()
         self.completer = Completer(
-            complete=self._complete,
-            settle=self._settle,
-            park=self._park,
+            self,
             saved=self.ledger.settle,
             fenced=self._fenced,
             refused=lambda execution, reason: self.refused.append((execution.id, reason)),
@@ -66,17 +63,17 @@ class Store:
         assert self.ledger._bytes == 0
         assert self.completer.leases() == set()
 
-    async def _complete(self, results: list[Result]) -> int:
+    async def complete(self, results: list[Result]) -> int:
         await self._check([(execution, body) for execution, body in results])
         self.completed += results
         return self._still_ours([execution for execution, _ in results])
 
-    async def _settle(self, verdicts: list[Verdict]) -> int:
+    async def settle(self, verdicts: list[Verdict]) -> int:
         await self._check([(each.execution, each.error) for each in verdicts])
         self.settled += [msgspec.structs.replace(each) for each in verdicts]
         return self._still_ours([each.execution for each in verdicts])
 
-    async def _park(self, unknown: list[Execution]) -> int:
+    async def park(self, unknown: list[Execution]) -> int:
         await self._check([(each, None) for each in unknown])
         self.parked += unknown
         return self._still_ours(unknown)
@@ -86,7 +83,7 @@ class Store:
         self.batches.append(len(rows))
         assert {(each.id, each.lease) for each, _ in rows} <= self.completer.leases()
         if any(each.id in self.bad_ids or body in self.bad_bodies for each, body in rows):
-            raise psycopg.DataError("unsupported Unicode\n  escape sequence")
+            raise StatementRefused("unsupported Unicode escape sequence")
 
     def _still_ours(self, rows: list[Execution]) -> int:
         return sum(each.id not in self.fenced_ids for each in rows)
@@ -234,19 +231,53 @@ async def test_an_unknown_execution_that_is_refused_does_not_keep_the_others() -
         store.assert_accounts_are_even()
 
 
-def failing(error: Exception) -> Callable[[object], Awaitable[int]]:
-    async def fail(_: object) -> int:
-        raise error
+class Broken:
+    """A writer with a bug."""
 
-    return fail
+    async def complete(self, results: list[Result]) -> int:
+        raise RuntimeError("a bug")
+
+    async def settle(self, verdicts: list[Verdict]) -> int:
+        raise RuntimeError("a bug")
+
+    async def park(self, executions: list[Execution]) -> int:
+        raise RuntimeError("a bug")
 
 
 @in_loop
 async def test_another_failure_than_of_the_data_is_not_swallowed() -> None:
     def nothing(*_: object) -> None: ...
 
-    fail = failing(RuntimeError("a bug"))
-    completer = Completer(complete=fail, settle=fail, park=fail, saved=nothing, fenced=nothing, refused=nothing)
+    completer = Completer(Broken(), saved=nothing, fenced=nothing, refused=nothing)
     completer.add_results(results(1))
     with pytest.raises(RuntimeError, match="a bug"):
         await completer.run()
+
+
+@in_loop
+async def test_a_write_is_bounded_in_bytes_but_for_its_last_row() -> None:
+    async with Store() as store:
+        store.add_results([(each, b"x" * (WRITE_BYTES_MAX // 4 + 1)) for each in executions(10)])
+        await store.completer.flushed()
+        assert store.batches == [4, 4, 2]
+        store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_flushed_returns_although_more_comes_all_the_time() -> None:
+    async with Store() as store:
+        stop = False
+
+        async def feed() -> None:
+            number = 0
+            while not stop:
+                number += 1
+                store.add_results([(execution(f"more_{number}"), b"1")])
+                await asyncio.sleep(0)
+
+        feeding = asyncio.create_task(feed())
+        store.add_verdicts(verdicts(1))
+        await store.completer.flushed()
+        stop = True
+        await feeding
+        assert len(store.settled) == 1

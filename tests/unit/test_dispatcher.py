@@ -43,12 +43,15 @@ class Node:
         self.ledger = Ledger()
         self.children = [Child() for _ in slots]
         self.released: list[Execution] = []
+        self.rejected: list[Execution] = []
         for child, count in enumerate(slots):
             self.ledger.add_child(child, count, self.now)
         self.dispatcher = Dispatcher(
             self.ledger,
             child=self.children.__getitem__,
             release=self.released.extend,
+            reject=self.rejected.extend,
+            frame_bytes_max=3 * BATCH_BYTES,
             clock=lambda: self.now,
         )
 
@@ -147,3 +150,13 @@ def test_a_drain_recalls_everything_that_has_not_started() -> None:
     node.dispatcher.recall_all()
     assert node.children[0].sent[-1] == Recall(node.ledger.cells_of(0)[1:])
     assert node.children[1].sent[-1] == Recall(node.ledger.cells_of(1))
+
+
+@in_loop
+async def test_what_no_frame_can_hold_is_rejected_and_the_rest_goes_on() -> None:
+    node = Node(8)
+    small, huge = executions(2)
+    huge.function = "x" * BATCH_BYTES
+    node.dispatcher.dispatch([small, huge])
+    assert node.children[0].runs() == [[small]]
+    assert node.rejected == [huge]

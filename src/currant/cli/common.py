@@ -63,7 +63,7 @@ def make_log(level: str) -> Log:
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     )
     log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        _UnbreakableLogger(),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -73,6 +73,16 @@ def make_log(level: str) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
     return log
+
+
+class _UnbreakableLogger:
+    """Writes lines to standard error. Its reader may go: lines are dropped then, and nothing else happens."""
+
+    def msg(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
+
+    debug = info = warning = error = critical = msg
 
 
 def _plain_event(

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection, conninfo
 from psycopg.adapt import AdaptersMap
 from psycopg.types.string import ByteaBinaryLoader
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
 from currant.store import arrays
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -115,6 +115,21 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction)
 
 
+class Backoff:
+    """Pauses that grow from 50 ms to 5 s, jittered, until they are reset."""
+
+    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
+        self._pause_s = BACKOFF_S[0]
+
+    async def pause(self) -> None:
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, BACKOFF_S[1])
+        await asyncio.sleep(pause_s * (0.5 + self._jitter() / 2))
+
+    def reset(self) -> None:
+        self._pause_s = BACKOFF_S[0]
+
+
 class Session:
     """One named connection, made anew after each loss, with one message at the loss and one at the return."""
 
@@ -126,43 +141,43 @@ class Session:
         hot: bool = False,
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
-        jitter: Callable[[], float] = random.random,
+        statement_s: float = STATEMENT_S,
     ) -> None:
-        """Takes no connection yet. `lost` gets the name and the reason, `regained` the name and the seconds between."""
+        """Takes no connection yet.
+
+        Args:
+            lost, regained: get the name and the reason; the name and the seconds between.
+            statement_s: how long a statement may take before the connection is given up.
+        """
         self._url = url
         self.name = name
         self._hot = hot
         self._on_lost, self._on_regained = lost, regained
-        self._jitter = jitter
+        self._statement_s = statement_s
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._lost_at: float | None = None
-        self._pause_s = BACKOFF_S[0]
+        self._was_well = False
+        self._backoff = Backoff()
 
     async def once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement on the connection, which is made if there is none.
 
         Raises:
             DatabaseUnreachable: it failed for a reason that may pass; whether it took effect is not known.
-            DatabaseError: the server refuses the account or the database.
-            psycopg.Error: the statement or its data is wrong.
+            DatabaseError: the server refuses the account or the database, and has never let us in.
+            StatementRefused: the statement or its data is wrong.
         """
         async with self._turn:
-            return await self._once(statement)
-
-    async def _once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout(STATEMENT_S):
-                if self._connection is None or self._connection.closed:
-                    self._connection = await connect(self._url, self.name, hot=self._hot)
-                result = await statement(self._connection)
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            self._note_loss(str(error) or f"no answer within {STATEMENT_S:g} s")
-            raise DatabaseUnreachable(str(error)) from error
-        self._note_success()
-        return result
+            try:
+                async with asyncio.timeout(self._statement_s):
+                    if self._connection is None or self._connection.closed:
+                        self._connection = await connect(self._url, self.name, hot=self._hot)
+                    result = await statement(self._connection)
+            except (psycopg.Error, DatabaseError, TimeoutError) as error:
+                raise self._judged(error) from error
+            self._note_success()
+            return result
 
     async def insist(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement until it succeeds; for one that may be repeated. Raises what `once` does for good."""
@@ -173,9 +188,8 @@ class Session:
                 await self.pause()
 
     async def pause(self) -> None:
-        """Waits after a failure, each time longer, up to 5 s, jittered."""
-        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, BACKOFF_S[1])
-        await asyncio.sleep(pause_s * (0.5 + self._jitter() / 2))
+        """Waits after a failure, each time longer."""
+        await self._backoff.pause()
 
     def drop(self) -> None:
         """Ends the connection at once; the next statement makes a new one."""
@@ -188,14 +202,27 @@ class Session:
         async with self._turn:
             self.drop()
 
+    def _judged(self, error: Exception) -> DatabaseError:
+        """Returns what `once` raises for an error, and gives the connection up where that may help."""
+        # A server that let us in before and refuses now is being changed: results wait for it.
+        if is_passing(error) or (self._was_well and type(error) is DatabaseError):
+            reason = " ".join(str(error).split()) or f"no answer within {self._statement_s:g} s"
+            self._note_loss(reason)
+            return DatabaseUnreachable(reason)
+        if isinstance(error, DatabaseError):
+            return error
+        return StatementRefused(f"the database refuses a statement: {' '.join(str(error).split())}")
+
     def _note_loss(self, reason: str) -> None:
         self.drop()
         if self._lost_at is None:
             self._lost_at = asyncio.get_running_loop().time()
-            self._on_lost(self.name, " ".join(reason.split()))
+            self._on_lost(self.name, reason)
 
     def _note_success(self) -> None:
+        self._was_well = True
+        self._backoff.reset()
         if self._lost_at is not None:
             lost_s = asyncio.get_running_loop().time() - self._lost_at
-            self._lost_at, self._pause_s = None, BACKOFF_S[0]
+            self._lost_at = None
             self._on_regained(self.name, lost_s)

@@ -44,6 +44,8 @@ class Child:
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     problem: str | None = None
+    #: A drain has ended it: what it still ran has not crashed.
+    dismissed: bool = False
     boot_timer: asyncio.TimerHandle | None = None
 
     def send(self, message: ToChild) -> None:
@@ -205,6 +207,9 @@ class Children:
         if child.state is State.BOOTING:
             child.problem = f"not ready within {self._boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
             child.kill()
+            if child.pidfd is None and self._server is not None:
+                # It was not even forked: its fork server hangs.
+                self._server.kill()
 
     def _ended(self, child: Child) -> None:
         assert child.pidfd is not None
@@ -213,6 +218,8 @@ class Children:
 
     async def _bury(self, child: Child) -> None:
         """Waits a moment for the exit status and the last of what it sent, then reports the death and replaces it."""
+        if child.state is State.ENDED:
+            return
         child.state = State.ENDED
         try:
             async with asyncio.timeout(LAST_WORDS_S):
@@ -255,6 +262,10 @@ class Children:
         if self._server is server and not self._stopping:
             self._server = None
             self._log.error(Event.FORK_SERVER_DIED, reason="it ended by itself or was killed")
+            for child in list(self._children.values()):
+                if child.pidfd is None:
+                    # Nothing will tell of its end: it was never forked, or the word of it was lost.
+                    self._spawn(self._bury(child), f"bury child {child.name}")
             self._spawn(self._replace_server(), "replace fork server")
 
     async def _replace_server(self) -> None:

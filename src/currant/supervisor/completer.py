@@ -2,113 +2,165 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import psycopg
-
+from currant.errors import StatementRefused
 from currant.executions import Execution, Status, Verdict, encode_failure
 
 COMPLETE_ROWS_MAX = 2500
 SETTLE_ROWS_MAX = 1000
+#: A write is cut where its results or errors reach this much.
+WRITE_BYTES_MAX = 8 << 20
+#: A refused result becomes a failure, and a refused error a failure without one: no outcome needs more rounds.
+_ROUNDS_MAX = 3
 
 Result = tuple[Execution, bytes]
 T = TypeVar("T")
 
 
-class Completer:
-    """Writes outcomes in batches. Each callable may be repeated with the same rows: the lease fences."""
+class Writer(Protocol):
+    """Writes outcomes, again and again until they are written, and returns how many rows still were this node's.
+
+    A repetition changes nothing: the lease fences. Each raises StatementRefused when the database refuses the data.
+    """
+
+    async def complete(self, results: list[Result]) -> int: ...
+    async def settle(self, verdicts: list[Verdict]) -> int: ...
+    async def park(self, executions: list[Execution]) -> int: ...
+
+
+class _Lane(Generic[T]):
+    """Outcomes of one kind that wait to be written, and how a batch of them is."""
 
     def __init__(
         self,
+        write: Callable[[list[T]], Awaitable[int]],
         *,
-        complete: Callable[[list[Result]], Awaitable[int]],
-        settle: Callable[[list[Verdict]], Awaitable[int]],
-        park: Callable[[list[Execution]], Awaitable[int]],
+        rows_max: int,
+        execution: Callable[[T], Execution],
+        size: Callable[[T], int],
+        refuse: Callable[[T, str], None],
+    ) -> None:
+        self.waiting: list[T] = []
+        self.writing: list[T] = []
+        self.write, self.rows_max = write, rows_max
+        self.execution, self.size, self.refuse = execution, size, refuse
+
+    def take(self) -> list[T]:
+        """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row."""
+        size = count = 0
+        for item in self.waiting[: self.rows_max]:
+            count += 1
+            size += self.size(item)
+            if size >= WRITE_BYTES_MAX:
+                break
+        self.writing, self.waiting = self.waiting[:count], self.waiting[count:]
+        return self.writing
+
+
+class Completer:
+    """Writes outcomes in batches, those of one kind after those of another."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
         saved: Callable[[int, int], None],
         fenced: Callable[[int], None],
         refused: Callable[[Execution, str], None],
     ) -> None:
         """
         Args:
-            complete, settle, park: write a batch, again and again until it is written, and return how many rows
-                still were this node's; raise psycopg.Error when the database refuses the data.
             saved: gets how many outcomes are written, and their bytes.
             fenced: gets how many of them had lost their lease.
             refused: told of a single outcome that the database refuses.
         """
-        self._complete, self._settle, self._park = complete, settle, park
         self._saved, self._fenced, self._refused = saved, fenced, refused
-        self._results: list[Result] = []
-        self._verdicts: list[Verdict] = []
-        self._unknown: list[Execution] = []
-        self._writing: list[Execution] = []
+        self._results: _Lane[Result] = _Lane(
+            writer.complete,
+            rows_max=COMPLETE_ROWS_MAX,
+            execution=lambda result: result[0],
+            size=lambda result: len(result[1]),
+            refuse=self._refuse_result,
+        )
+        self._verdicts: _Lane[Verdict] = _Lane(
+            writer.settle,
+            rows_max=SETTLE_ROWS_MAX,
+            execution=lambda verdict: verdict.execution,
+            size=lambda verdict: len(verdict.error or b""),
+            refuse=self._refuse_verdict,
+        )
+        self._unknown: _Lane[Execution] = _Lane(
+            writer.park,
+            rows_max=SETTLE_ROWS_MAX,
+            execution=lambda execution: execution,
+            size=lambda _: 0,
+            refuse=self._refused,
+        )
+        self._added = self._written = 0
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._progress = asyncio.Event()
 
     def add_results(self, results: list[Result]) -> None:
-        self._results += results
-        self._awake()
+        self._add(self._results, results)
 
     def add_verdicts(self, verdicts: list[Verdict]) -> None:
-        self._verdicts += verdicts
-        self._awake()
+        self._add(self._verdicts, verdicts)
 
     def add_unknown(self, executions: list[Execution]) -> None:
-        self._unknown += executions
-        self._awake()
+        self._add(self._unknown, executions)
 
     def leases(self) -> set[tuple[str, int]]:
         """Returns (id, lease) of everything that waits to be written or is being written."""
-        executions = [execution for execution, _ in self._results] + self._unknown + self._writing
-        executions += [verdict.execution for verdict in self._verdicts]
-        return {(each.id, each.lease) for each in executions}
+        return _leases(self._results) | _leases(self._verdicts) | _leases(self._unknown)
 
     async def flushed(self) -> None:
-        """Returns when everything that was added is written."""
-        await self._idle.wait()
+        """Returns when everything that has been added by now is written, whatever else comes meanwhile."""
+        for _ in range(_ROUNDS_MAX):
+            mark = self._added
+            while self._written < mark:
+                self._progress.clear()
+                await self._progress.wait()
 
     async def run(self) -> None:
+        """Writes until it is cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._results or self._verdicts or self._unknown:
-                await self._write()
-            self._idle.set()
+            while self._written < self._added:
+                await self._write(self._results)
+                await self._write(self._verdicts)
+                await self._write(self._unknown)
 
-    async def _write(self) -> None:
-        if self._results:
-            results, self._results = self._results[:COMPLETE_ROWS_MAX], self._results[COMPLETE_ROWS_MAX:]
-            self._writing = [execution for execution, _ in results]
-            await self._write_batch(self._complete, results, self._refuse_result)
-            self._saved(len(results), sum(len(body) for _, body in results))
-        if self._verdicts:
-            verdicts, self._verdicts = self._verdicts[:SETTLE_ROWS_MAX], self._verdicts[SETTLE_ROWS_MAX:]
-            self._writing = [verdict.execution for verdict in verdicts]
-            # Before the write: an error that the database refuses is taken off its verdict there.
-            size = sum(len(each.error or b"") for each in verdicts)
-            await self._write_batch(self._settle, verdicts, self._refuse_verdict)
-            self._saved(len(verdicts), size)
-        if self._unknown:
-            unknown, self._unknown = self._unknown[:SETTLE_ROWS_MAX], self._unknown[SETTLE_ROWS_MAX:]
-            self._writing = unknown
-            await self._write_batch(self._park, unknown, self._refused)
-            self._saved(len(unknown), 0)
-        self._writing = []
+    def _add(self, lane: _Lane[T], items: list[T]) -> None:
+        if items:
+            lane.waiting += items
+            self._added += len(items)
+            self._wake.set()
 
-    async def _write_batch(
-        self, write: Callable[[list[T]], Awaitable[int]], batch: list[T], refuse: Callable[[T, str], None]
-    ) -> None:
+    async def _write(self, lane: _Lane[T]) -> None:
+        batch = lane.take()
+        if not batch:
+            return
+        # Before the write: an error that the database refuses is taken off its verdict there.
+        size = sum(map(lane.size, batch))
+        await self._write_batch(lane, batch)
+        lane.writing = []
+        self._written += len(batch)
+        self._progress.set()
+        self._saved(len(batch), size)
+
+    async def _write_batch(self, lane: _Lane[T], batch: list[T]) -> None:
         """Writes the batch; one that the database refuses is split until the bad row stands alone."""
         try:
-            written = await write(batch)
-        except psycopg.Error as error:
+            written = await lane.write(batch)
+        except StatementRefused as error:
             if len(batch) == 1:
-                refuse(batch[0], " ".join(str(error).split()))
+                lane.refuse(batch[0], str(error))
                 return
             middle = len(batch) // 2
-            await self._write_batch(write, batch[:middle], refuse)
-            await self._write_batch(write, batch[middle:], refuse)
+            await self._write_batch(lane, batch[:middle])
+            await self._write_batch(lane, batch[middle:])
             return
         if written < len(batch):
             self._fenced(len(batch) - written)
@@ -117,19 +169,20 @@ class Completer:
         execution, _ = result
         self._refused(execution, reason)
         error = encode_failure("ResultRefused", f"the database refused the result: {reason}")
-        self._later(Verdict(execution, Status.FAILED, error, reason="its result was refused"))
+        self._write_instead(Verdict(execution, Status.FAILED, error, reason="its result was refused"))
 
     def _refuse_verdict(self, verdict: Verdict, reason: str) -> None:
         self._refused(verdict.execution, reason)
         if verdict.error is not None:
             # The error itself may be what the database cannot store.
             verdict.error = None
-            self._later(verdict)
+            self._write_instead(verdict)
 
-    def _later(self, verdict: Verdict) -> None:
+    def _write_instead(self, verdict: Verdict) -> None:
         self._saved(-1, -len(verdict.error or b""))
-        self._verdicts.append(verdict)
+        self.add_verdicts([verdict])
 
-    def _awake(self) -> None:
-        self._idle.clear()
-        self._wake.set()
+
+def _leases(lane: _Lane[T]) -> set[tuple[str, int]]:
+    executions = map(lane.execution, lane.waiting + lane.writing)
+    return {(each.id, each.lease) for each in executions}

@@ -7,15 +7,17 @@ from typing import TypeVar
 from currant.executions import Execution, Verdict
 from currant.store import migrate, queries
 from currant.store.channels import Subscription, node_channel, subscribe
-from currant.store.connections import Connection, Session
+from currant.store.connections import STATEMENT_S, Connection, Session
 from currant.store.queries import Claim, Promotion, Tick
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
+LISTEN_NAME = "currantd:listen"
 UTILITY_IDLE_S = 60.0
+#: A reclaim scans the table, whatever its size.
+UTILITY_STATEMENT_S = 600.0
 #: How much of a queue `status` counts.
 COUNT_ROWS_MAX = 10_000
-HELD_ROWS_MAX = 10_000
 T = TypeVar("T")
 
 
@@ -39,8 +41,7 @@ class Database:
         self._lost, self._regained, self._sent = lost, regained, sent
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
-        self._utility = self._session("utility")
-        self._listen = self._session("listen")
+        self._utility = self._session("utility", statement_s=UTILITY_STATEMENT_S)
         self._utility_used = 0
         self.node = ""
         self.queues: list[str] = []
@@ -126,9 +127,9 @@ class Database:
     async def reclaimed(self, nodes: list[str]) -> None:
         await self._insist_utility(lambda connection: queries.reclaimed(connection, nodes))
 
-    async def held(self, nodes: list[str]) -> list[Execution]:
-        """Returns what these nodes hold by the database's word, at most HELD_ROWS_MAX."""
-        return await self._insist_utility(lambda connection: queries.held(connection, nodes, rows=HELD_ROWS_MAX))
+    async def held(self, nodes: list[str], *, rows: int) -> list[Execution]:
+        """Returns what these nodes hold by the database's word, at most `rows`."""
+        return await self._insist_utility(lambda connection: queries.held(connection, nodes, rows=rows))
 
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
@@ -144,10 +145,7 @@ class Database:
     async def subscribe(self) -> Subscription:
         """Raises DatabaseUnreachable, DatabaseError."""
         self._sent()
-        return await subscribe(self._url, self._listen.name, [*self.queues, node_channel(self.node)])
-
-    async def pause_listening(self) -> None:
-        await self._listen.pause()
+        return await subscribe(self._url, LISTEN_NAME, [*self.queues, node_channel(self.node)])
 
     def own_channel(self) -> str:
         return node_channel(self.node)
@@ -156,8 +154,15 @@ class Database:
         for session in (self._claim, self._complete, self._utility):
             await session.close()
 
-    def _session(self, role: str, *, hot: bool = False) -> Session:
-        return Session(self._url, f"currantd:{role}", hot=hot, lost=self._lost, regained=self._regained)
+    def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
+        return Session(
+            self._url,
+            f"currantd:{role}",
+            hot=hot,
+            lost=self._lost,
+            regained=self._regained,
+            statement_s=statement_s,
+        )
 
     async def _once(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
         self._sent()

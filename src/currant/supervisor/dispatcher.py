@@ -33,16 +33,30 @@ class Dispatcher:
         *,
         child: Callable[[int], Child],
         release: Callable[[list[Execution]], None],
+        reject: Callable[[list[Execution]], None],
+        frame_bytes_max: int,
         clock: Callable[[], float],
     ) -> None:
+        """
+        Args:
+            child: the child of that name.
+            release: takes what no child has room for.
+            reject: takes what no frame can hold: a raw row may have any name, of any length.
+            frame_bytes_max: what a frame can hold.
+        """
         self._ledger = ledger
         self._child = child
-        self._release = release
+        self._release, self._reject = release, reject
+        self._frame_bytes_max = frame_bytes_max
         self._clock = clock
         self._waiting = asyncio.Event()
 
     def dispatch(self, executions: list[Execution]) -> None:
         """Sends the executions to children; what no child has room for any more is released."""
+        too_large = [each for each in executions if _bytes_of(each) > self._frame_bytes_max]
+        if too_large:
+            self._reject(too_large)
+            executions = [each for each in executions if _bytes_of(each) <= self._frame_bytes_max]
         plan, rest = self._ledger.assign(executions, self._clock())
         self._send(plan)
         if rest:
@@ -96,7 +110,7 @@ class Dispatcher:
 
 def _runs(executions: list[Execution]) -> list[Run]:
     """Cuts executions into frames of bounded size."""
-    sizes = [len(each.args or b"") + len(each.kwargs or b"") + 300 for each in executions]
+    sizes = [_bytes_of(each) for each in executions]
     if sum(sizes) <= BATCH_BYTES:
         return [Run(executions)]
     runs: list[Run] = []
@@ -108,3 +122,10 @@ def _runs(executions: list[Execution]) -> list[Run]:
         runs[-1].executions.append(execution)
         size += own
     return runs
+
+
+def _bytes_of(execution: Execution) -> int:
+    """Returns at least how much of a frame the execution takes."""
+    # A character has at most four bytes in UTF-8; the numbers take little.
+    texts = len(execution.id) + len(execution.function) + len(execution.queue)
+    return len(execution.args or b"") + len(execution.kwargs or b"") + 4 * texts + 100

@@ -95,6 +95,10 @@ class ForkServer:
         """
         self._send(Fork(child), fds)
 
+    def kill(self) -> None:
+        """Ends it, and with it its children, as a crash would: `ended` is called."""
+        self._process.kill()
+
     async def close(self) -> None:
         """Ends the fork server and, with it, its children."""
         self._detach()

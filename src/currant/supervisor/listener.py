@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseError, DatabaseUnreachable
 from currant.store.channels import Subscription
+from currant.store.connections import Backoff
 
 
 class Listener:
@@ -14,7 +15,6 @@ class Listener:
         self,
         *,
         subscribe: Callable[[], Awaitable[Subscription]],
-        pause: Callable[[], Awaitable[None]],
         own_channel: Callable[[], str],
         notified: Callable[[], None],
         lost: Callable[[str], None],
@@ -22,13 +22,13 @@ class Listener:
     ) -> None:
         """
         Args:
-            subscribe: connects and listens; raises DatabaseUnreachable.
-            pause: waits after a failure.
+            subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
             notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
             lost, regained: the loss with its reason, and the end of it.
         """
-        self._subscribe, self._pause, self._own_channel = subscribe, pause, own_channel
+        self._subscribe, self._own_channel = subscribe, own_channel
+        self._backoff = Backoff()
         self._notified, self._lost, self._regained = notified, lost, regained
         self._broken: asyncio.Event = asyncio.Event()
         self._reason = ""
@@ -68,10 +68,12 @@ class Listener:
         while True:
             try:
                 subscription = await self._subscribe()
-            except DatabaseUnreachable as error:
+            except DatabaseError as error:
+                # Also a refusal: the server let the other connections in.
                 self._lost(str(error))
-                await self._pause()
+                await self._backoff.pause()
                 continue
+            self._backoff.reset()
             self._regained()
             return subscription
 

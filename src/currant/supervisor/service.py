@@ -21,7 +21,7 @@ from currant.supervisor.children import Child, Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
-from currant.supervisor.database import Database
+from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.forkserver import ForkServer
@@ -32,6 +32,8 @@ from currant.supervisor.tick import Promoter, Ticker
 
 #: After a claim whose connection was lost: when the server must have ended it, and a second look is conclusive.
 SECOND_LOOK_S = 20.0
+#: The pieces in which dead nodes' executions are taken back.
+RECLAIM_ROWS = 10_000
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
 #: How long a stop waits for the claim under way.
@@ -108,7 +110,12 @@ class Service:
             random=randomness,
         )
         self._dispatcher = Dispatcher(
-            self._ledger, child=self._children.__getitem__, release=self._release, clock=clock
+            self._ledger,
+            child=self._children.__getitem__,
+            release=self._release,
+            reject=self._reject,
+            frame_bytes_max=frame_bytes_max(settings.payload_bytes_max),
+            clock=clock,
         )
         self._claimer = Claimer(
             room=lambda: self._ledger.room(clock()),
@@ -120,9 +127,7 @@ class Service:
             random=randomness,
         )
         self._completer = Completer(
-            complete=self._database.complete,
-            settle=self._database.settle,
-            park=self._database.park,
+            self._database,
             saved=self._saved,
             fenced=self._outcomes_fenced,
             refused=self._outcome_refused,
@@ -130,11 +135,10 @@ class Service:
         self._promoter = Promoter(promote=self._database.promote, clock=clock)
         self._listener = Listener(
             subscribe=self._database.subscribe,
-            pause=self._database.pause_listening,
             own_channel=self._database.own_channel,
             notified=self._claimer.work_came,
-            lost=lambda reason: self._connection_lost("currantd:listen", reason),
-            regained=lambda: self._connection_regained("currantd:listen", 0.0),
+            lost=lambda reason: self._connection_lost(LISTEN_NAME, reason),
+            regained=lambda: self._connection_regained(LISTEN_NAME, 0.0),
         )
         self._ticker = Ticker(
             tick=self._database.tick,
@@ -153,7 +157,8 @@ class Service:
         """Runs until a signal asks for the end and the drain is over.
 
         Raises:
-            ModuleImportFailed, DatabaseError, SchemaError: it cannot start.
+            ModuleImportFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
+            StatementRefused: the database has become another one under it.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -171,6 +176,9 @@ class Service:
             if await self._before_drain(self._connect()) is None:
                 return
             await self._work(hello.functions)
+        except BaseExceptionGroup as group:
+            # Of the parts one failed first, and that is the reason; a mistake of ours keeps its traceback.
+            raise group.exceptions[0] from None
         finally:
             self.phase = Phase.STOPPED
             await self._children.stop()
@@ -252,6 +260,7 @@ class Service:
         self._children.never_mind()
         for child in list(self._children):
             if child.name in self._ledger.children and self._ledger.cells_of(child.name):
+                child.dismissed = True
                 child.kill()
         await self._wait_empty(CANCEL_S, hurry=False)
         try:
@@ -368,6 +377,10 @@ class Service:
     def _release(self, executions: list[Execution]) -> None:
         self._judge([(execution, Ending.RELEASED, None) for execution in executions])
 
+    def _reject(self, executions: list[Execution]) -> None:
+        error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
+        self._judge([(execution, Ending.REJECTED, error) for execution in executions])
+
     def _park(self, executions: list[Execution]) -> None:
         self._counts.parked += len(executions)
         for function in {each.function for each in executions} - self._parked_functions:
@@ -382,7 +395,7 @@ class Service:
         child.cells.close()
         self._counts.child_deaths += 1
         released = unstarted
-        if by_fork_server or self.phase is Phase.DRAINING:
+        if by_fork_server or child.dismissed:
             released = started + unstarted
         elif started:
             error = encode_failure("ChildDied", f"the child process that ran it ended: {reason}")
@@ -429,18 +442,26 @@ class Service:
         self._reclaiming = True
         try:
             nodes = await self._database.declare_dead(known)
-            total = 0
-            while nodes and (held := await self._database.held(nodes)):
-                error = encode_failure("NodeDied", f"the node that ran it ended: {', '.join(nodes)}")
-                self._judge([(execution, Ending.CRASHED, error) for execution in held])
-                total += len(held)
-                await self._completer.flushed()
             if nodes:
+                total = await self._take_back(nodes)
                 await self._database.reclaimed(nodes)
                 self._counts.reclaimed += total
                 self._log.warning(Event.RECLAIMED, nodes=nodes, executions=total)
         finally:
             self._reclaiming = False
+
+    async def _take_back(self, nodes: list[str]) -> int:
+        error = encode_failure("NodeDied", f"the node that ran it ended: {', '.join(nodes)}")
+        taken: set[tuple[str, int]] = set()
+        while True:
+            held = await self._database.held(nodes, rows=RECLAIM_ROWS)
+            # What was taken before and is held still is what the database refuses to write: not for ever.
+            new = [execution for execution in held if (execution.id, execution.lease) not in taken]
+            if not new:
+                return len(taken)
+            taken |= {(execution.id, execution.lease) for execution in new}
+            self._judge([(execution, Ending.CRASHED, error) for execution in new])
+            await self._completer.flushed()
 
     async def _unpark(self, functions: list[str]) -> None:
         await self._database.unpark(functions)
@@ -456,7 +477,8 @@ class Service:
 
     async def _find_lost_claims(self) -> None:
         before = self._ledger.leases() | self._completer.leases()
-        held = await self._database.held([self._database.node])
+        most = RECLAIM_ROWS + 2 * len(before)
+        held = await self._database.held([self._database.node], rows=most)
         known = before | self._ledger.leases() | self._completer.leases()
         lost = [execution for execution in held if (execution.id, execution.lease) not in known]
         if lost:

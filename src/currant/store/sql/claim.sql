@@ -49,7 +49,10 @@ WITH node AS MATERIALIZED (
     WHERE e.ctid = b.tid
     RETURNING
         b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes, e.max_retries,
-        coalesce((e.options ->> 'timeout')::float8, e.timeout_seconds) AS timeout_s,
+        -- What a raw row may hold there must not fail the claim of the others.
+        CASE WHEN jsonb_typeof(e.options -> 'timeout') = 'number'
+             THEN least(greatest((e.options ->> 'timeout')::numeric, 0.001), 1e9)::float8
+             ELSE e.timeout_seconds END AS timeout_s,
         -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
         (b.bytes < 128 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
         e.args, e.kwargs
