@@ -10,7 +10,7 @@ Both sides find the database in CURRANT_DATABASE_URL. `make demo` runs this shop
 import asyncio
 import random
 
-from currant import current, job
+from currant import current_execution, job
 
 
 @job(queue="emails")
@@ -39,9 +39,9 @@ async def charge_card(order: int, cents: int, declines: int = 0) -> str:
     A charge must not be made twice, even when a worker dies between charging and saying so. The id stays the same over
     all runs of one execution: a payment service takes it as the idempotency key.
     """
-    if current().attempt <= declines:
+    if current_execution().attempt <= declines:
         raise ConnectionError(f"the bank does not answer (order {order})")
-    return f"{cents} cents charged under the key {current().id}"
+    return f"{cents} cents charged under the key {current_execution().id}"
 
 
 @job(queue="payments", retries=1)

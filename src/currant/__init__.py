@@ -1,6 +1,6 @@
 """Currant: a durable job scheduler that needs nothing but Postgres."""
 
-from currant.context import Current, current
+from currant.context import CurrentExecution, current_execution
 from currant.errors import (
     ConfigurationError,
     CurrantError,
@@ -18,7 +18,7 @@ __all__ = [
     "Call",
     "ConfigurationError",
     "CurrantError",
-    "Current",
+    "CurrentExecution",
     "DatabaseError",
     "DatabaseUnreachable",
     "Handle",
@@ -28,7 +28,7 @@ __all__ = [
     "PayloadTooLarge",
     "RegistrationError",
     "SchemaError",
-    "current",
+    "current_execution",
     "enqueue_many",
     "job",
 ]

@@ -7,7 +7,7 @@ import msgspec
 from currant.errors import CurrantError
 
 
-class Current(msgspec.Struct, frozen=True):
+class CurrentExecution(msgspec.Struct, frozen=True):
     """The execution that the code runs in. (`id`, `lease`) is new with every run: a key for idempotent effects."""
 
     id: str
@@ -18,12 +18,14 @@ class Current(msgspec.Struct, frozen=True):
     queue: str
 
 
-running: ContextVar[Current] = ContextVar("currant_execution")
+running: ContextVar[CurrentExecution] = ContextVar("currant_execution")
 
 
-def current() -> Current:
+def current_execution() -> CurrentExecution:
     """Returns the execution that the calling code runs in. Raises CurrantError outside of one."""
     try:
         return running.get()
     except LookupError:
-        raise CurrantError("no execution runs here: current() is for code that Currant runs as a job") from None
+        raise CurrantError(
+            "no execution runs here: current_execution() is for code that Currant runs as a job"
+        ) from None

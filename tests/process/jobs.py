@@ -7,12 +7,12 @@ import signal
 import time
 from typing import Any
 
-from currant import current, job
+from currant import current_execution, job
 
 
 def note(what: str) -> None:
     """Appends one line, in one write, to the file that the test named."""
-    execution = current()
+    execution = current_execution()
     line = f"{what} {execution.id} {execution.lease} {execution.attempt} {os.getpid()} {time.time():.6f}\n"
     fd = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(fd, line.encode())
@@ -41,9 +41,9 @@ async def failing() -> None:
 @job(queue="test", retries=3)
 async def flaky(good_at: int) -> int:
     note("start")
-    if current().attempt < good_at:
+    if current_execution().attempt < good_at:
         raise RuntimeError("not yet")
-    return current().attempt
+    return current_execution().attempt
 
 
 @job(queue="test", retries=0, timeout=0.3)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from currant.child import failures
 from currant.child.executor import execute
 from currant.child.runner import Runner
-from currant.context import current
+from currant.context import current_execution
 from currant.errors import NotJSON
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, work
@@ -72,7 +72,7 @@ def test_no_result_is_null() -> None:
 
 def test_code_knows_its_own_execution() -> None:
     async def who() -> list[Any]:
-        me = current()
+        me = current_execution()
         return [me.id, me.lease, me.attempt, me.function, me.queue]
 
     assert run(who) == (Ending.COMPLETED, ["job_1", 3, 2, "app.f", "default"])

@@ -9,7 +9,7 @@ import pytest
 
 import currant
 from currant import client, job
-from currant.context import Current, running
+from currant.context import CurrentExecution, running
 from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, CurrantError, NotJSON, RegistrationError
 from currant.jobs import Handle, Job, enqueue_many
@@ -292,8 +292,8 @@ async def test_without_a_database_the_error_names_the_variable(monkeypatch: pyte
 
 def test_current_is_for_code_that_runs_as_a_job() -> None:
     with pytest.raises(CurrantError, match="no execution runs here"):
-        currant.current()
-    now = Current("job_1", 1, 1, "app.f", "default")
+        currant.current_execution()
+    now = CurrentExecution("job_1", 1, 1, "app.f", "default")
     token = running.set(now)
-    assert currant.current() is now
+    assert currant.current_execution() is now
     running.reset(token)

@@ -10,7 +10,7 @@ import msgspec
 
 from currant import payload
 from currant.child import failures
-from currant.context import Current, running
+from currant.context import CurrentExecution, running
 from currant.errors import NotJSON, PayloadError, PayloadTooLarge
 from currant.executions import Ending, Execution, encode_failure
 from currant.registry import Definition
@@ -57,7 +57,7 @@ async def execute(
     """
     if definition is None:
         return _UNKNOWN
-    running.set(Current(execution.id, execution.lease, execution.attempt, execution.function, execution.queue))
+    running.set(CurrentExecution(execution.id, execution.lease, execution.attempt, execution.function, execution.queue))
     timeout_s, scope = execution.timeout_s, None
     try:
         call = _call(execution, definition, payload_bytes_max)
