@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ class Currantd:
         with self._log.open("wb") as log:
             # In a session of its own, a Ctrl-C reaches the demo alone, which then stops it.
             self._process = subprocess.Popen(
-                _installed(CURRANTD),
+                # As `currantd`, but for ending with the demo, also where that is killed.
+                [sys.executable, "-m", "currant.cli.tied", str(os.getpid()), *CURRANTD[1:]],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

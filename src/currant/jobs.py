@@ -1,7 +1,7 @@
 """`@job` and what it makes of a function."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import msgspec
@@ -11,7 +11,7 @@ from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, RegistrationError
 from currant.identifiers import new_ids
 from currant.names import check_name, check_queue
-from currant.registry import Definition, function_name, registry
+from currant.registry import Definition, function_name, place, registry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,13 +128,18 @@ def new_execution(definition: Definition, args_json: bytes, kwargs_json: bytes) 
     )
 
 
-async def enqueue_many(calls: "list[Call]") -> list[Handle]:
+async def enqueue_many(calls: Iterable[Call]) -> list[Handle]:
     """Enqueues all the calls in one statement, or none of them when it fails; returns their handles in the same order.
 
     Raises:
+        TypeError: something else than calls is given.
         PayloadTooLarge: the arguments of one are over the limit.
         DatabaseError: they could not be written.
     """
+    calls = list(calls) if isinstance(calls, Iterable) else [calls]
+    for call in calls:
+        if not isinstance(call, Call):
+            raise TypeError(f"enqueue_many takes calls, as in [send.call(1), send.call(2)], got {call!r}")
     ids = new_ids(len(calls))
     # Here and not above: a child imports the user's modules, and with them this one, but no database's driver.
     from currant import client
@@ -179,8 +184,10 @@ def job(
     """
 
     def register(function: Callable[P, Awaitable[R]]) -> Job[P, R]:
+        if inspect.isasyncgenfunction(function):
+            raise RegistrationError(f"@job needs a function that returns, and {place(function)} yields")
         if not inspect.isfunction(function) or not inspect.iscoroutinefunction(function):
-            raise RegistrationError(f"@job needs an async function, got {function!r}: write `async def`")
+            raise RegistrationError(f"@job needs an async function, and {place(function)} is none: write `async def`")
         definition = Definition(
             name=check_name(name) if name is not None else function_name(function),
             function=function,

@@ -27,9 +27,9 @@ class Registry:
     def add(self, definition: Definition) -> None:
         """Raises RegistrationError when another function holds the name."""
         known = self._definitions.get(definition.name)
-        if known is not None and _place(known.function) != _place(definition.function):
+        if known is not None and _identity(known.function) != _identity(definition.function):
             raise RegistrationError(
-                f"the name {definition.name!r} is taken by {_place(known.function)};"
+                f"the name {definition.name!r} is taken by {place(known.function)};"
                 " give one of the two a name= of its own"
             )
         self._definitions[definition.name] = definition
@@ -57,6 +57,17 @@ def function_name(function: Callable[..., Any]) -> str:
     return name
 
 
-def _place(function: Callable[..., Any]) -> str:
+def place(function: Any) -> str:
+    """Returns which function it is and where it is written, for messages."""
+    original = inspect.unwrap(function)
+    code = getattr(original, "__code__", None)
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if module is None or name is None:
+        return repr(function)
+    return f"{module}.{name}" + (f" ({code.co_filename}, line {code.co_firstlineno})" if code else "")
+
+
+def _identity(function: Callable[..., Any]) -> tuple[str, str, str | None]:
+    # Without the line: the module may have been changed and reloaded.
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{function.__module__}.{function.__qualname__}" + (f" ({code.co_filename})" if code else "")
+    return function.__module__, function.__qualname__, code.co_filename if code else None

@@ -5,6 +5,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ def _names(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _module_names(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError
+    return names
+
+
+_MODULES = (_module_names, "must be names of modules, as `import` takes them (app, not app.py or ./app)")
 _NAMES = (_names, "must be names separated by commas")
 
 
@@ -94,7 +103,7 @@ class Settings:
     database_url: str | None = _setting(
         None, "The address of the database, as libpq reads it.", _address, "must be an address of a database"
     )
-    modules: tuple[str, ...] = _setting((), "The modules that register jobs, imported by the fork server.", *_NAMES)
+    modules: tuple[str, ...] = _setting((), "The modules that register jobs, imported by the fork server.", *_MODULES)
     queues: tuple[str, ...] = _setting((), "The queues to work on; without it, those that the modules use.", *_NAMES)
     procs: int = _setting(
         lambda: os.cpu_count() or 1, "The number of child processes.", *_whole(1, 1000), default_text="one per core"
@@ -170,6 +179,13 @@ def load(
     for queue in values.get("queues", ()):
         check_queue(queue)
     return Settings(**values)
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Returns the variables that look like settings and are none, each with the setting that may have been meant."""
+    known = [environment_name(each.name) for each in fields(Settings)]
+    odd = [name for name in (os.environ if environ is None else environ) if name.startswith("CURRANT_")]
+    return {name: next(iter(get_close_matches(name, known, 1)), None) for name in sorted(set(odd) - set(known))}
 
 
 def with_database(settings: Settings, url: str) -> Settings:

@@ -180,3 +180,44 @@ def test_a_configured_project_needs_no_options(world: World) -> None:
     assert len(node.children()) == 1
     (folder / "pyproject.toml").write_text("[tool.currant]\nworkers = 4\n")
     assert "unknown key: workers" in _refused(CURRANTD, folder=folder, CURRANT_DATABASE_URL=world.url)
+
+
+def test_an_address_with_a_mistake_is_not_repeated_in_the_error(tmp_path: Path) -> None:
+    for url in ("mysql://a:sekret@b/db", "postgresql://a:se kret@b/db", "a:sekret@b"):
+        for command in ([*CURRANTD, "-m", "jobs"], [*CURRANT, "migrate"]):
+            line = _refused(command, folder=tmp_path, CURRANT_DATABASE_URL=url)
+            assert "kret" not in line
+            assert "%XX" in line
+
+
+def test_embedded_and_an_address_on_the_command_line_exclude_each_other(tmp_path: Path) -> None:
+    for command in ([*CURRANTD, "-m", "jobs"], [*CURRANT, "migrate"], [*CURRANT, "bench"]):
+        line = _refused(command, "--embedded", "--database-url", "postgresql://a/b", folder=tmp_path)
+        assert "exclude each other" in line
+
+
+def test_a_module_is_named_as_import_takes_it(tmp_path: Path) -> None:
+    for name in ("./app", "app.py/", "my-app"):
+        line = _refused(CURRANTD, "-m", name, folder=tmp_path, CURRANT_DATABASE_URL="postgresql://x")
+        assert "app, not app.py or ./app" in line
+
+
+def test_slips_of_the_pen_are_warned_of(world: World) -> None:
+    node = world.node("--procs", "1", "-q", "tset", CURRANT_PROC="7")
+    assert "queues=['tset']" in node.log
+    assert "registered=" in node.log
+    assert "variable=CURRANT_PROC did_you_mean=CURRANT_PROCS" in node.log
+
+
+def test_a_failure_for_good_is_told_once_for_many(world: World) -> None:
+    world.enqueue("failing", max_retries=0, count=50)
+    node = world.node("--procs", "1")
+    world.at_rest()
+    (line,) = [line for line in node.log.splitlines() if "execution failed" in line]
+    assert "function=jobs.failing" in line
+    assert 'message="this one always fails"' in line
+
+
+def test_each_command_tells_its_version(tmp_path: Path) -> None:
+    for command in (CURRANTD, CURRANT, CURRANTCTL):
+        assert _run(command, "--version", folder=tmp_path).stdout.startswith("Currant ")

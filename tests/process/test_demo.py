@@ -98,7 +98,7 @@ def test_an_interrupt_in_its_midst_leaves_nothing_behind(number: signal.Signals,
 def test_it_says_what_is_wrong_when_currantd_dies(temporary: Path) -> None:
     demo = Demo(temporary=temporary)
     demo.wait_line("enqueued")
-    currantd = next(pid for pid in demo.processes() if b"/currantd\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    currantd = next(pid for pid in demo.processes() if b"currant.cli.tied" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     os.kill(currantd, signal.SIGKILL)
     output = demo.finish()

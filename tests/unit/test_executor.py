@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import functools
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -202,6 +203,15 @@ def test_past_its_timeout_it_fails_and_the_traceback_names_the_line() -> None:
     assert ending is Ending.FAILED
     assert (body["type"], body["message"]) == ("Timeout", "ran longer than its timeout of 0.01 s")
     assert "here it waits" in body["traceback"]
+
+
+def test_a_timeout_counts_also_when_blocking_code_kept_the_loop_from_cancelling() -> None:
+    async def blocking() -> int:
+        time.sleep(0.05)
+        return 1
+
+    ending, body = run(blocking, timeout_s=0.01)
+    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
 
 
 @pytest.mark.parametrize("end", ["returns", "raises"])

@@ -61,7 +61,7 @@ def test_a_path_too_long_for_a_socket_is_refused_with_the_setting(tmp_path: Path
 
 def test_a_path_that_is_no_directory_is_refused_with_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="set CURRANT_RUNTIME_DIR"):
+    with pytest.raises(ConfigurationError, match="with --runtime-dir or CURRANT_RUNTIME_DIR"):
         acquire(tmp_path / "file")
 
 

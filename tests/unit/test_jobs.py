@@ -1,7 +1,8 @@
 """`@job`: what can become one, what a call is checked for, and what is enqueued."""
 
+import asyncio
 import functools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, assert_type
 
 import msgspec
@@ -122,15 +123,32 @@ def test_two_files_with_the_same_name_of_module_and_function_are_two_functions()
     exec(compile(code, "/two/app.py", "exec"), two)
     names = Registry()
     names.add(definition(one["f"]))
-    with pytest.raises(RegistrationError, match=r"is taken by app\.f \(/one/app\.py\)"):
+    with pytest.raises(RegistrationError, match=r"is taken by app\.f \(/one/app\.py, line 1\)"):
         names.add(definition(two["f"]))
 
 
 def test_a_synchronous_function_is_refused() -> None:
     def blocking() -> None: ...
 
-    with pytest.raises(RegistrationError, match=r"needs an async function, got <function .*write `async def`"):
+    with pytest.raises(
+        RegistrationError,
+        match=r"needs an async function, and .*blocking \(.*test_jobs\.py, line \d+\) is none: write `async def`",
+    ):
         job(name="blocking")(blocking)  # type: ignore[arg-type]
+
+
+def test_an_async_generator_is_refused_as_one() -> None:
+    async def counting() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(RegistrationError, match=r"a function that returns, and .*counting \(.*\) yields"):
+        job(name="counting")(counting)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [[plain], ["plain"], 5, [None]])
+def test_what_is_no_call_is_refused_by_enqueue_many(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"enqueue_many takes calls, as in \[send\.call\(1\), send\.call\(2\)\], got"):
+        asyncio.run(enqueue_many(wrong))
 
 
 def test_a_partial_becomes_a_job_or_is_refused_as_one() -> None:

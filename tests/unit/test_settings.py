@@ -48,6 +48,9 @@ def test_names_come_as_a_list_or_separated_by_commas(tmp_path: Path) -> None:
     assert (loaded.modules, loaded.queues) == (("app.jobs", "app.more"), ("a", "b"))
 
 
+MODULES = "must be names of modules, as `import` takes them (app, not app.py or ./app)"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -63,7 +66,8 @@ def test_names_come_as_a_list_or_separated_by_commas(tmp_path: Path) -> None:
         ("heartbeat_timeout_s", "5", "must be a number of at least 6, got 5"),
         ("boot_timeout_s", "0", "must be a number greater than 0, got 0"),
         ("crashes_max", "0", "must be an integer from 1 to 1000, got 0"),
-        ("modules", "a,,b", "must be names separated by commas, got a,,b"),
+        ("modules", "a,,b", f"{MODULES}, got a,,b"),
+        ("modules", "app.py.", f"{MODULES}, got app.py."),
         ("database_url", "  ", "must be an address of a database, got   "),
         ("log_level", "loud", "must be debug, info, warning or error, got loud"),
     ],
@@ -131,3 +135,8 @@ def test_settings_do_not_change() -> None:
 def test_the_fork_server_does_not_learn_the_address_of_the_database() -> None:
     environment = settings.child_environment({"CURRANT_DATABASE_URL": "postgresql://u:secret@h/d", "PATH": "/bin"})
     assert environment == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
+
+
+def test_a_variable_that_is_no_setting_is_found_with_the_one_that_was_meant() -> None:
+    environ = {"CURRANT_PROC": "2", "CURRANT_PROCS": "2", "CURRANTLY": "x", "CURRANT_XYZZY": "1"}
+    assert settings.unknown_variables(environ) == {"CURRANT_PROC": "CURRANT_PROCS", "CURRANT_XYZZY": None}

@@ -75,7 +75,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
             ("SQL floor", f"{report.floor_per_s:,.0f}/s" + halves),
             ("throughput ÷ floor", f"[bold]{report.ratio_to_floor:.2f}[/]"),
         ]
-    what = "waiting time in the backlog" if drain else "enqueued to completed"
+    what = "waited in the backlog" if drain else "enqueued to completed"
     rows += [
         (
             f"{what}, ms",

@@ -66,7 +66,7 @@ async def execute(
         else:
             async with asyncio.timeout(timeout_s) as scope:
                 result = await call
-            if scope.expired():
+            if scope.expired() or _is_over(scope):
                 return _timed_out(timeout_s, None)
         return _COMPLETED_NONE if result is None else (Ending.COMPLETED, _encode(result, definition, payload_bytes_max))
     except _RejectedError as error:
@@ -133,6 +133,12 @@ def _encode(result: Any, definition: Definition, payload_bytes_max: int) -> byte
     except PayloadError as error:
         raise _RejectedError(type(error).__name__, str(error)) from None
     return body
+
+
+def _is_over(scope: asyncio.Timeout) -> bool:
+    """Tells whether the time is over although nothing was cancelled: blocking code kept the loop from doing it."""
+    when = scope.when()
+    return when is not None and asyncio.get_running_loop().time() >= when
 
 
 def _timed_out(timeout_s: float, error: BaseException | None) -> Result:

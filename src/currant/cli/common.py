@@ -1,26 +1,50 @@
 """What the commands share: how they report a user's mistake, log, and come to a database."""
 
 import contextlib
+import dataclasses
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from importlib import metadata
+from typing import Annotated, Any
 
 import structlog
 import typer
 
 from currant.errors import ConfigurationError, CurrantError
-from currant.settings import Settings, with_database
+from currant.settings import Settings, environment_name, with_database
 from currant.store import connections
 from currant.store.embedded import start_kept
 from currant.supervisor.events import Log
 
+
+def setting_option(name: str, *flags: str, metavar: str) -> Any:
+    """Returns the option of a setting: help, default and environment variable come from there.
+
+    Its value stays a text: the setting checks it, whichever way it comes.
+    """
+    each = next(each for each in dataclasses.fields(Settings) if each.name == name)
+    default = each.metadata["default"].replace("`", "")
+    note = environment_name(name) if default == "none" else f"{environment_name(name)}; {default}"
+    return typer.Option(*flags, metavar=metavar, help=f"{each.metadata['help']} [{note}]", show_default=False)
+
+
 EmbeddedOption = Annotated[
     bool, typer.Option("--embedded", help="Use Currant's own Postgres, kept in CURRANT_EMBEDDED_DIR.")
 ]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option("--database-url", metavar="URL", help="The address of the database; or CURRANT_DATABASE_URL."),
+#: On the command line other users can see the password in it; in the environment they cannot.
+DatabaseOption = Annotated[str | None, setting_option("database_url", "--database-url", metavar="URL")]
+RuntimeDirOption = Annotated[str | None, setting_option("runtime_dir", "--runtime-dir", metavar="PATH")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"Currant {metadata.version('currant')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
 
 
@@ -35,12 +59,17 @@ def reported(command: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def database(settings: Settings, *, embedded: bool) -> Iterator[Settings]:
+def database(settings: Settings, *, embedded: bool, url_option: str | None) -> Iterator[Settings]:
     """Gives settings with an address: the user's own, or, only when asked, the embedded server's.
+
+    Args:
+        url_option: what the command line says; the settings also know the environment.
 
     Raises:
         ConfigurationError: there is none, or it cannot be read.
     """
+    if embedded and url_option is not None:
+        raise ConfigurationError("--embedded and --database-url exclude each other")
     if embedded:
         with start_kept(settings.embedded_dir) as server:
             yield with_database(settings, server.url)

@@ -1,6 +1,5 @@
 """`currantctl`: asks the supervisor on this machine."""
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from currant import settings as setting
-from currant.cli.common import reported
+from currant.cli.common import RuntimeDirOption, VersionOption, reported
 from currant.protocol.status import StatusReply
 from currant.supervisor.control import ask
 from currant.supervisor.instance import SOCKET_NAME
@@ -18,16 +17,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 
 @app.callback()
-def currantctl() -> None:
+def currantctl(version: VersionOption = False) -> None:
     """Asks the currantd of this machine over its control socket."""
 
 
 @app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    runtime_dir: Annotated[
-        Path | None, typer.Option("--runtime-dir", help="The runtime directory of the currantd that is meant.")
-    ] = None,
+    runtime_dir: RuntimeDirOption = None,
 ) -> None:
     """Shows its children and slots, what became of the executions, and the rates."""
     with reported("currantctl"):

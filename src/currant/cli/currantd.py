@@ -1,18 +1,26 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 
 from currant import settings as setting
-from currant.cli.common import DatabaseOption, EmbeddedOption, database, make_log, reported
+from currant.cli.common import (
+    DatabaseOption,
+    EmbeddedOption,
+    RuntimeDirOption,
+    VersionOption,
+    database,
+    make_log,
+    reported,
+    setting_option,
+)
 from currant.errors import ConfigurationError
 from currant.settings import Settings
 from currant.store import connections, migrate
-from currant.supervisor.events import Log
+from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service, start_fork_server
@@ -22,30 +30,21 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def run(
-    procs: Annotated[int | None, typer.Option("--procs", help="Child processes; by default one per core.")] = None,
-    concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help="Executions at a time in each child.")
-    ] = None,
-    modules: Annotated[
-        list[str] | None, typer.Option("--modules", "-m", help="A module that registers jobs; may be repeated.")
-    ] = None,
-    queues: Annotated[
-        list[str] | None,
-        typer.Option("--queues", "-q", help="A queue to work on; by default, those that the modules register."),
-    ] = None,
-    grace: Annotated[
-        float | None, typer.Option("--grace", help="Seconds that a stop waits for running executions.")
-    ] = None,
-    runtime_dir: Annotated[
-        Path | None, typer.Option("--runtime-dir", help="The private folder of the lock and the control socket.")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    procs: Annotated[str | None, setting_option("procs", "--procs", metavar="N")] = None,
+    concurrency: Annotated[str | None, setting_option("concurrency", "--concurrency", metavar="N")] = None,
+    modules: Annotated[list[str] | None, setting_option("modules", "--modules", "-m", metavar="MODULE")] = None,
+    queues: Annotated[list[str] | None, setting_option("queues", "--queues", "-q", metavar="QUEUE")] = None,
+    grace: Annotated[str | None, setting_option("grace_s", "--grace", metavar="SECONDS")] = None,
+    runtime_dir: RuntimeDirOption = None,
+    log_level: Annotated[str | None, setting_option("log_level", "--log-level", metavar="LEVEL")] = None,
     database_url: DatabaseOption = None,
     embedded: EmbeddedOption = False,
+    version: VersionOption = False,
 ) -> None:
     """Runs jobs: one supervisor, which talks to Postgres, and its child processes, which run your code.
 
-    Every option can also be given as CURRANT_<NAME> in the environment or in [tool.currant] of pyproject.toml.
+    Every option can also be given as the variable that its line names, or in [tool.currant] of pyproject.toml.
+    -m and -q may be repeated, or take names separated by commas.
     SIGTERM or SIGINT stops it gracefully; a second one hurries.
     """
     given = {
@@ -66,7 +65,9 @@ def run(
                 " or as modules = [...] in [tool.currant] of pyproject.toml"
             )
         log = make_log(settings.log_level)
-        with database(settings, embedded=embedded) as complete:
+        for variable, meant in setting.unknown_variables().items():
+            log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
+        with database(settings, embedded=embedded, url_option=database_url) as complete:
             instance = acquire(complete.runtime_dir)
             if embedded:
                 asyncio.run(_prepare(complete, log))

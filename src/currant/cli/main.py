@@ -1,6 +1,7 @@
 """`currant`: the schema and single executions; also `python -m currant`."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,13 @@ import typer
 from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Table
+from rich.text import Text
 
 from currant import settings as setting
 from currant.bench import report as bench_report
 from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
-from currant.cli.common import DatabaseOption, EmbeddedOption, database, reported
+from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, database, reported
 from currant.errors import ConfigurationError, CurrantError
 from currant.executions import Record
 from currant.settings import Settings
@@ -24,14 +26,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 
 @app.callback()
-def currant() -> None:
+def currant(version: VersionOption = False) -> None:
     """Currant: a durable job scheduler that needs nothing but Postgres."""
 
 
 @app.command("migrate")
 def migrate_command(database_url: DatabaseOption = None, embedded: EmbeddedOption = False) -> None:
     """Makes the database's schema the one that this Currant works with. Run it as often as you like."""
-    with reported("currant"), database(setting.load({"database_url": database_url}), embedded=embedded) as settings:
+    with reported("currant"), _database(database_url, embedded=embedded) as settings:
         before, after = asyncio.run(_migrate(settings))
         place = connections.describe(str(settings.database_url))
         if before == after:
@@ -48,7 +50,7 @@ def status_command(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Shows one execution."""
-    with reported("currant"), database(setting.load({"database_url": database_url}), embedded=embedded) as settings:
+    with reported("currant"), _database(database_url, embedded=embedded) as settings:
         record = asyncio.run(_get(settings, id))
         if record is None:
             raise CurrantError(f"no execution has the id {id}")
@@ -115,6 +117,10 @@ def bench_command(
             raise BenchFailed(report.complaint)
 
 
+def _database(url: str | None, *, embedded: bool) -> AbstractContextManager[Settings]:
+    return database(setting.load({"database_url": url}), embedded=embedded, url_option=url)
+
+
 def show(record: Record, console: Console) -> None:
     """Prints one execution for people."""
     table = Table(show_header=False, box=None)
@@ -125,9 +131,9 @@ def show(record: Record, console: Console) -> None:
             table.add_row(f"[bold]{name}[/]", value if isinstance(value, str) else Pretty(value))
     console.print(table)
     if error:
-        console.print(f"[red]{error.get('type')}[/]: {error.get('message')}", markup=True)
-        if error.get("traceback"):
-            console.print(error["traceback"], markup=False)
+        # The traceback ends with type and message.
+        text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
+        console.print(Text(text.rstrip(), style="red"), soft_wrap=True)
 
 
 async def _migrate(settings: Settings) -> migrate.Migrated:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from psycopg import OperationalError, sql
 
 from currant.errors import DatabaseUnreachable
-from currant.store.connections import Connection, connect
+from currant.store.connections import Connection, connect, one_line
 
 #: Channels of Currant's own begin with this; queues may not.
 RESERVED = "currant:"
@@ -41,7 +41,7 @@ class Subscription:
             while (notify := pgconn.notifies()) is not None:
                 names.add(notify.relname.decode())
         except OperationalError as error:
-            raise DatabaseUnreachable(str(error)) from None
+            raise DatabaseUnreachable(one_line(error)) from None
         return names
 
     def close(self) -> None:
@@ -62,6 +62,6 @@ async def subscribe(url: str, name: str, channels: Iterable[str]) -> Subscriptio
     except BaseException as error:
         connection.pgconn.finish()
         if isinstance(error, OperationalError):
-            raise DatabaseUnreachable(str(error)) from None
+            raise DatabaseUnreachable(one_line(error)) from None
         raise
     return Subscription(connection)

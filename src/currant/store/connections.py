@@ -49,12 +49,18 @@ def check_url(url: str) -> str:
     """Returns the address; raises ConfigurationError when libpq cannot read it."""
     try:
         conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
+    except psycopg.ProgrammingError:
+        # Without libpq's text, which repeats the address, and the password in it.
         raise ConfigurationError(
-            f"the database's address cannot be read ({str(error).strip()}); write it as"
-            " postgresql://user:password@host:5432/database"
+            "the database's address cannot be read: write it as postgresql://user:password@host:5432/database,"
+            " with special characters of the password as %XX"
         ) from None
     return url
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what libpq says, which comes in several lines, as one."""
+    return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
 
 
 def describe(url: str) -> str:
@@ -82,7 +88,7 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
         if hot:
             await connection.execute(_HOT_SESSION)
     except psycopg.OperationalError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         kind = DatabaseError if any(each in text for each in _REFUSALS) and "No such file" not in text else None
         raise (kind or DatabaseUnreachable)(f"{describe(url)}: {text}") from None
     return connection
@@ -206,12 +212,12 @@ class Session:
         """Returns what `once` raises for an error, and gives the connection up where that may help."""
         # A server that let us in before and refuses now is being changed: results wait for it.
         if is_passing(error) or (self._was_well and type(error) is DatabaseError):
-            reason = " ".join(str(error).split()) or f"no answer within {self._statement_s:g} s"
+            reason = one_line(error) or f"no answer within {self._statement_s:g} s"
             self._note_loss(reason)
             return DatabaseUnreachable(reason)
         if isinstance(error, DatabaseError):
             return error
-        return StatementRefused(f"the database refuses a statement: {' '.join(str(error).split())}")
+        return StatementRefused(f"the database refuses a statement: {one_line(error)}")
 
     def _note_loss(self, reason: str) -> None:
         self.drop()

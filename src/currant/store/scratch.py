@@ -9,7 +9,7 @@ import psycopg
 from psycopg import conninfo, sql
 
 from currant.errors import DatabaseError, DatabaseUnreachable
-from currant.store.connections import check_url, describe
+from currant.store.connections import check_url, describe, one_line
 from currant.store.embedded import start_throwaway
 
 
@@ -42,9 +42,9 @@ def scratch_database(url: str | None, purpose: str) -> Iterator[Scratch]:
         with psycopg.connect(check_url(url), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     except psycopg.OperationalError as error:
-        raise DatabaseUnreachable(f"{describe(url)}: {' '.join(str(error).split())}") from None
+        raise DatabaseUnreachable(f"{describe(url)}: {one_line(error)}") from None
     except psycopg.Error as error:
-        raise DatabaseError(f"{describe(url)}: a schema of our own is refused: {error}") from None
+        raise DatabaseError(f"{describe(url)}: a schema of our own is refused: {one_line(error)}") from None
     try:
         yield Scratch(within(url, schema), f"this runs in a schema of its own, {schema}, of {describe(url)}")
     finally:

@@ -92,6 +92,8 @@ def ask(path: Path, *, waiting: bool = True) -> StatusReply:
             while data := connection.recv(1 << 16):
                 for reply in frames.feed(data):
                     return reply
+        except PermissionError:
+            raise CurrantError(f"{path.parent} belongs to another user: ask as that user, or as root") from None
         except (FileNotFoundError, ConnectionRefusedError):
             raise CurrantError(
                 f"no currantd runs in {path.parent}: start it, or name its directory with --runtime-dir"

@@ -11,6 +11,13 @@ class Event(enum.StrEnum):
 
     #: The node is registered, its children are ready, work is claimed. Fields: node, pid, procs, concurrency, queues.
     READY = "node ready"
+    #: No job of the modules uses a queue that was given: a slip of the pen? Fields: queues, registered.
+    QUEUES_WITHOUT_JOBS = "queues without jobs"
+    #: A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.
+    UNKNOWN_VARIABLE = "unknown variable"
+    #: An execution failed for good; for one function at most every ten seconds. Fields: execution, function, reason,
+    #: error, message, more: how many others of the function failed since the last line.
+    FAILED = "execution failed"
     #: A signal asked for a stop: no more claims. Fields: signal, running, grace_s.
     DRAINING = "draining"
     #: A second signal: what runs is cancelled now.

@@ -62,13 +62,14 @@ def acquire(folder: Path) -> Instance:
         if owner.st_uid != os.geteuid():
             raise ConfigurationError(
                 f"the runtime directory {folder} belongs to uid {owner.st_uid}, not to this user:"
-                " set CURRANT_RUNTIME_DIR to a private directory"
+                " choose a private directory with --runtime-dir or CURRANT_RUNTIME_DIR"
             )
         folder.chmod(0o700)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigurationError(
-            f"the runtime directory {folder} cannot be used ({error.strerror}): set CURRANT_RUNTIME_DIR"
+            f"the runtime directory {folder} cannot be used ({error.strerror}):"
+            " choose another with --runtime-dir or CURRANT_RUNTIME_DIR"
         ) from None
     last = _read(fd)
     try:
@@ -78,7 +79,7 @@ def acquire(folder: Path) -> Instance:
         holder = f"pid {last.pid}" if last else "another process"
         raise ConfigurationError(
             f"a supervisor runs in {folder} already ({holder}): stop it,"
-            " or set CURRANT_RUNTIME_DIR to another directory for a second one"
+            " or give a second one a directory of its own with --runtime-dir or CURRANT_RUNTIME_DIR"
         ) from None
     return Instance(folder, fd, last)
 

@@ -18,17 +18,18 @@ class Listener:
         own_channel: Callable[[], str],
         notified: Callable[[], None],
         lost: Callable[[str], None],
-        regained: Callable[[], None],
+        regained: Callable[[float], None],
     ) -> None:
         """
         Args:
             subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
             notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
-            lost, regained: the loss with its reason, and the end of it.
+            lost, regained: the loss with its reason; its end, with the seconds between.
         """
         self._subscribe, self._own_channel = subscribe, own_channel
         self._backoff = Backoff()
+        self._lost_at: float | None = None
         self._notified, self._lost, self._regained = notified, lost, regained
         self._broken: asyncio.Event = asyncio.Event()
         self._reason = ""
@@ -57,7 +58,7 @@ class Listener:
                 self._listening = False
                 loop.remove_reader(fd)
                 subscription.close()
-            self._lost(self._reason)
+            self._lose(self._reason)
 
     def renew(self, reason: str) -> None:
         """Drops the connection and makes another."""
@@ -70,12 +71,19 @@ class Listener:
                 subscription = await self._subscribe()
             except DatabaseError as error:
                 # Also a refusal: the server let the other connections in.
-                self._lost(str(error))
+                self._lose(str(error))
                 await self._backoff.pause()
                 continue
             self._backoff.reset()
-            self._regained()
+            if self._lost_at is not None:
+                self._regained(asyncio.get_running_loop().time() - self._lost_at)
+                self._lost_at = None
             return subscription
+
+    def _lose(self, reason: str) -> None:
+        if self._lost_at is None:
+            self._lost_at = asyncio.get_running_loop().time()
+        self._lost(reason)
 
     def _readable(self, subscription: Subscription) -> None:
         try:

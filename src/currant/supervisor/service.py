@@ -24,6 +24,7 @@ from currant.supervisor.control import ControlServer
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.failures import FailureLog
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
@@ -83,6 +84,7 @@ class Service:
         self._first_child = asyncio.Event()
         self._emptied = asyncio.Event()
         self._parked_functions: set[str] = set()
+        self._failures = FailureLog(log, clock)
         self._reclaiming = False
         self._register_lock = asyncio.Lock()
         self._started_at = clock()
@@ -138,7 +140,7 @@ class Service:
             own_channel=self._database.own_channel,
             notified=self._claimer.work_came,
             lost=lambda reason: self._connection_lost(LISTEN_NAME, reason),
-            regained=lambda: self._connection_regained(LISTEN_NAME, 0.0),
+            regained=lambda seconds: self._connection_regained(LISTEN_NAME, seconds),
         )
         self._ticker = Ticker(
             tick=self._database.tick,
@@ -173,6 +175,8 @@ class Service:
                     " put @job over an async function there, or name the module that has them"
                 )
             self._database.queues = list(self._settings.queues or hello.queues)
+            if not set(self._database.queues) & set(hello.queues):
+                self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
             if await self._before_drain(self._connect()) is None:
                 return
             await self._work(hello.functions)
@@ -372,7 +376,9 @@ class Service:
         self._counts.crashed += ending is Ending.CRASHED
         self._counts.released += ending is Ending.RELEASED
         self._counts.retried += verdict.delay_s is not None
-        self._counts.failed += verdict.reason is not None
+        if verdict.reason is not None:
+            self._counts.failed += 1
+            self._failures.note(verdict)
 
     def _release(self, executions: list[Execution]) -> None:
         self._judge([(execution, Ending.RELEASED, None) for execution in executions])
@@ -549,12 +555,13 @@ class Service:
         self._counts.statements += 1
 
     def _connection_lost(self, name: str, reason: str) -> None:
-        if name not in self._lost:
+        # At the start there is one line for all of them: that the database is waited for.
+        if name not in self._lost and self._database.node:
             self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
         self._lost[name] = reason
 
     def _connection_regained(self, name: str, seconds: float) -> None:
-        if self._lost.pop(name, None) is not None:
+        if self._lost.pop(name, None) is not None and self._database.node:
             self._log.info(Event.CONNECTION_REGAINED, connection=name, seconds=round(seconds, 1))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -1,0 +1,48 @@
+"""Which failures are told in the log: of each function one in ten seconds, with the number of the others."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from currant.executions import Failure, Verdict
+from currant.supervisor.events import Event, Log
+
+QUIET_S = 10.0
+#: Names come from rows, and may be any number: beyond this many the oldest are forgotten.
+FUNCTIONS_MAX = 1000
+
+
+class FailureLog:
+    """Tells of executions that failed for good."""
+
+    def __init__(self, log: Log, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def note(self, verdict: Verdict) -> None:
+        """Takes an execution that failed for good."""
+        function = verdict.execution.function
+        now = self._clock()
+        told_at, more = self._told.get(function, (float("-inf"), 0))
+        if now - told_at < QUIET_S:
+            self._told[function] = (told_at, more + 1)
+            return
+        self._told.pop(function, None)
+        while len(self._told) >= FUNCTIONS_MAX:
+            del self._told[next(iter(self._told))]
+        self._told[function] = (now, 0)
+        failure = _decode(verdict.error)
+        self._log.warning(
+            Event.FAILED,
+            execution=verdict.execution.id,
+            function=function,
+            reason=verdict.reason,
+            error=failure.type,
+            message=failure.message[:200],
+            more=more,
+        )
+
+
+def _decode(error: bytes | None) -> Failure:
+    return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
