@@ -1,6 +1,7 @@
 """The application's side: enqueueing into the database, over a pool of connections."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -42,8 +43,7 @@ class DatabaseBackend:
         if not executions:
             return
         try:
-            async with (await self._opened()).connection() as connection:
-                await queries.enqueue(connection, ids, executions)
+            await self._insert(ids, executions)
         except PoolTimeout as error:
             raise DatabaseUnreachable(
                 f"no connection to {connections.describe(self._url)} within {WAIT_S:g} s: {error}"
@@ -54,6 +54,20 @@ class DatabaseBackend:
             raise SchemaError("the database's schema is older than this Currant: run `currant migrate`") from None
         except psycopg.Error as error:
             raise DatabaseError(f"the executions could not be written: {error}") from error
+
+    async def _insert(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
+        """Inserts them, once more where the connection failed: the ids tell whether it had been done after all."""
+        pool = await self._opened()
+        try:
+            async with pool.connection() as connection:
+                await queries.enqueue(connection, ids, executions)
+            return
+        except psycopg.OperationalError:
+            # Of a server that was restarted, all pooled connections are gone.
+            await pool.check()
+        with contextlib.suppress(psycopg.errors.UniqueViolation):
+            async with pool.connection() as connection:
+                await queries.enqueue(connection, ids, executions)
 
     async def close(self) -> None:
         """Closes the pool; the next enqueue opens another."""

@@ -50,7 +50,7 @@ def _number(low: float, *, above: bool = False) -> tuple[Callable[[Any], float],
 
 def _names(value: Any) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else list(value)
-    names = tuple(item.strip() for item in items)
+    names = tuple(dict.fromkeys(item.strip() for item in items))
     if not all(names):
         raise ValueError
     return names
@@ -185,7 +185,7 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
     """Returns the variables that look like settings and are none, each with the setting that may have been meant."""
     known = [environment_name(each.name) for each in fields(Settings)]
     odd = [name for name in (os.environ if environ is None else environ) if name.startswith("CURRANT_")]
-    return {name: next(iter(get_close_matches(name, known, 1)), None) for name in sorted(set(odd) - set(known))}
+    return {name: next(iter(get_close_matches(name, known, 1, 0.8)), None) for name in sorted(set(odd) - set(known))}
 
 
 def with_database(settings: Settings, url: str) -> Settings:

@@ -223,8 +223,8 @@ def until(condition: Any) -> None:
         (("--embedded", "--database-url", "postgresql://h/d"), "--embedded and --database-url exclude each other"),
         (
             ("--database-url", "mysql:///x"),
-            'the database\'s address cannot be read (missing "=" after "mysql:///x" in connection info string);'
-            " write it as postgresql://user:password@host:5432/database",
+            "the database's address cannot be read: write it as postgresql://user:password@host:5432/database,"
+            " with special characters of the password as %XX",
         ),
     ],
 )

@@ -254,7 +254,7 @@ async def test_a_node_that_is_stopped_or_unknown_claims_nothing(url: str) -> Non
     async with node(url) as connection:
         await enqueue(connection, new())
         assert await claim(connection, node="node_unknown") == queries.Claim([], False, 0)
-        await queries.deregister(connection, node=NODE)
+        await queries.deregister(connection, node=NODE, doubt=False)
         assert await claim(connection) == queries.Claim([], False, 0)
         assert await states(connection) == {"pending": 1}
 

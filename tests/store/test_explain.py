@@ -144,7 +144,15 @@ def shown(node: dict[str, Any], depth: int) -> Iterator[str]:
 
 
 def claim_parameters(queues: list[str], rows: int = BATCH) -> dict[str, Any]:
-    return {"node": NODE, "queues": queues, "rows": rows, "look": rows, "bytes": 8 << 20, "payload": 2 << 20}
+    return {
+        "node": NODE,
+        "queues": queues,
+        "rows": rows,
+        "look": rows,
+        "bytes": 8 << 20,
+        "payload": 2 << 20,
+        "until_s": 1e12,
+    }
 
 
 def assert_no_scan_of_the_table(plan: Plan) -> None:

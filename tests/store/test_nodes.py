@@ -38,7 +38,7 @@ async def test_registering_forgets_those_that_stopped_long_ago_and_have_nothing_
             await queries.register(connection, node=name, queues=["q"], metadata={})
         await queries.declare_dead(connection, node="x", timeout_s=1e6, known=["to be reclaimed"])
         for name in ("stopped", "stopped lately"):
-            await queries.deregister(connection, node=name)
+            await queries.deregister(connection, node=name, doubt=False)
         for name in ("running", "stopped", "to be reclaimed"):
             await age(connection, name, "25 hours")
         await fetch(connection, "UPDATE worker_heartbeats SET metadata = NULL WHERE worker_id = 'stopped'")
@@ -53,7 +53,7 @@ async def test_a_node_with_an_old_heartbeat_is_declared_dead_and_others_are_not(
             await queries.register(connection, node=name, queues=["q"], metadata={"kept": 1})
         await age(connection, "old", "31 s")
         await age(connection, NODE, "31 s")
-        await queries.deregister(connection, node="ended")
+        await queries.deregister(connection, node="ended", doubt=False)
         assert await queries.declare_dead(connection, node=NODE, timeout_s=60) == []
         assert await queries.declare_dead(connection, node=NODE, timeout_s=30) == ["old"]
         assert await known(connection) == {NODE: "running", "old": "stopped", "fresh": "running", "ended": "stopped"}

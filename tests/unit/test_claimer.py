@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
 from currant.store.queries import Claim
-from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_MAX, Claimer
+from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_ROWS_MAX, Claimer
 from tests.support import in_loop
 from tests.unit.support import executions
 
@@ -29,7 +29,8 @@ class Node:
             claim=self._claim,
             dispatch=self._dispatch,
             pause=self._note("pause"),
-            lost=self._note("lost"),
+            lost=lambda: self.happened.append("lost"),
+            refused=self.happened.append,
             fenced=self._note("fenced"),
             random=lambda: 0.0,
         )
@@ -151,20 +152,28 @@ async def test_a_full_claim_claims_again_at_once() -> None:
 
 @in_loop
 async def test_a_short_claim_with_candidates_left_claims_again_and_looks_further() -> None:
-    async with Node(got(3, seen=10), got(0, seen=14), got(2, seen=21), EMPTY, room=10) as node:
+    async with Node(got(3, seen=10), got(0, seen=40), got(2, seen=160), got(5, seen=5), room=12) as node:
         node.claimer.work_came()
         await node.asleep()
-        assert node.claims == [(10, 10), (7, 14), (7, 21), (5, 20)]
-        assert LOOK_MAX == 4
-        assert len(node.dispatched) == 5
+        assert node.claims == [(12, 12), (9, 48), (9, 192), (7, 768)]
+        assert len(node.dispatched) == 10
 
 
 @in_loop
 async def test_it_looks_only_so_far() -> None:
-    async with Node(*[got(0, seen=9)] * 6, EMPTY) as node:
+    async with Node(*[got(0, seen=9)] * 7, EMPTY) as node:
         node.claimer.work_came()
         await node.asleep()
-        assert max(look for _, look in node.claims) == 10 * LOOK_MAX
+        assert max(look for _, look in node.claims) == LOOK_ROWS_MAX
+
+
+@in_loop
+async def test_a_refused_claim_is_told_and_made_again() -> None:
+    async with Node(StatementRefused("no such column"), got(2)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.happened == ["no such column", "pause"]
+        assert len(node.dispatched) == 2
 
 
 @in_loop
@@ -184,7 +193,7 @@ async def test_after_a_loss_of_the_database_it_waits_tells_what_may_be_lost_and_
     async with Node(DatabaseUnreachable("gone"), DatabaseUnreachable("gone"), got(2)) as node:
         node.claimer.work_came()
         await node.asleep()
-        assert node.happened == ["pause", "lost", "pause", "lost"]
+        assert node.happened == ["lost", "pause", "lost", "pause"]
         assert len(node.dispatched) == 2
 
 

@@ -132,7 +132,7 @@ def test_a_synchronous_function_is_refused() -> None:
 
     with pytest.raises(
         RegistrationError,
-        match=r"needs an async function, and .*blocking \(.*test_jobs\.py, line \d+\) is none: write `async def`",
+        match=r"and .*blocking \(.*, line \d+\) is none: write `async def`",
     ):
         job(name="blocking")(blocking)  # type: ignore[arg-type]
 

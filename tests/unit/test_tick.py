@@ -9,7 +9,7 @@ from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
 from tests.support import in_loop
 
-NOTHING = Tick(alive=True, due_in_s=None, waiting=False, dead=False)
+NOTHING = Tick(alive=True, due_in_s=None, waiting=False, dead=False, clock_s=0.0)
 DEAD = NOTHING._replace(dead=True)
 TIMEOUT_S = 30.0
 
@@ -31,6 +31,7 @@ class Node:
             due_in=self.happened.append,
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
+            refused=self.happened.append,
             clock=lambda: self.now,
         )
 
@@ -62,7 +63,7 @@ async def test_the_flags_are_passed_on() -> None:
 @in_loop
 async def test_a_node_that_is_dead_to_the_others_does_nothing_but_register_anew() -> None:
     node = Node()
-    assert await node.tick(Tick(alive=False, due_in_s=1.0, waiting=True, dead=True)) == ["fenced"]
+    assert await node.tick(Tick(alive=False, due_in_s=1.0, waiting=True, dead=True, clock_s=0.0)) == ["fenced"]
 
 
 @in_loop
@@ -110,7 +111,10 @@ class Due:
         self.answers = list(answers)
         self.exhausted = asyncio.Event()
         self.called = 0
-        self.promoter = Promoter(promote=self._promote, clock=asyncio.get_running_loop().time)
+        self.refusals: list[str] = []
+        self.promoter = Promoter(
+            promote=self._promote, refused=self.refusals.append, clock=asyncio.get_running_loop().time
+        )
 
     async def _promote(self) -> Promotion:
         self.called += 1

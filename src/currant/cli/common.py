@@ -2,20 +2,17 @@
 
 import contextlib
 import dataclasses
-import logging
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from currant.errors import ConfigurationError, CurrantError
 from currant.settings import Settings, environment_name, with_database
 from currant.store import connections
 from currant.store.embedded import start_kept
-from currant.supervisor.events import Log
 
 
 def setting_option(name: str, *flags: str, metavar: str) -> Any:
@@ -81,41 +78,3 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None) -> I
         )
     connections.check_url(settings.database_url)
     yield settings
-
-
-def make_log(level: str) -> Log:
-    """Returns the log to standard error: coloured columns on a terminal, `key=value` elsewhere."""
-    terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if terminal
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
-    )
-    log: Log = structlog.wrap_logger(
-        _UnbreakableLogger(),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _plain_event,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-    )
-    return log
-
-
-class _UnbreakableLogger:
-    """Writes lines to standard error. Its reader may go: lines are dropped then, and nothing else happens."""
-
-    def msg(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            print(line, file=sys.stderr, flush=True)
-
-    debug = info = warning = error = critical = msg
-
-
-def _plain_event(
-    logger: structlog.typing.WrappedLogger, method: str, fields: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    fields["event"] = str(fields["event"])
-    return fields

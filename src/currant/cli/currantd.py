@@ -1,6 +1,8 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
+import resource
+import signal
 from typing import Annotated
 
 import typer
@@ -13,10 +15,10 @@ from currant.cli.common import (
     RuntimeDirOption,
     VersionOption,
     database,
-    make_log,
     reported,
     setting_option,
 )
+from currant.cli.log import make_log
 from currant.errors import ConfigurationError
 from currant.settings import Settings
 from currant.store import connections, migrate
@@ -24,6 +26,8 @@ from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service, start_fork_server
+
+DESCRIPTORS_MAX = 65_536
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -71,7 +75,7 @@ def run(
             instance = acquire(complete.runtime_dir)
             if embedded:
                 asyncio.run(_prepare(complete, log))
-            # Before there is an event loop, a thread or a connection.
+            _raise_descriptor_limit()
             fork_server = start_fork_server(complete)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(complete, instance, log, fork_server))
@@ -91,12 +95,26 @@ async def _prepare(settings: Settings, log: Log) -> None:
     log.info("embedded database", CURRANT_DATABASE_URL=settings.database_url)
 
 
+def _raise_descriptor_limit() -> None:
+    """A child costs three descriptors; the usual soft limit, 1,024, is for programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, DESCRIPTORS_MAX), hard))
+
+
 def _split(values: list[str] | None) -> str | None:
     return ",".join(values) if values else None
 
 
 def main() -> None:
+    # Until the service takes over, a stop is simply the end: nothing has been claimed.
+    signal.signal(signal.SIGTERM, _stop_early)
+    signal.signal(signal.SIGINT, _stop_early)
     app()
+
+
+def _stop_early(number: int, frame: object) -> None:
+    raise SystemExit(0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Connections to the database: how each is made, and what its loss means."""
 
 import asyncio
+import contextlib
+import os
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -17,8 +20,10 @@ Connection = AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
 CONNECT_S = 10
-#: No statement of ours takes this long on a database that is well; beyond it the connection is given up.
-STATEMENT_S = 15.0
+#: No statement of the hot path takes this long on a database that is well; beyond it the connection is given up.
+STATEMENT_S = 10.0
+#: After a connection was cut, how long psycopg may take to notice.
+_NOTICE_S = 5.0
 BACKOFF_S = (0.05, 5.0)
 
 # The plans of the hot statements are all of one kind: ordered index scans from a few rows into the large table. Without
@@ -166,6 +171,11 @@ class Session:
         self._was_well = False
         self._backoff = Backoff()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a statement is under way."""
+        return self._turn.locked()
+
     async def once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement on the connection, which is made if there is none.
 
@@ -176,14 +186,21 @@ class Session:
         """
         async with self._turn:
             try:
-                async with asyncio.timeout(self._statement_s):
-                    if self._connection is None or self._connection.closed:
-                        self._connection = await connect(self._url, self.name, hot=self._hot)
-                    result = await statement(self._connection)
+                result = await self._run(statement)
             except (psycopg.Error, DatabaseError, TimeoutError) as error:
                 raise self._judged(error) from error
             self._note_success()
             return result
+
+    async def _run(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        async with asyncio.timeout(self._statement_s + _NOTICE_S):
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._url, self.name, hot=self._hot)
+            cut = asyncio.get_running_loop().call_later(self._statement_s, _cut, self._connection)
+            try:
+                return await statement(self._connection)
+            finally:
+                cut.cancel()
 
     async def insist(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement until it succeeds; for one that may be repeated. Raises what `once` does for good."""
@@ -232,3 +249,10 @@ class Session:
             lost_s = asyncio.get_running_loop().time() - self._lost_at
             self._lost_at = None
             self._on_regained(self.name, lost_s)
+
+
+def _cut(connection: Connection) -> None:
+    """Ends a connection whose statement takes too long. psycopg's own way would first wait for the server to cancel."""
+    with contextlib.suppress(OSError, psycopg.OperationalError):
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)

@@ -22,12 +22,13 @@ class Claim(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """What the tick found; see tick.sql."""
+    """What the tick found; see tick.sql. `clock_s` is the database's clock, in Unix time."""
 
     alive: bool
     due_in_s: float | None
     waiting: bool
     dead: bool
+    clock_s: float
 
 
 class Promotion(NamedTuple):
@@ -65,12 +66,14 @@ async def claim(
     look: int,
     bytes_max: int,
     payload_bytes_max: int,
+    until_s: float = 1e12,
 ) -> Claim:
     """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
 
     Args:
         look: how many candidates to look at in each queue, at least `rows`.
         payload_bytes_max: larger arguments are left out: None.
+        until_s: when the claim ends to be valid, in Unix time by the database's clock.
     """
     parameters = {
         "node": node,
@@ -78,6 +81,7 @@ async def claim(
         "rows": rows,
         "look": look,
         "bytes": bytes_max,
+        "until_s": until_s,
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
@@ -167,8 +171,8 @@ async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequen
 async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
     """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
     parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
-    ((alive, due_in_s, waiting, dead, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead)
+    ((alive, due_in_s, waiting, dead, clock_s, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, due_in_s, waiting, dead, clock_s)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
@@ -184,15 +188,16 @@ async def unpark(connection: Connection, *, queues: Sequence[str], functions: Se
     return int(unparked)
 
 
-async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> None:
-    """Makes the node known."""
+async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> float:
+    """Makes the node known, and returns the database's clock, in Unix time."""
     parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
-    await fetch(connection, _REGISTER, parameters)
+    ((clock_s,),) = await fetch(connection, _REGISTER, parameters)
+    return float(clock_s)
 
 
-async def deregister(connection: Connection, *, node: str) -> None:
-    """Says that the node has stopped and holds nothing."""
-    await fetch(connection, _DEREGISTER, {"node": node})
+async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:
+    """Says that the node has stopped; with `doubt`, that others are to look whether it left something behind."""
+    await fetch(connection, _DEREGISTER, {"node": node, "doubt": doubt})
 
 
 async def declare_dead(connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = ()) -> list[str]:

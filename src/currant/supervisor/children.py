@@ -5,6 +5,7 @@ import enum
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from currant.supervisor.forkserver import ForkServer, describe_status
 from currant.supervisor.link import Link
 
 RESTART_S = (0.1, 30.0)
+FORKS_MAX = 16
 #: How long after a child's end its exit status, or the last of what it sent, may take to arrive.
 LAST_WORDS_S = 0.5
 
@@ -93,6 +95,9 @@ class Children:
         self._ready, self._received, self._died = ready, received, died
         self._log, self._random = log, random
         self._children: dict[int, Child] = {}
+        #: Places that are to be filled, and those whose fork is asked for and not reported yet.
+        self._wanted: deque[int] = deque()
+        self._forking: set[int] = set()
         self._server: ForkServer | None = None
         self._failures: dict[int, int] = {}
         self._stopping = False
@@ -116,8 +121,7 @@ class Children:
 
     def fork_all(self) -> None:
         for name in range(self._procs):
-            if name not in self._children:
-                self._fork(name)
+            self._fork(name)
 
     async def stop(self) -> None:
         """Ends the fork server and all children at once."""
@@ -142,20 +146,38 @@ class Children:
         )
 
     def _fork(self, name: int) -> None:
-        if self._server is None or self._stopping or name in self._children:
+        """Asks for a child in a place; at most FORKS_MAX at a time, for the fork server's socket holds only so many."""
+        if self._stopping or name in self._children or name in self._wanted:
             return
+        self._wanted.append(name)
+        self._fork_some()
+
+    def _fork_some(self) -> None:
+        while self._server is not None and self._wanted and len(self._forking) < FORKS_MAX:
+            name = self._wanted.popleft()
+            try:
+                self._ask_for(name)
+            except OSError as error:
+                # Out of descriptors, or of memory: later, perhaps.
+                self._restart(name, None, Event.CHILD_NOT_STARTED, f"cannot make its socket: {error.strerror}")
+
+    def _ask_for(self, name: int) -> None:
+        assert self._server is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        memory = create()
-        link = Link(
-            frame_bytes_max=self._frame_bytes_max,
-            received=lambda message: self._take(child, message),
-            closed=lambda problem: self._link_closed(child, problem),
-        )
-        child = Child(name, Cells(memory), link)
-        self._children[name] = child
-        self._server.fork(name, [theirs.fileno(), memory])
-        theirs.close()
-        os.close(memory)
+        with theirs:
+            memory = create()
+            try:
+                link = Link(
+                    frame_bytes_max=self._frame_bytes_max,
+                    received=lambda message: self._take(child, message),
+                    closed=lambda problem: self._link_closed(child, problem),
+                )
+                child = Child(name, Cells(memory), link)
+                self._children[name] = child
+                self._forking.add(name)
+                self._server.fork(name, [theirs.fileno(), memory])
+            finally:
+                os.close(memory)
         self._spawn(self._connect(child, ours), f"connect child {name}")
         loop = asyncio.get_running_loop()
         child.boot_timer = loop.call_later(self._boot_timeout_s, self._boot_late, child)
@@ -175,6 +197,8 @@ class Children:
             self._received(child, message)
 
     def _take_forked(self, message: Forked, pidfd: int) -> None:
+        self._forking.discard(message.child)
+        self._fork_some()
         child = self._children.get(message.child)
         if child is None or child.pidfd is not None:
             os.close(pidfd)
@@ -187,9 +211,9 @@ class Children:
         if child is None:
             return
         if isinstance(message, ForkFailed):
-            child.link.close()
+            self._forking.discard(message.child)
             self._forget(child)
-            self._restart(child, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
+            self._restart(child.name, None, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
         elif child.pid == message.pid:
             child.status = message.status
             child.reported.set()
@@ -221,30 +245,30 @@ class Children:
         if child.state is State.ENDED:
             return
         child.state = State.ENDED
+        server = self._server
         try:
             async with asyncio.timeout(LAST_WORDS_S):
                 await child.drained.wait()
                 await child.reported.wait()
         except TimeoutError:
             child.link.close()
-        # Nobody else could have told: without a report the fork server itself is gone.
-        orphaned = child.status is None
-        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status or 0))
+        orphaned = child.status is None and self._server is not server
+        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         self._forget(child)
         self.deaths += 1
         self._died(child, reason, orphaned)
-        self._restart(child, Event.CHILD_DIED, reason)
+        self._restart(child.name, child.pid, Event.CHILD_DIED, reason)
 
-    def _restart(self, child: Child, event: Event, reason: str) -> None:
+    def _restart(self, name: int, pid: int | None, event: Event, reason: str) -> None:
         if self._stopping:
             return
-        failures = self._failures.get(child.name, 0)
-        self._failures[child.name] = failures + 1
+        failures = self._failures.get(name, 0)
+        self._failures[name] = failures + 1
         # The first time at once: a child that was well is replaced without delay.
         low, high = RESTART_S
         delay_s = min(high, low * 2.0**failures) * (0.5 + self._random() / 2) if failures else 0.0
-        self._log.warning(event, child=child.name, pid=child.pid, reason=reason, restart_in_s=round(delay_s, 2))
-        asyncio.get_running_loop().call_later(delay_s, self._fork, child.name)
+        asyncio.get_running_loop().call_later(delay_s, self._fork, name)
+        self._log.warning(event, child=name, pid=pid, reason=reason, restart_in_s=round(delay_s, 2))
 
     def _forget(self, child: Child) -> None:
         if self._children.get(child.name) is child:
@@ -261,6 +285,7 @@ class Children:
     def _server_ended(self, server: ForkServer) -> None:
         if self._server is server and not self._stopping:
             self._server = None
+            self._forking.clear()
             self._log.error(Event.FORK_SERVER_DIED, reason="it ended by itself or was killed")
             for child in list(self._children.values()):
                 if child.pidfd is None:
@@ -282,6 +307,7 @@ class Children:
                 continue
             self._server = server
             self.fork_all()
+            self._fork_some()
             return
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
 from currant.store.queries import Claim
 
 CLAIM_ROWS_MAX = 500
 CLAIM_BYTES_MAX = 8 << 20
-#: How many candidates a claim looks at, in multiples of the rows it wants, when others hold the first ones.
-LOOK_MAX = 4
-RETRY_S = (0.001, 0.02)
+#: How many candidates of a queue a claim looks at, at most, to see past those that others hold.
+LOOK_ROWS_MAX = 4000
+LOOK_GROWTH = 4
+#: Between claims that saw candidates and got none, doubling.
+RETRY_S = (0.002, 0.5)
 
 
 class Claimer:
@@ -24,7 +26,8 @@ class Claimer:
         claim: Callable[[int, int], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
         pause: Callable[[], Awaitable[None]],
-        lost: Callable[[], Awaitable[None]],
+        lost: Callable[[], None],
+        refused: Callable[[str], None],
         fenced: Callable[[], Awaitable[None]],
         random: Callable[[], float],
     ) -> None:
@@ -33,17 +36,23 @@ class Claimer:
             room: how many executions fit now.
             claim: claims `rows` of `look` candidates.
             pause: waits after a failure of the database.
-            lost: called when the database is back after a claim that may have taken effect unseen.
+            lost: called after a claim that failed on its way: it may have taken effect unseen.
+            refused: told why the database refuses to claim.
             fenced: called when the node's row is stopped or gone; returns when it is registered anew.
         """
         self._room, self._claim, self._dispatch = room, claim, dispatch
-        self._pause, self._lost, self._fenced, self._random = pause, lost, fenced, random
+        self._pause, self._lost, self._refused, self._fenced = pause, lost, refused, fenced
+        self._random = random
         self._wake = asyncio.Event()
         #: Grows with each sign of new work: a claim that saw nothing proves nothing about what came meanwhile.
         self._news = 1
         self._news_seen = 0
         self._stopping = False
         self._stopped = asyncio.Event()
+        self._look = 0
+        self._retry_s = RETRY_S[0]
+        self._over = asyncio.Event()
+        self._over.set()
 
     def work_came(self) -> None:
         """There may be work: a notification, a promotion, or the tick says so."""
@@ -61,6 +70,15 @@ class Claimer:
         self._wake.set()
         await self._stopped.wait()
 
+    async def claim_over(self) -> None:
+        """Returns when the claim that is under way, if any, is dispatched."""
+        await self._over.wait()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no claim is under way any more, nor will be."""
+        return self._stopped.is_set()
+
     async def run(self) -> None:
         try:
             await self._run()
@@ -71,29 +89,41 @@ class Claimer:
         while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            look = 1
             while not self._stopping and self._news != self._news_seen and (rows := self._room()):
-                look = await self._claim_once(min(rows, CLAIM_ROWS_MAX), look)
+                self._over.clear()
+                try:
+                    await self._claim_once(min(rows, CLAIM_ROWS_MAX))
+                finally:
+                    self._over.set()
 
-    async def _claim_once(self, rows: int, look: int) -> int:
-        """Claims and dispatches; returns how far to look the next time."""
+    async def _claim_once(self, rows: int) -> None:
         news = self._news
+        look = max(rows, self._look)
         try:
-            claim = await self._claim(rows, rows * look)
+            claim = await self._claim(rows, look)
         except DatabaseUnreachable:
+            self._lost()
             await self._pause()
-            # The claim may have been made all the same: nothing of it was dispatched.
-            await self._lost()
-            return look
+            return
+        except StatementRefused as error:
+            # What is refused now may pass with other rows at the head, or when someone has mended the database.
+            self._refused(str(error))
+            await self._pause()
+            return
         if not claim.alive:
             await self._fenced()
-            return look
+            return
         if claim.executions:
             self._dispatch(claim.executions)
-        elif claim.seen:
-            low, high = RETRY_S
-            await asyncio.sleep(low + (high - low) * self._random())
-            return min(LOOK_MAX, look + 1)
         if claim.seen == len(claim.executions) and claim.seen < rows:
             self._news_seen = news
-        return 1 if len(claim.executions) == rows else min(LOOK_MAX, look + 1)
+        if len(claim.executions) < min(rows, claim.seen):
+            # Others hold some of what was looked at: look further.
+            self._look = min(LOOK_ROWS_MAX, LOOK_GROWTH * look)
+        else:
+            self._look //= 2
+        if claim.seen and not claim.executions:
+            await asyncio.sleep(self._retry_s * (0.5 + self._random()))
+            self._retry_s = min(RETRY_S[1], 2 * self._retry_s)
+        else:
+            self._retry_s = RETRY_S[0]

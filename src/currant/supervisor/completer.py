@@ -95,7 +95,7 @@ class Completer:
             rows_max=SETTLE_ROWS_MAX,
             execution=lambda execution: execution,
             size=lambda _: 0,
-            refuse=self._refused,
+            refuse=self._refuse_unknown,
         )
         self._added = self._written = 0
         self._wake = asyncio.Event()
@@ -177,6 +177,11 @@ class Completer:
             # The error itself may be what the database cannot store.
             verdict.error = None
             self._write_instead(verdict)
+
+    def _refuse_unknown(self, execution: Execution, reason: str) -> None:
+        self._refused(execution, reason)
+        error = encode_failure("UnknownFunction", f"no module registers it, and parking it was refused: {reason}")
+        self._write_instead(Verdict(execution, Status.FAILED, error, reason="it could not be parked"))
 
     def _write_instead(self, verdict: Verdict) -> None:
         self._saved(-1, -len(verdict.error or b""))

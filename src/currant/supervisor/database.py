@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Verdict
 from currant.store import migrate, queries
 from currant.store.channels import Subscription, node_channel, subscribe
@@ -16,6 +17,8 @@ LISTEN_NAME = "currantd:listen"
 UTILITY_IDLE_S = 60.0
 #: A reclaim scans the table, whatever its size.
 UTILITY_STATEMENT_S = 600.0
+#: After so long, by the database's clock, a claim has taken effect or never will.
+CLAIM_VALID_S = STATEMENT_S + 5.0
 #: How much of a queue `status` counts.
 COUNT_ROWS_MAX = 10_000
 T = TypeVar("T")
@@ -33,8 +36,11 @@ class Database:
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
         sent: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         """`lost` and `regained` hear of each connection's end and return, `sent` of each statement."""
+        self._clock = clock
+        self._clock_offset_s = 0.0
         self._url = url
         self._payload_bytes_max = payload_bytes_max
         self._heartbeat_timeout_s = heartbeat_timeout_s
@@ -51,7 +57,13 @@ class Database:
         await self._once(self._complete, migrate.check)
 
     async def claim(self, rows: int, look: int) -> Claim:
-        """Raises DatabaseUnreachable; then it is not known whether executions were claimed."""
+        """Claims, or does not when this takes effect later than CLAIM_VALID_S from now.
+
+        Raises:
+            DatabaseUnreachable: it is not known whether executions were claimed, or will be, within that time.
+            StatementRefused: nothing was claimed.
+        """
+        until_s = self._clock() + self._clock_offset_s + CLAIM_VALID_S
         return await self._once(
             self._claim,
             lambda connection: queries.claim(
@@ -62,6 +74,7 @@ class Database:
                 look=look,
                 bytes_max=CLAIM_BYTES_MAX,
                 payload_bytes_max=self._payload_bytes_max,
+                until_s=until_s,
             ),
         )
 
@@ -80,13 +93,16 @@ class Database:
         return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
 
     async def tick(self) -> Tick:
-        """Raises DatabaseUnreachable."""
-        return await self._once(
+        """Raises DatabaseUnreachable, StatementRefused."""
+        sent_at = self._clock()
+        tick = await self._once(
             self._complete,
             lambda connection: queries.tick(
                 connection, node=self.node, queues=self.queues, timeout_s=self._heartbeat_timeout_s
             ),
         )
+        self._set_clock(tick.clock_s, sent_at)
+        return tick
 
     async def promote(self) -> Promotion:
         return await self._insist(
@@ -95,26 +111,29 @@ class Database:
 
     async def register(self, node: str, metadata: dict[str, object]) -> None:
         """Becomes this node."""
-        await self._insist(
+        sent_at = self._clock()
+        clock_s = await self._insist(
             self._complete,
             lambda connection: queries.register(connection, node=node, queues=self.queues, metadata=metadata),
         )
+        self._set_clock(clock_s, sent_at)
         self.node = node
 
-    async def deregister(self) -> None:
+    async def deregister(self, *, doubt: bool) -> None:
         """Raises DatabaseUnreachable."""
-        await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node))
+        await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node, doubt=doubt))
 
     async def unpark(self, functions: Sequence[str]) -> int:
         """Makes what was parked for want of these functions pending; returns how many that were."""
         total = 0
         while True:
-            count = await self._insist(
-                self._complete,
-                lambda connection: queries.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS),
+            count = await self._insist_utility(
+                lambda connection: queries.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS)
             )
             total += count
             if count < PIECE_ROWS:
+                # Asked once, at the start: an idle node has three connections.
+                self._close_utility(self._utility_used)
                 return total
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
@@ -143,9 +162,13 @@ class Database:
         return pending, parked
 
     async def subscribe(self) -> Subscription:
-        """Raises DatabaseUnreachable, DatabaseError."""
+        """Raises DatabaseError."""
         self._sent()
-        return await subscribe(self._url, LISTEN_NAME, [*self.queues, node_channel(self.node)])
+        try:
+            async with asyncio.timeout(STATEMENT_S):
+                return await subscribe(self._url, LISTEN_NAME, [*self.queues, node_channel(self.node)])
+        except TimeoutError:
+            raise DatabaseUnreachable(f"no answer within {STATEMENT_S:g} s") from None
 
     def own_channel(self) -> str:
         return node_channel(self.node)
@@ -177,10 +200,14 @@ class Database:
         self._close_utility_later()
         return result
 
+    def _set_clock(self, database_s: float, sent_at: float) -> None:
+        # From the moment of sending: the offset is then, if anything, too large, and a claim valid a little longer.
+        self._clock_offset_s = database_s - sent_at
+
     def _close_utility_later(self) -> None:
         self._utility_used += 1
         asyncio.get_running_loop().call_later(UTILITY_IDLE_S, self._close_utility, self._utility_used)
 
     def _close_utility(self, used: int) -> None:
-        if used == self._utility_used:
+        if used == self._utility_used and not self._utility.busy:
             self._utility.drop()

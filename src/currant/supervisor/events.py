@@ -49,6 +49,8 @@ class Event(enum.StrEnum):
     PARKED = "unknown function parked"
     #: An outcome could not be written; its execution is failed with the reason. Fields: execution, reason.
     OUTCOME_REFUSED = "outcome refused by the database"
+    #: The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. Fields: reason.
+    STATEMENT_REFUSED = "statement refused"
     #: LISTEN did not deliver; it is set up again. Fields: none.
     LISTEN_SILENT = "listen silent"
     #: A frame from a child broke the protocol; the child is killed. Fields: child, reason.

@@ -178,8 +178,10 @@ class ForkServer:
             self._fds.clear()
 
 
-def describe_status(status: int) -> str:
+def describe_status(status: int | None) -> str:
     """Returns how a process ended, for people: `signal 9 (SIGKILL)` or `exit code 1`."""
+    if status is None:
+        return "for a reason that nobody reported"
     if status >= 0:
         return f"exit code {status}"
     try:

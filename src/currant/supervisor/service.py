@@ -21,7 +21,7 @@ from currant.supervisor.children import Child, Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
-from currant.supervisor.database import LISTEN_NAME, Database
+from currant.supervisor.database import CLAIM_VALID_S, LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.failures import FailureLog
@@ -31,8 +31,7 @@ from currant.supervisor.ledger import Ledger
 from currant.supervisor.listener import Listener
 from currant.supervisor.tick import Promoter, Ticker
 
-#: After a claim whose connection was lost: when the server must have ended it, and a second look is conclusive.
-SECOND_LOOK_S = 20.0
+REFUSAL_QUIET_S = 10.0
 #: The pieces in which dead nodes' executions are taken back.
 RECLAIM_ROWS = 10_000
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
@@ -86,6 +85,10 @@ class Service:
         self._parked_functions: set[str] = set()
         self._failures = FailureLog(log, clock)
         self._reclaiming = False
+        self._looking = False
+        #: Until then executions may turn up as claimed by this node that it does not know of.
+        self._doubt_until = float("-inf")
+        self._refusal_told_at = float("-inf")
         self._register_lock = asyncio.Lock()
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
@@ -99,6 +102,7 @@ class Service:
             lost=self._connection_lost,
             regained=self._connection_regained,
             sent=self._statement_sent,
+            clock=clock,
         )
         self._children = Children(
             procs=settings.procs,
@@ -125,6 +129,7 @@ class Service:
             dispatch=self._dispatch,
             pause=self._database.pause_claims,
             lost=self._claim_lost,
+            refused=self._statement_refused,
             fenced=self._fenced,
             random=randomness,
         )
@@ -134,7 +139,7 @@ class Service:
             fenced=self._outcomes_fenced,
             refused=self._outcome_refused,
         )
-        self._promoter = Promoter(promote=self._database.promote, clock=clock)
+        self._promoter = Promoter(promote=self._database.promote, refused=self._statement_refused, clock=clock)
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
@@ -151,6 +156,7 @@ class Service:
             due_in=self._promoter.due_in,
             reclaim=lambda: self._spawn(self._reclaim(()), "reclaim"),
             fenced=self._fenced,
+            refused=self._statement_refused,
             clock=clock,
         )
         self._control = ControlServer(instance.socket_path, status=self.status)
@@ -270,7 +276,8 @@ class Service:
         try:
             async with asyncio.timeout(FLUSH_HURRY_S if self._hurry.is_set() else FLUSH_S):
                 await self._completer.flushed()
-                await self._database.deregister()
+                # What may have been claimed unseen is then found by whoever comes next.
+                await self._database.deregister(doubt=self._looking or not self._claimer.stopped)
                 self._instance.record(None)
         except (TimeoutError, DatabaseUnreachable):
             # The next supervisor here, or another node, takes back what is not written.
@@ -472,24 +479,50 @@ class Service:
     async def _unpark(self, functions: list[str]) -> None:
         await self._database.unpark(functions)
 
-    async def _claim_lost(self) -> None:
-        """A claim failed on its way: it may have been made. The claimer waits meanwhile."""
-        await self._find_lost_claims()
-        self._spawn(self._look_again(), "second look")
+    def _claim_lost(self) -> None:
+        """A claim failed on its way: it may have been made, or will be, unseen. Claims go on meanwhile."""
+        self._doubt_until = self._clock() + CLAIM_VALID_S
+        if not self._looking:
+            self._looking = True
+            self._spawn(self._look_for_lost_claims(), "look for lost claims")
 
-    async def _look_again(self) -> None:
-        await asyncio.sleep(SECOND_LOOK_S)
-        await self._find_lost_claims()
+    async def _look_for_lost_claims(self) -> None:
+        """Looks at once, for what was cut off after its commit, and again when nothing can be claimed late any more."""
+        try:
+            while True:
+                await self._release_lost_claims()
+                if self._clock() > self._doubt_until + 1.0:
+                    return
+                await asyncio.sleep(max(0.0, self._doubt_until - self._clock()) + 2.0)
+        finally:
+            self._looking = False
 
-    async def _find_lost_claims(self) -> None:
-        before = self._ledger.leases() | self._completer.leases()
-        most = RECLAIM_ROWS + 2 * len(before)
-        held = await self._database.held([self._database.node], rows=most)
-        known = before | self._ledger.leases() | self._completer.leases()
-        lost = [execution for execution in held if (execution.id, execution.lease) not in known]
+    async def _release_lost_claims(self) -> None:
+        if not (suspects := await self._unknown_claims()):
+            return
+        # Of these, the claim under way may not have been heard of yet; when it is over, what is left is lost.
+        await self._claimer.claim_over()
+        again = await self._unknown_claims()
+        leases = {(execution.id, execution.lease) for execution in suspects}
+        lost = [execution for execution in again if (execution.id, execution.lease) in leases]
         if lost:
             self._log.warning(Event.FOUND, executions=len(lost))
             self._release(lost)
+
+    async def _unknown_claims(self) -> list[Execution]:
+        """Returns what this node has claimed by the database's word, and neither a child nor the completer knows of."""
+        before = self._known_leases()
+        held = await self._database.held([self._database.node], rows=RECLAIM_ROWS + 2 * len(before))
+        known = before | self._known_leases()
+        return [execution for execution in held if (execution.id, execution.lease) not in known]
+
+    def _known_leases(self) -> set[tuple[str, int]]:
+        return self._ledger.leases() | self._completer.leases()
+
+    def _statement_refused(self, reason: str) -> None:
+        if self._clock() - self._refusal_told_at >= REFUSAL_QUIET_S:
+            self._refusal_told_at = self._clock()
+            self._log.error(Event.STATEMENT_REFUSED, reason=reason)
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.store.queries import Promotion, Tick
 
 TICK_S = 5.0
+RETRY_S = 0.5
 PIECE_ROWS = 1000
 
 
@@ -24,6 +25,7 @@ class Ticker:
         due_in: Callable[[float], None],
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
+        refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         """
@@ -36,7 +38,9 @@ class Ticker:
             due_in: the seconds until the next scheduled execution.
             reclaim: there is a dead node.
             fenced: this node is dead to the others; returns when it is registered anew.
+            refused: told why the database refuses the statement.
         """
+        self._refused = refused
         self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
         self._echoes, self._silent = echoes, silent
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
@@ -45,21 +49,25 @@ class Ticker:
 
     async def run(self) -> None:
         while True:
-            await self.once()
-            await asyncio.sleep(TICK_S)
+            ticked = await self.once()
+            # One that failed is late already.
+            await asyncio.sleep(TICK_S if ticked else RETRY_S)
 
-    async def once(self) -> None:
+    async def once(self) -> bool:
+        """Ticks; returns whether it did."""
         self._check_probe()
         try:
             tick = await self._tick()
-        except DatabaseUnreachable:
+        except (DatabaseUnreachable, StatementRefused) as error:
             # After an outage every heartbeat is old, also those of nodes that are well.
             self._unbroken_since = None
             self._echoes_before = None
-            return
+            if isinstance(error, StatementRefused):
+                self._refused(str(error))
+            return False
         if not tick.alive:
             await self._fenced()
-            return
+            return True
         now = self._clock()
         if self._unbroken_since is None:
             self._unbroken_since = now
@@ -69,6 +77,7 @@ class Ticker:
             self._due_in(tick.due_in_s)
         if tick.dead and now - self._unbroken_since >= self._timeout_s:
             self._reclaim()
+        return True
 
     def _check_probe(self) -> None:
         echoes = self._echoes()
@@ -80,9 +89,20 @@ class Ticker:
 class Promoter:
     """Makes scheduled executions pending at the moment they are due, in pieces."""
 
-    def __init__(self, *, promote: Callable[[], Awaitable[Promotion]], clock: Callable[[], float]) -> None:
-        """`promote` runs the statement until it succeeds; each piece is one call."""
+    def __init__(
+        self,
+        *,
+        promote: Callable[[], Awaitable[Promotion]],
+        refused: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            promote: runs the statement, for one piece, until it succeeds.
+            refused: told why the database refuses it.
+        """
         self._promote = promote
+        self._refused = refused
         self._clock = clock
         self._due_at: float | None = None
         self._changed = asyncio.Event()
@@ -105,7 +125,12 @@ class Promoter:
                     await self._changed.wait()
             except TimeoutError:
                 self._due_at = None
-                promotion = await self._promote()
+                try:
+                    promotion = await self._promote()
+                except StatementRefused as error:
+                    self._refused(str(error))
+                    self.due_in(TICK_S)
+                    continue
                 if promotion.promoted >= PIECE_ROWS:
                     self.due_in(0.0)
                 elif promotion.due_in_s is not None:

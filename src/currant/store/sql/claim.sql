@@ -5,6 +5,7 @@
 --   backlog), then TID scans.
 -- `look` candidates are looked at per queue, so that a claim sees past what another node holds locked at the moment.
 -- Arguments larger than `payload` bytes are not fetched: their execution is claimed, to fail for that reason.
+-- A claim that runs later than `until_s` (this clock, Unix time), on a connection given up long ago, claims nothing.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
 -- `alive` (0: the node's row is stopped or gone, nothing may be claimed) and `seen` (the number of candidates).
@@ -12,6 +13,8 @@ WITH node AS MATERIALIZED (
     SELECT 1 FROM worker_heartbeats
     WHERE worker_id = %(node)s AND status = 'running'
     FOR KEY SHARE
+), valid AS MATERIALIZED (
+    SELECT FROM node WHERE extract(epoch FROM clock_timestamp()) < %(until_s)s::float8
 ), candidates AS MATERIALIZED (
     SELECT c.tid, c.bytes, row_number() OVER (ORDER BY c.priority DESC, c.created_at, c.id) AS rank
     FROM unnest(%(queues)s::text[]) AS q (name)
@@ -28,7 +31,7 @@ WITH node AS MATERIALIZED (
         ORDER BY e.priority DESC, e.created_at, e.id
         LIMIT %(look)s::int
     ) AS c
-    WHERE EXISTS (SELECT FROM node)
+    WHERE EXISTS (SELECT FROM valid)
 ), locked AS MATERIALIZED (
     SELECT e.ctid AS tid, c.rank, c.bytes
     FROM candidates AS c
@@ -44,7 +47,7 @@ WITH node AS MATERIALIZED (
     WHERE bytes_before < %(bytes)s::bigint
 ), claimed AS (
     UPDATE executions AS e
-    SET status = 'running', lease = e.lease + 1, attempt = e.attempt + 1, worker_id = %(node)s, claimed_at = now()
+    SET status = 'running', lease = e.lease + 1, attempt = least(e.attempt, 2147483646) + 1, worker_id = %(node)s, claimed_at = now()
     FROM bounded AS b
     WHERE e.ctid = b.tid
     RETURNING

@@ -11,7 +11,7 @@ WITH dying AS MATERIALIZED (
     FOR UPDATE
 ), declared AS (
     UPDATE worker_heartbeats AS h
-    SET status = 'stopped', metadata = coalesce(h.metadata, '{}') || '{"reclaim": true}'
+    SET status = 'stopped', metadata = CASE jsonb_typeof(h.metadata) WHEN 'object' THEN h.metadata ELSE '{}' END || '{"reclaim": true}'
     FROM dying
     WHERE h.worker_id = dying.worker_id
     RETURNING h.worker_id

@@ -13,7 +13,9 @@ SET status = 'scheduled',
     claimed_at = NULL,
     worker_id = NULL
 FROM (
-    SELECT d.id, d.lease, coalesce((o.error ->> 'parked')::int, 0) AS times
+    SELECT d.id, d.lease,
+        CASE WHEN jsonb_typeof(o.error -> 'parked') = 'number'
+             THEN least(greatest((o.error ->> 'parked')::numeric, 0), 1000)::int ELSE 0 END AS times
     FROM unnest(%(ids)s::text[], %(leases)s::bigint[]) AS d (id, lease)
     JOIN executions AS o ON o.id = d.id
 ) AS p

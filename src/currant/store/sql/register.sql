@@ -6,3 +6,4 @@ WITH forgotten AS (
 )
 INSERT INTO worker_heartbeats (worker_id, last_heartbeat, queues, status, metadata)
 VALUES (%(node)s, now(), %(queues)s::text[], 'running', %(metadata)s::jsonb)
+RETURNING extract(epoch FROM clock_timestamp())::float8 AS clock_s

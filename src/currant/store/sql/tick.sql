@@ -35,4 +35,5 @@ SELECT
               AND h.last_heartbeat < now() - make_interval(secs => %(timeout_s)s)
            OR h.status = 'stopped' AND h.metadata ? 'reclaim'
     ) AS dead,
+    extract(epoch FROM clock_timestamp())::float8 AS clock_s,
     pg_notify(%(channel)s, '') AS probe

@@ -1,0 +1,84 @@
+"""The log of `currantd`: lines to standard error, by a thread, so that a reader who stops cannot stop the node."""
+
+import atexit
+import logging
+import queue
+import sys
+import threading
+from typing import TextIO
+
+import structlog
+
+from currant.supervisor.events import Log
+
+#: Beyond this many unwritten lines the newest are dropped, and counted.
+LINES_MAX = 10_000
+LAST_LINES_S = 1.0
+
+
+def make_log(level: str) -> Log:
+    """Returns the log to standard error: coloured columns on a terminal, `key=value` elsewhere."""
+    terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if terminal
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    )
+    log: Log = structlog.wrap_logger(
+        _LineWriter(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _plain_event,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
+    return log
+
+
+def _plain_event(
+    logger: structlog.typing.WrappedLogger, method: str, fields: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    fields["event"] = str(fields["event"])
+    return fields
+
+
+class _LineWriter:
+    """Writes lines in the background. A reader that is slow, full or gone costs lines, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(LINES_MAX)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+        atexit.register(self._finish)
+
+    def msg(self, line: str) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    debug = info = warning = error = critical = msg
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            dropped, self._dropped = self._dropped, 0
+            try:
+                if dropped:
+                    print(f"{dropped} lines were dropped here: nobody read them", file=self._stream)
+                print(line, file=self._stream, flush=True)
+            except (OSError, ValueError):
+                self._dropped += 1 + dropped
+
+    def _finish(self) -> None:
+        self.msg_end()
+        self._thread.join(LAST_LINES_S)
+
+    def msg_end(self) -> None:
+        try:
+            self._lines.put_nowait(None)
+        except queue.Full:
+            pass
