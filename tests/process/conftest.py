@@ -193,6 +193,11 @@ class World:
         again = {id for id, count in Counter(run.id for run in runs).items() if count > 1}
         assert again <= set(twice), f"{len(again - set(twice))} ran twice"
 
+    def reconnect(self) -> None:
+        """After the server's restart: for the questions of the test itself."""
+        self._connection.close()
+        self._connection = psycopg.connect(self.url, autocommit=True)
+
     def close(self) -> None:
         for node in self.nodes:
             node.end()

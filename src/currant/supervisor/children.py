@@ -1,6 +1,7 @@
 """The table of children: one place each, a process in it, and what happens when that ends."""
 
 import asyncio
+import contextlib
 import enum
 import os
 import signal
@@ -162,22 +163,26 @@ class Children:
                 self._restart(name, None, Event.CHILD_NOT_STARTED, f"cannot make its socket: {error.strerror}")
 
     def _ask_for(self, name: int) -> None:
+        """Raises OSError when the system refuses what the child needs; nothing is left of it then."""
         assert self._server is not None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            memory = create()
-            try:
-                link = Link(
-                    frame_bytes_max=self._frame_bytes_max,
-                    received=lambda message: self._take(child, message),
-                    closed=lambda problem: self._link_closed(child, problem),
-                )
-                child = Child(name, Cells(memory), link)
-                self._children[name] = child
-                self._forking.add(name)
-                self._server.fork(name, [theirs.fileno(), memory])
-            finally:
-                os.close(memory)
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            undo.callback(theirs.close)
+            with contextlib.ExitStack() as undo_on_error:
+                undo_on_error.callback(ours.close)
+                memory = create()
+                undo.callback(os.close, memory)
+                cells = Cells(memory)
+                undo_on_error.pop_all()
+            link = Link(
+                frame_bytes_max=self._frame_bytes_max,
+                received=lambda message: self._take(child, message),
+                closed=lambda problem: self._link_closed(child, problem),
+            )
+            child = Child(name, cells, link)
+            self._children[name] = child
+            self._forking.add(name)
+            self._server.fork(name, [theirs.fileno(), memory])
         self._spawn(self._connect(child, ours), f"connect child {name}")
         loop = asyncio.get_running_loop()
         child.boot_timer = loop.call_later(self._boot_timeout_s, self._boot_late, child)
@@ -252,7 +257,7 @@ class Children:
                 await child.reported.wait()
         except TimeoutError:
             child.link.close()
-        orphaned = child.status is None and self._server is not server
+        orphaned = child.status is None and (server is None or self._server is not server)
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         self._forget(child)
         self.deaths += 1

@@ -1,0 +1,108 @@
+"""What follows from each ending of an execution: counted, judged, and handed to the completer."""
+
+from collections.abc import Callable
+
+from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
+from currant.supervisor.completer import Completer
+from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.failures import FailureLog
+from currant.supervisor.ledger import Ledger
+
+
+class Outcomes:
+    """Where every execution that this node has held passes through on its way back to the database."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        completer: Completer,
+        counts: Counts,
+        policy: RetryPolicy,
+        *,
+        due_in: Callable[[float], None],
+        log: Log,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        """`due_in` hears of each retry, in so many seconds."""
+        self._ledger, self._completer, self._counts, self._policy = ledger, completer, counts, policy
+        self._due_in, self._log, self._random = due_in, log, random
+        self._failures = FailureLog(log, clock)
+        self._parked_functions: set[str] = set()
+
+    def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
+        """Takes what a child sent back."""
+        results = [
+            (execution, outcome.body or b"null")
+            for execution, outcome in finished
+            if outcome.ending is Ending.COMPLETED
+        ]
+        self._counts.completed += len(results)
+        self._ledger.add_unsaved(len(results), sum(len(body) for _, body in results))
+        self._completer.add_results(results)
+        if len(results) < len(finished):
+            self._unfinished([pair for pair in finished if pair[1].ending is not Ending.COMPLETED])
+
+    def release(self, executions: list[Execution]) -> None:
+        """Gives back what has not started, or was cut off by a drain: uncounted."""
+        self._judge([(execution, Ending.RELEASED, None) for execution in executions])
+
+    def crash(self, executions: list[Execution], kind: str, reason: str) -> None:
+        """Takes what ran when its process ended."""
+        error = encode_failure(kind, reason)
+        self._judge([(execution, Ending.CRASHED, error) for execution in executions])
+
+    def reject(self, executions: list[Execution]) -> None:
+        """Fails what no frame can hold."""
+        error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
+        self._judge([(execution, Ending.REJECTED, error) for execution in executions])
+
+    def saved(self, count: int, size: int) -> None:
+        """So many outcomes are in the database now, and their bytes no longer here."""
+        self._ledger.settle(count, size)
+
+    def fenced(self, count: int) -> None:
+        """So many outcomes came too late."""
+        self._counts.fenced += count
+
+    def refused(self, execution: Execution, reason: str) -> None:
+        """The database does not take an outcome."""
+        self._log.error(Event.OUTCOME_REFUSED, execution=execution.id, reason=reason)
+
+    def _unfinished(self, finished: list[tuple[Execution, Outcome]]) -> None:
+        unknown = [execution for execution, outcome in finished if outcome.ending is Ending.UNKNOWN]
+        if unknown:
+            self._park(unknown)
+        self._judge(
+            [
+                (execution, outcome.ending, outcome.body)
+                for execution, outcome in finished
+                if outcome.ending is not Ending.UNKNOWN
+            ]
+        )
+
+    def _judge(self, endings: list[tuple[Execution, Ending, bytes | None]]) -> None:
+        verdicts = [judge(*ending, self._policy, self._random) for ending in endings]
+        for (_, ending, _), verdict in zip(endings, verdicts, strict=True):
+            self._count(ending, verdict)
+            if verdict.delay_s is not None:
+                # The moment is the database's; this one is at most a little early, and then asks again.
+                self._due_in(verdict.delay_s)
+        self._ledger.add_unsaved(len(verdicts), sum(len(each.error or b"") for each in verdicts))
+        self._completer.add_verdicts(verdicts)
+
+    def _count(self, ending: Ending, verdict: Verdict) -> None:
+        self._counts.crashed += ending is Ending.CRASHED
+        self._counts.released += ending is Ending.RELEASED
+        self._counts.retried += verdict.delay_s is not None
+        if verdict.reason is not None:
+            self._counts.failed += 1
+            self._failures.note(verdict)
+
+    def _park(self, executions: list[Execution]) -> None:
+        self._counts.parked += len(executions)
+        for function in {each.function for each in executions} - self._parked_functions:
+            self._log.warning(Event.PARKED, function=function)
+            self._parked_functions.add(function)
+        self._ledger.add_unsaved(len(executions), 0)
+        self._completer.add_unknown(executions)

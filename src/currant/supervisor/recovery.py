@@ -1,0 +1,114 @@
+"""Taking back what was lost: dead nodes' executions, and claims of our own whose answer never came."""
+
+import asyncio
+from collections.abc import Callable
+
+from currant.executions import Execution
+from currant.supervisor.claimer import Claimer
+from currant.supervisor.completer import Completer
+from currant.supervisor.database import CLAIM_VALID_S, Database
+from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.ledger import Ledger
+from currant.supervisor.outcomes import Outcomes
+
+#: The pieces in which executions are taken back.
+PIECE_ROWS = 10_000
+#: After the moment when no claim can take effect late any more.
+MARGIN_S = 2.0
+
+
+class Recovery:
+    """Runs beside the pipeline, which goes on meanwhile."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        completer: Completer,
+        claimer: Claimer,
+        outcomes: Outcomes,
+        counts: Counts,
+        *,
+        log: Log,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database, self._ledger, self._completer = database, ledger, completer
+        self._claimer, self._outcomes, self._counts = claimer, outcomes, counts
+        self._log, self._clock = log, clock
+        self._reclaiming = False
+        self._looking = False
+        #: Until then executions may turn up as claimed by this node that it does not know of.
+        self._doubt_until = float("-inf")
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether this node may hold executions, by the database's word, that it does not know of."""
+        return self._looking
+
+    async def reclaim(self, known: tuple[str, ...] = ()) -> None:
+        """Takes back what dead nodes held, `known` ones besides those whose heartbeat is too old."""
+        if self._reclaiming:
+            return
+        self._reclaiming = True
+        try:
+            nodes = await self._database.declare_dead(known)
+            if nodes:
+                total = await self._take_back(nodes)
+                await self._database.reclaimed(nodes)
+                self._counts.reclaimed += total
+                self._log.warning(Event.RECLAIMED, nodes=nodes, executions=total)
+        finally:
+            self._reclaiming = False
+
+    def claim_lost(self) -> bool:
+        """Notes that a claim may have been made, or will be, unseen; returns whether to run `find_lost_claims`."""
+        self._doubt_until = self._clock() + CLAIM_VALID_S
+        starts = not self._looking
+        self._looking = True
+        return starts
+
+    async def find_lost_claims(self) -> None:
+        """Looks at once, for what was cut off after its commit, and again when nothing can be claimed late any more."""
+        try:
+            while True:
+                await self._release_lost_claims()
+                if self._clock() > self._doubt_until + MARGIN_S / 2:
+                    return
+                await asyncio.sleep(max(0.0, self._doubt_until - self._clock()) + MARGIN_S)
+        finally:
+            self._looking = False
+
+    async def _take_back(self, nodes: list[str]) -> int:
+        reason = f"the node that ran it ended: {', '.join(nodes)}"
+        taken: set[tuple[str, int]] = set()
+        while True:
+            held = await self._database.held(nodes, rows=PIECE_ROWS)
+            # What was taken before and is held still is what the database refuses to write: not for ever.
+            new = [execution for execution in held if (execution.id, execution.lease) not in taken]
+            if not new:
+                return len(taken)
+            taken |= {(execution.id, execution.lease) for execution in new}
+            self._outcomes.crash(new, "NodeDied", reason)
+            await self._completer.flushed()
+
+    async def _release_lost_claims(self) -> None:
+        if not (suspects := await self._unknown_claims()):
+            return
+        # Of these, the claim under way may not have been heard of yet; when it is over, what is left is lost.
+        await self._claimer.claim_over()
+        again = await self._unknown_claims()
+        leases = {(execution.id, execution.lease) for execution in suspects}
+        lost = [execution for execution in again if (execution.id, execution.lease) in leases]
+        if lost:
+            self._log.warning(Event.FOUND, executions=len(lost))
+            self._outcomes.release(lost)
+
+    async def _unknown_claims(self) -> list[Execution]:
+        """Returns what this node has claimed by the database's word, and neither a child nor the completer knows of."""
+        before = self._known_leases()
+        held = await self._database.held([self._database.node], rows=PIECE_ROWS + 2 * len(before))
+        known = before | self._known_leases()
+        return [execution for execution in held if (execution.id, execution.lease) not in known]
+
+    def _known_leases(self) -> set[tuple[str, int]]:
+        return self._ledger.leases() | self._completer.leases()

@@ -1,0 +1,111 @@
+"""How the node is, for those who ask, and the log's word on its connections."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+
+from currant.errors import DatabaseError
+from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
+from currant.supervisor.children import Children
+from currant.supervisor.database import Database
+from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.ledger import Ledger
+
+QUERY_S = 3.0
+#: Rates are of at least so many seconds.
+SAMPLE_S = 1.0
+REFUSAL_QUIET_S = 10.0
+
+
+class Connections:
+    """Which connections are lost, and why; told in the log once for each loss."""
+
+    def __init__(self, log: Log, clock: Callable[[], float]) -> None:
+        self._log, self._clock = log, clock
+        self._refusal_told_at = float("-inf")
+        self.lost: dict[str, str] = {}
+        #: At the start there is one line for all of them: that the database is waited for.
+        self.silent = True
+
+    def note_loss(self, name: str, reason: str) -> None:
+        if name not in self.lost and not self.silent:
+            self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
+        self.lost[name] = reason
+
+    def note_return(self, name: str, seconds: float) -> None:
+        if self.lost.pop(name, None) is not None and not self.silent:
+            self._log.info(Event.CONNECTION_REGAINED, connection=name, seconds=round(seconds, 1))
+
+    def note_refusal(self, reason: str) -> None:
+        """The database refuses a statement that is tried again."""
+        if self._clock() - self._refusal_told_at >= REFUSAL_QUIET_S:
+            self._refusal_told_at = self._clock()
+            self._log.error(Event.STATEMENT_REFUSED, reason=reason)
+
+
+class Report:
+    """Answers `currantctl status`."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        children: Children,
+        counts: Counts,
+        connections: Connections,
+        *,
+        phase: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._database, self._ledger, self._children = database, ledger, children
+        self._counts, self._connections = counts, connections
+        self._phase, self._clock = phase, clock
+        self._started_at = clock()
+        self._sample = (clock(), 0, 0)
+        self._rates = (0.0, 0.0)
+
+    async def status(self, request: StatusRequest) -> StatusReply:
+        """Returns the state of the node; what only the database knows is None when it does not answer."""
+        pending: dict[str, int] | None = None
+        parked: dict[str, int] | None = None
+        try:
+            if request.waiting:
+                async with asyncio.timeout(QUERY_S):
+                    pending, parked = await self._database.waiting()
+        except (TimeoutError, DatabaseError):
+            pass
+        completed_per_s, statements_per_s = self._measure()
+        executions = asdict(self._counts)
+        for other in ("statements", "child_deaths"):
+            del executions[other]
+        return StatusReply(
+            node=self._database.node,
+            pid=os.getpid(),
+            phase=self._phase(),
+            uptime_s=self._clock() - self._started_at,
+            queues=self._database.queues,
+            children=[
+                ChildStatus(child.name, child.pid, child.state, *self._ledger.of_child(child.name))
+                for child in self._children
+            ],
+            executions=executions,
+            unsaved=self._ledger.unsaved,
+            completed_per_s=completed_per_s,
+            statements_per_s=statements_per_s,
+            connections_lost=dict(self._connections.lost),
+            pending=pending,
+            parked=parked,
+        )
+
+    def _measure(self) -> tuple[float, float]:
+        """Returns completions and statements a second since the last sample, if that is old enough."""
+        now = self._clock()
+        at, completed, statements = self._sample
+        if now - at >= SAMPLE_S:
+            self._rates = (
+                (self._counts.completed - completed) / (now - at),
+                (self._counts.statements - statements) / (now - at),
+            )
+            self._sample = (now, self._counts.completed, self._counts.statements)
+        return self._rates

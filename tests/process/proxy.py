@@ -1,0 +1,114 @@
+"""A proxy between a node and an embedded server: it delays replies, and cuts connections at a chosen moment."""
+
+import asyncio
+import random
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from psycopg import conninfo
+
+SOCKET = ".s.PGSQL.5432"
+#: The end of a reply outside of a transaction: what it tells of is committed.
+_COMMITTED = b"Z\0\0\0\x05I"
+#: In the reply to a claim that claimed something: the module of its function.
+_CLAIMED = b"jobs."
+
+
+class Proxy:
+    """Runs in a thread. Only the claim connection is tampered with."""
+
+    def __init__(self, url: str) -> None:
+        host = conninfo.conninfo_to_dict(url)["host"]
+        self._folder = tempfile.TemporaryDirectory(prefix="currant-proxy-")
+        self._server = f"{host}/{SOCKET}"
+        self.url = conninfo.make_conninfo(url, host=self._folder.name)
+        #: Between which seconds replies are delayed.
+        self.delay_s = (0.0, 0.0)
+        self._cut_next = threading.Event()
+        self.cuts = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> "Proxy":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._loop.close()
+        self._folder.cleanup()
+
+    def cut_next_claim(self) -> None:
+        """The next claim that claims something is committed, and its connection ends before a byte of the reply."""
+        self._cut_next.set()
+
+    async def _serve(self) -> None:
+        self._end = asyncio.Event()
+        self._connections: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_unix_server(self._accepted, Path(self._folder.name) / SOCKET)
+        self._ready.set()
+        await self._end.wait()
+        server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._connection(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(1 << 16)
+        server_reader, server_writer = await asyncio.open_unix_connection(self._server)
+        server_writer.write(first)
+        replies = self._replies if b"currantd:claim" in first else _copy
+        ways = [
+            asyncio.ensure_future(_copy(reader, server_writer)),
+            asyncio.ensure_future(replies(server_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            writer.close()
+            server_writer.close()
+
+    async def _replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes each reply on when it is whole; a client waits for that anyway."""
+        reply = b""
+        while data := await reader.read(1 << 16):
+            reply += data
+            if reply.endswith(_COMMITTED):
+                if self._cut_next.is_set() and _CLAIMED in reply:
+                    self._cut_next.clear()
+                    self.cuts += 1
+                    return
+                await asyncio.sleep(random.uniform(*self.delay_s))
+            elif self._starting(reply):
+                pass
+            else:
+                continue
+            writer.write(reply)
+            await writer.drain()
+            reply = b""
+
+    @staticmethod
+    def _starting(reply: bytes) -> bool:
+        """Whether it asks for a password, or refuses: the end of a message, but not of a transaction."""
+        return reply[:1] in (b"R", b"E") and not reply.endswith(_COMMITTED)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
