@@ -21,6 +21,10 @@ class StatementRefused(DatabaseError):
     """The database refuses a statement or its data; the same statement will be refused again."""
 
 
+class RowLocked(StatementRefused):
+    """Someone else holds a row that the statement is to write, for longer than we wait."""
+
+
 class SchemaError(DatabaseError):
     """The schema is missing, or of a version that this Currant does not know."""
 

@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+import psycopg
+
 from tests.process.conftest import Node, World, eventually
 
 
@@ -200,3 +202,20 @@ def test_an_execution_that_swallows_its_cancellation_is_ended_with_its_child(wor
     assert node.stop() == 0
     assert world.states() == {"pending": 1}
     assert world.rows("SELECT attempt, crashes FROM executions") == [(0, 0)]
+
+
+# A row that someone else holds
+
+
+def test_a_transaction_left_open_on_one_row_holds_up_no_other(world: World) -> None:
+    world.node("--procs", "1", "--concurrency", "8")
+    (held,) = world.enqueue("sleeper", 1)
+    eventually(lambda: world.states() == {"running": 1})
+    with psycopg.connect(world.url) as other:
+        other.execute("SELECT FROM executions WHERE id = %s FOR UPDATE", (held,))
+        world.enqueue("sleeper", 0.9, count=4)
+        eventually(lambda: len(world.runs("end")) == 5)
+        eventually(lambda: world.states() == {"completed": 4, "running": 1}, within_s=4)
+        other.rollback()
+    assert world.at_rest() == {"completed": 5}
+    world.check_ledger(5)

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from currant.errors import StatementRefused
+from currant.errors import RowLocked, StatementRefused
 from currant.executions import Execution, Status, Verdict
 from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
@@ -20,6 +20,7 @@ class Store:
         self.bad_ids: set[str] = set()
         self.bad_bodies: set[bytes] = set()
         self.fenced_ids: set[str] = set()
+        self.locked_ids: set[str] = set()
         self.completed: list[Result] = []
         self.settled: list[Verdict] = []
         self.parked: list[Execution] = []
@@ -82,6 +83,8 @@ class Store:
         await self.gate.wait()
         self.batches.append(len(rows))
         assert {(each.id, each.lease) for each, _ in rows} <= self.completer.leases()
+        if any(each.id in self.locked_ids for each, _ in rows):
+            raise RowLocked("canceling statement due to lock timeout")
         if any(each.id in self.bad_ids or body in self.bad_bodies for each, body in rows):
             raise StatementRefused("unsupported Unicode escape sequence")
 
@@ -282,3 +285,21 @@ async def test_flushed_returns_although_more_comes_all_the_time() -> None:
         stop = True
         await feeding
         assert len(store.settled) == 1
+
+
+@in_loop
+async def test_an_outcome_whose_row_is_locked_waits_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("currant.supervisor.completer.LOCKED_S", 0.02)
+    async with Store() as store:
+        store.locked_ids = {"job_3"}
+        store.add_results(results(10))
+        await store.completer.flushed()
+        assert sorted(each.id for each, _ in store.completed) == [f"job_{n}" for n in range(10) if n != 3]
+        assert store.completer.leases() == {("job_3", 1)}
+        assert store.ledger.unsaved == 1
+        store.locked_ids = set()
+        await asyncio.sleep(0.05)
+        await store.completer.flushed()
+        assert len(store.completed) == 10
+        assert store.refused == []
+        store.assert_accounts_are_even()

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, conninfo
 from psycopg.adapt import AdaptersMap
 from psycopg.types.string import ByteaBinaryLoader
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, RowLocked, StatementRefused
 from currant.store import arrays
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -28,10 +28,10 @@ BACKOFF_S = (0.05, 5.0)
 
 # The plans of the hot statements are all of one kind: ordered index scans from a few rows into the large table. Without
 # these a guess about an array's size flips them to a scan, or a sort, of the whole table. JIT would compile longer than
-# they run.
+# they run. Nobody is waited for long: a transaction left open on one row must not hold up the others'.
 _HOT_SESSION = (
     "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-    " SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan"
+    " SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; SET lock_timeout = '100ms'"
 )
 _KEEPALIVE = {
     "keepalives": 1,
@@ -227,6 +227,8 @@ class Session:
 
     def _judged(self, error: Exception) -> DatabaseError:
         """Returns what `once` raises for an error, and gives the connection up where that may help."""
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            return RowLocked(one_line(error))
         # A server that let us in before and refuses now is being changed: results wait for it.
         if is_passing(error) or (self._was_well and type(error) is DatabaseError):
             reason = one_line(error) or f"no answer within {self._statement_s:g} s"

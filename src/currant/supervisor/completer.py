@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from currant.errors import StatementRefused
+from currant.errors import RowLocked, StatementRefused
 from currant.executions import Execution, Status, Verdict, encode_failure
 
 COMPLETE_ROWS_MAX = 2500
 SETTLE_ROWS_MAX = 1000
 #: A write is cut where its results or errors reach this much.
 WRITE_BYTES_MAX = 8 << 20
+#: How long an outcome waits whose row someone else holds.
+LOCKED_S = 5.0
 #: A refused result becomes a failure, and a refused error a failure without one: no outcome needs more rounds.
 _ROUNDS_MAX = 3
 
@@ -43,6 +45,8 @@ class _Lane(Generic[T]):
     ) -> None:
         self.waiting: list[T] = []
         self.writing: list[T] = []
+        #: Those whose rows someone else holds: each is tried again, alone, after a while.
+        self.locked: list[T] = []
         self.write, self.rows_max = write, rows_max
         self.execution, self.size, self.refuse = execution, size, refuse
 
@@ -115,7 +119,7 @@ class Completer:
         return _leases(self._results) | _leases(self._verdicts) | _leases(self._unknown)
 
     async def flushed(self) -> None:
-        """Returns when everything that has been added by now is written, whatever else comes meanwhile."""
+        """Returns when everything that has been added by now is written, but for locked rows, whatever else comes."""
         for _ in range(_ROUNDS_MAX):
             mark = self._added
             while self._written < mark:
@@ -144,26 +148,36 @@ class Completer:
             return
         # Before the write: an error that the database refuses is taken off its verdict there.
         size = sum(map(lane.size, batch))
-        await self._write_batch(lane, batch)
+        locked = await self._write_batch(lane, batch)
         lane.writing = []
+        for item in locked:
+            size -= lane.size(item)
+            lane.locked.append(item)
+            asyncio.get_running_loop().call_later(LOCKED_S, self._try_again, lane, item)
         self._written += len(batch)
         self._progress.set()
-        self._saved(len(batch), size)
+        self._saved(len(batch) - len(locked), size)
 
-    async def _write_batch(self, lane: _Lane[T], batch: list[T]) -> None:
-        """Writes the batch; one that the database refuses is split until the bad row stands alone."""
+    def _try_again(self, lane: _Lane[T], item: T) -> None:
+        lane.locked.remove(item)
+        self._add(lane, [item])
+
+    async def _write_batch(self, lane: _Lane[T], batch: list[T]) -> list[T]:
+        """Writes the batch; one that is refused is split until the bad row stands alone. Returns what was locked."""
         try:
             written = await lane.write(batch)
         except StatementRefused as error:
-            if len(batch) == 1:
-                lane.refuse(batch[0], str(error))
-                return
-            middle = len(batch) // 2
-            await self._write_batch(lane, batch[:middle])
-            await self._write_batch(lane, batch[middle:])
-            return
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                locked = await self._write_batch(lane, batch[:middle])
+                return locked + await self._write_batch(lane, batch[middle:])
+            if isinstance(error, RowLocked):
+                return batch
+            lane.refuse(batch[0], str(error))
+            return []
         if written < len(batch):
             self._fenced(len(batch) - written)
+        return []
 
     def _refuse_result(self, result: Result, reason: str) -> None:
         execution, _ = result
@@ -189,5 +203,5 @@ class Completer:
 
 
 def _leases(lane: _Lane[T]) -> set[tuple[str, int]]:
-    executions = map(lane.execution, lane.waiting + lane.writing)
+    executions = map(lane.execution, lane.waiting + lane.writing + lane.locked)
     return {(each.id, each.lease) for each in executions}
