@@ -28,6 +28,8 @@ from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service, start_fork_server
 
 DESCRIPTORS_MAX = 65_536
+#: Its socket, its pidfd and its cells; and what the supervisor has besides its children.
+DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 3, 64
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -75,7 +77,7 @@ def run(
             instance = acquire(complete.runtime_dir)
             if embedded:
                 asyncio.run(_prepare(complete, log))
-            _raise_descriptor_limit()
+            _raise_descriptor_limit(complete.procs)
             fork_server = start_fork_server(complete)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(complete, instance, log, fork_server))
@@ -95,11 +97,22 @@ async def _prepare(settings: Settings, log: Log) -> None:
     log.info("embedded database", CURRANT_DATABASE_URL=settings.database_url)
 
 
-def _raise_descriptor_limit() -> None:
-    """A child costs three descriptors; the usual soft limit, 1,024, is for programs that use select()."""
+def _raise_descriptor_limit(procs: int) -> None:
+    """The usual soft limit of descriptors, 1,024, is for programs that use select().
+
+    Raises:
+        ConfigurationError: the hard limit is too low for so many children.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, DESCRIPTORS_MAX), hard))
+    limit = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    needed = DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
+    if limit < needed:
+        raise ConfigurationError(
+            f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"
+            " raise it (ulimit -n, or LimitNOFILE= in systemd), or start fewer children"
+        )
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _split(values: list[str] | None) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from currant.errors import StatementRefused
 from currant.executions import Execution
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -30,20 +31,22 @@ class Recovery:
         counts: Counts,
         *,
         log: Log,
+        refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
+        """`refused` is told why the database refuses a statement; it is tried again."""
         self._database, self._ledger, self._completer = database, ledger, completer
         self._claimer, self._outcomes, self._counts = claimer, outcomes, counts
-        self._log, self._clock = log, clock
+        self._log, self._refused, self._clock = log, refused, clock
         self._reclaiming = False
-        self._looking = False
         #: Until then executions may turn up as claimed by this node that it does not know of.
-        self._doubt_until = float("-inf")
+        self._doubt_until: float | None = None
+        self._claim_lost = asyncio.Event()
 
     @property
     def in_doubt(self) -> bool:
         """Whether this node may hold executions, by the database's word, that it does not know of."""
-        return self._looking
+        return self._doubt_until is not None
 
     async def reclaim(self, known: tuple[str, ...] = ()) -> None:
         """Takes back what dead nodes held, `known` ones besides those whose heartbeat is too old."""
@@ -57,26 +60,44 @@ class Recovery:
                 await self._database.reclaimed(nodes)
                 self._counts.reclaimed += total
                 self._log.warning(Event.RECLAIMED, nodes=nodes, executions=total)
+        except StatementRefused as error:
+            # The tick finds the dead again.
+            self._refused(str(error))
         finally:
             self._reclaiming = False
 
-    def claim_lost(self) -> bool:
-        """Notes that a claim may have been made, or will be, unseen; returns whether to run `find_lost_claims`."""
+    def claim_lost(self) -> None:
+        """Notes that a claim may have been made, or will be, unseen."""
         self._doubt_until = self._clock() + CLAIM_VALID_S
-        starts = not self._looking
-        self._looking = True
-        return starts
+        self._claim_lost.set()
 
     async def find_lost_claims(self) -> None:
-        """Looks at once, for what was cut off after its commit, and again when nothing can be claimed late any more."""
+        """After each lost claim looks at once, for what was cut off after its commit, and once more when none can take
+        effect late any more. Sleeps otherwise."""
+        while True:
+            await self._claim_lost.wait()
+            self._claim_lost.clear()
+            while self._doubt_until is not None:
+                await self._look()
+
+    async def _look(self) -> None:
+        began = self._clock()
         try:
-            while True:
-                await self._release_lost_claims()
-                if self._clock() > self._doubt_until + MARGIN_S / 2:
-                    return
-                await asyncio.sleep(max(0.0, self._doubt_until - self._clock()) + MARGIN_S)
-        finally:
-            self._looking = False
+            await self._release_lost_claims()
+        except StatementRefused as error:
+            self._refused(str(error))
+            await asyncio.sleep(MARGIN_S)
+            return
+        assert self._doubt_until is not None
+        if began > self._doubt_until + MARGIN_S / 2:
+            self._doubt_until = None
+            return
+        try:
+            async with asyncio.timeout(self._doubt_until - self._clock() + MARGIN_S):
+                await self._claim_lost.wait()
+            self._claim_lost.clear()
+        except TimeoutError:
+            pass
 
     async def _take_back(self, nodes: list[str]) -> int:
         reason = f"the node that ran it ended: {', '.join(nodes)}"

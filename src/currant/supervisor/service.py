@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseUnreachable
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
 from currant.executions import Execution, RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
@@ -133,7 +133,7 @@ class Service:
             claim=self._database.claim,
             dispatch=self._dispatch,
             pause=self._database.pause_claims,
-            lost=self._claim_lost,
+            lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,
             fenced=self._fenced,
             random=randomness,
@@ -146,6 +146,7 @@ class Service:
             self._outcomes,
             self._counts,
             log=log,
+            refused=self._connections.note_refusal,
             clock=clock,
         )
         self._listener = Listener(
@@ -245,11 +246,12 @@ class Service:
                     ("ticker", self._ticker.run()),
                     ("promoter", self._promoter.run()),
                     ("dispatcher", self._dispatcher.watch()),
+                    ("recovery", self._recovery.find_lost_claims()),
                 )
             ]
             if last is not None:
                 self._spawn(self._recovery.reclaim((last,)), "reclaim the last node")
-            self._spawn(self._database.unpark(functions), "unpark")
+            self._spawn(self._unpark(functions), "unpark")
             await self._control.start()
             if await self._before_drain(self._first_child.wait()):
                 self.phase = Phase.RUNNING
@@ -294,10 +296,11 @@ class Service:
         try:
             async with asyncio.timeout(FLUSH_HURRY_S if self._hurry.is_set() else FLUSH_S):
                 await self._completer.flushed()
-                # What may have been claimed unseen is then found by whoever comes next.
-                await self._database.deregister(doubt=self._recovery.in_doubt or not self._claimer.stopped)
+                # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
+                in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
+                await self._database.deregister(doubt=in_doubt)
                 self._instance.record(None)
-        except (TimeoutError, DatabaseUnreachable):
+        except (TimeoutError, DatabaseError):
             # The next supervisor here, or another node, takes back what is not written.
             pass
 
@@ -402,9 +405,11 @@ class Service:
             self._log.error(Event.FENCED, node=before, new_node=self._database.node)
             self._listener.renew("the node has a new name")
 
-    def _claim_lost(self) -> None:
-        if self._recovery.claim_lost():
-            self._spawn(self._recovery.find_lost_claims(), "find lost claims")
+    async def _unpark(self, functions: list[str]) -> None:
+        try:
+            await self._database.unpark(functions)
+        except StatementRefused as error:
+            self._connections.note_refusal(str(error))
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)
