@@ -1,16 +1,24 @@
 """What the system around a node does to it: nobody reads its log, its fork server dies, descriptors are few."""
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
+from currant.protocol import frames
+from currant.protocol.control import CONTROL_BYTES_MAX, Boot, ServerHello
 from currant.supervisor.events import Event
+from currant.supervisor.forkserver import ForkServer
 from tests.process import conftest
 from tests.process.conftest import CURRANTD, Node, World, eventually
 
@@ -90,26 +98,55 @@ def test_a_fork_server_that_dies_while_it_replaces_children_leaves_no_place_empt
     procs = 4
     node = world.node("--procs", str(procs), CURRANT_BOOT_TIMEOUT_S="5")
 
-    def all_ready() -> set[int] | None:
-        children = node.status().children
-        ready = {child.pid for child in children if child.state == "ready" and child.pid is not None}
-        return ready if len(ready) == procs else None
+    def family() -> tuple[int, set[int]] | None:
+        """Returns the fork server and its children, when there are as many as there should be, and all are ready."""
+        below = set(node.descendants())
+        ready = {child.pid for child in node.status().children if child.state == "ready" and child.pid is not None}
+        # Dead children count as ready until they are buried; those of a dead fork server are none of our descendants.
+        return (
+            ((below - ready).pop(), ready)
+            if len(ready) == procs and ready < below and len(below) == procs + 1
+            else None
+        )
 
     for number in range(4):
-        before = eventually(all_ready)
-        (fork_server,) = set(node.descendants()) - before
-        for pid in before:
+        fork_server, children = eventually(family)
+        for pid in children:
             os.kill(pid, signal.SIGKILL)
         # From before the first new fork to after the last.
         time.sleep(0.004 * number)
         os.kill(fork_server, signal.SIGKILL)
-        eventually(lambda before=before: (now := all_ready()) and not now & before)  # type: ignore[misc]
-    assert node.log.count(f'event="{Event.FORK_SERVER_DIED}"') == 4
+        eventually(lambda number=number: node.log.count(f'event="{Event.FORK_SERVER_DIED}"') == number + 1)  # type: ignore[misc]
+    eventually(family)
     world.enqueue("sleeper", 0.2, count=200)
     assert world.at_rest() == {"completed": 200}
     world.check_ledger(200)
     assert len({run.pid for run in world.runs()}) == procs
     assert node.stop() == 0
+
+
+def test_the_end_of_a_fork_server_that_left_last_words_and_requests_unread_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Then data and an error wait on the socket together, and of an error libuv tells once.
+    hello = frames.encode(ServerHello(["jobs.echo"], ["test"]), CONTROL_BYTES_MAX)
+    real = subprocess.Popen
+
+    def dying(command: list[str], **options: Any) -> Any:
+        fd = command[command.index("--fd") + 1]
+        return real([sys.executable, "-c", f"import os; os.write({fd}, {hello!r})"], **options)
+
+    async def attach() -> None:
+        monkeypatch.setattr(subprocess, "Popen", dying)
+        server = ForkServer(Boot(["jobs"], 1, 1024), dict(os.environ))
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        ended = asyncio.Event()
+        await server.attach(boot_timeout_s=5, forked=lambda *_: None, message=lambda _: None, ended=ended.set)
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(attach())
 
 
 # Descriptors

@@ -1,6 +1,7 @@
 """The `currantd` that is measured: started, asked how it is, and ended again."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -110,6 +111,9 @@ class Node:
         try:
             return await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME, waiting=False)
         except CurrantError:
+            # Its end of the socket goes a moment before the process is seen to have ended.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, 1.0)
             self._check_alive()
             raise
 
