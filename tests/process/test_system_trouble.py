@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from currant.errors import ModuleImportFailed
 from currant.protocol import frames
 from currant.protocol.control import CONTROL_BYTES_MAX, Boot, ServerHello
 from currant.supervisor.events import Event
@@ -136,14 +137,20 @@ def test_the_end_of_a_fork_server_that_left_last_words_and_requests_unread_is_no
         fd = command[command.index("--fd") + 1]
         return real([sys.executable, "-c", f"import os; os.write({fd}, {hello!r})"], **options)
 
+    monkeypatch.setattr(subprocess, "Popen", dying)
+    server = ForkServer(Boot(["jobs"], 1, 1024), dict(os.environ))
+    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+
     async def attach() -> None:
-        monkeypatch.setattr(subprocess, "Popen", dying)
-        server = ForkServer(Boot(["jobs"], 1, 1024), dict(os.environ))
-        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
         ended = asyncio.Event()
-        await server.attach(boot_timeout_s=5, forked=lambda *_: None, message=lambda _: None, ended=ended.set)
-        async with asyncio.timeout(5):
-            await ended.wait()
+        try:
+            await server.attach(boot_timeout_s=5, forked=lambda *_: None, message=lambda _: None, ended=ended.set)
+        except ModuleImportFailed as error:
+            # It read both before anyone saw the hello.
+            assert "ended when it had imported" in str(error)
+        else:
+            async with asyncio.timeout(5):
+                await ended.wait()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(attach())

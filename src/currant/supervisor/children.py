@@ -117,8 +117,13 @@ class Children:
         Raises:
             ModuleImportFailed: they cannot be imported.
         """
+        try:
+            hello = await self._attach(server)
+        except BaseException:
+            await server.close()
+            raise
         self._server = server
-        return await self._attach(server)
+        return hello
 
     def fork_all(self) -> None:
         for name in range(self._procs):
@@ -301,11 +306,14 @@ class Children:
     async def _replace_server(self) -> None:
         failures = 0
         while not self._stopping:
-            server = self._start_fork_server()
+            server = None
             try:
+                server = self._start_fork_server()
                 await self._attach(server)
-            except ModuleImportFailed as error:
+            except (ModuleImportFailed, OSError) as error:
                 self._log.error(Event.IMPORT_FAILED, error=str(error))
+                if server is not None:
+                    await server.close()
                 low, high = RESTART_S
                 await asyncio.sleep(min(high, low * 2.0**failures))
                 failures += 1

@@ -10,6 +10,8 @@ from currant.supervisor.events import Event, Log
 QUIET_S = 10.0
 #: Names come from rows, and may be any number: beyond this many the oldest are forgotten.
 FUNCTIONS_MAX = 1000
+#: What a line of the log holds of them: a raw row's name may have any length.
+NAME_CHARS_MAX, MESSAGE_CHARS_MAX = 200, 200
 
 
 class FailureLog:
@@ -36,10 +38,10 @@ class FailureLog:
         self._log.warning(
             Event.FAILED,
             execution=verdict.execution.id,
-            function=function,
+            function=function[:NAME_CHARS_MAX],
             reason=verdict.reason,
             error=failure.type,
-            message=failure.message[:200],
+            message=failure.message[:MESSAGE_CHARS_MAX],
             more=more,
         )
 

@@ -81,12 +81,15 @@ class ForkServer:
         loop.add_reader(self._socket.fileno(), self._readable)
         try:
             async with asyncio.timeout(boot_timeout_s):
-                return await self._hello
+                hello = await self._hello
         except TimeoutError:
             await self.close()
             raise ModuleImportFailed(
                 f"importing the modules took longer than {boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
             ) from None
+        if self._closed:
+            raise ModuleImportFailed("the fork server ended when it had imported the modules")
+        return hello
 
     def fork(self, child: int, fds: Sequence[int]) -> None:
         """Asks for a child, which gets these descriptors: its end of its socket, and its cells.
@@ -103,6 +106,8 @@ class ForkServer:
         """Ends the fork server and, with it, its children."""
         self._detach()
         self._socket.close()
+        if self._process.returncode is not None:
+            return
         try:
             await asyncio.to_thread(self._process.wait, 2.0)
         except subprocess.TimeoutExpired:
@@ -117,25 +122,32 @@ class ForkServer:
             pass  # its end is noticed by the reader
 
     def _readable(self) -> None:
+        # To the end: where data and an error wait together, libuv tells only once.
+        while not self._closed and self._read():
+            pass
+
+    def _read(self) -> bool:
+        """Takes what one read gives; returns whether there may be more."""
         try:
             data, fds, some_lost = receive_with_fds(self._socket)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, fds, some_lost = b"", [], False
         self._fds += fds
         if some_lost:
-            # A child that cannot be watched must not run, and which one it is cannot be told any more.
-            self._process.kill()
+            # A child that cannot be watched must not run, and which one it is cannot be told any more: the end of all.
+            data = b""
         try:
             messages = self._reader.feed(data)
         except ProtocolError:
             self._process.kill()
-            return
+            return False
         for message in messages:
             self._take(message)
         if not data and not self._closed:
             self._end()
+        return bool(data)
 
     def _take(self, message: FromForkServer) -> None:
         assert self._hello is not None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
-from currant.supervisor.failures import FailureLog
+from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog
 from currant.supervisor.ledger import Ledger
 
 
@@ -102,7 +102,7 @@ class Outcomes:
     def _park(self, executions: list[Execution]) -> None:
         self._counts.parked += len(executions)
         for function in {each.function for each in executions} - self._parked_functions:
-            self._log.warning(Event.PARKED, function=function)
+            self._log.warning(Event.PARKED, function=function[:NAME_CHARS_MAX])
             self._parked_functions.add(function)
         self._ledger.add_unsaved(len(executions), 0)
         self._completer.add_unknown(executions)

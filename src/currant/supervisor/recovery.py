@@ -56,10 +56,12 @@ class Recovery:
         try:
             nodes = await self._database.declare_dead(known)
             if nodes:
-                total = await self._take_back(nodes)
-                await self._database.reclaimed(nodes)
-                self._counts.reclaimed += total
-                self._log.warning(Event.RECLAIMED, nodes=nodes, executions=total)
+                taken = await self._take_back(nodes)
+                if not taken & self._completer.leases():
+                    # Else someone holds rows of theirs locked: the mark stays, for the next tick, whoever's it is.
+                    await self._database.reclaimed(nodes)
+                self._counts.reclaimed += len(taken)
+                self._log.warning(Event.RECLAIMED, nodes=nodes, executions=len(taken))
         except StatementRefused as error:
             # The tick finds the dead again.
             self._refused(str(error))
@@ -99,15 +101,17 @@ class Recovery:
         except TimeoutError:
             pass
 
-    async def _take_back(self, nodes: list[str]) -> int:
+    async def _take_back(self, nodes: list[str]) -> set[tuple[str, int]]:
+        """Returns (id, lease) of what was taken back."""
         reason = f"the node that ran it ended: {', '.join(nodes)}"
         taken: set[tuple[str, int]] = set()
         while True:
             held = await self._database.held(nodes, rows=PIECE_ROWS)
             # What was taken before and is held still is what the database refuses to write: not for ever.
-            new = [execution for execution in held if (execution.id, execution.lease) not in taken]
+            written = taken | self._completer.leases()
+            new = [execution for execution in held if (execution.id, execution.lease) not in written]
             if not new:
-                return len(taken)
+                return taken
             taken |= {(execution.id, execution.lease) for execution in new}
             self._outcomes.crash(new, "NodeDied", reason)
             await self._completer.flushed()

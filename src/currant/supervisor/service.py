@@ -299,7 +299,8 @@ class Service:
                 # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
                 in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
                 await self._database.deregister(doubt=in_doubt)
-                self._instance.record(None)
+                if not in_doubt:
+                    self._instance.record(None)
         except (TimeoutError, DatabaseError):
             # The next supervisor here, or another node, takes back what is not written.
             pass
