@@ -45,6 +45,7 @@ def test_a_killed_childs_running_work_is_retried_and_nothing_else_notices(world:
     assert world.rows("SELECT DISTINCT crashes, attempt FROM executions WHERE id = ANY (%s)", others) == [(0, 1)]
     world.check_ledger(128, twice=list(suspects))
     assert sibling in node.children()
+    assert node.status().child_deaths == 1
     assert victim not in node.children()
     assert len(node.children()) == 2
     assert "SIGKILL" in node.log

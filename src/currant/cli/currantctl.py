@@ -52,6 +52,8 @@ def show(reply: StatusReply, console: Console) -> None:
         cells = (child.running, child.slots, child.waiting, child.finished)
         children.add_row(str(child.child), pid, child.state, *(f"{cell:,}" for cell in cells))
     console.print(children)
+    if reply.child_deaths:
+        console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")
 
     executions = Table("executions since the start", "count")
     for outcome, count in {**reply.executions, "unsaved": reply.unsaved}.items():

@@ -32,6 +32,8 @@ class StatusReply(msgspec.Struct, tag="status"):
     children: list[ChildStatus]
     #: Executions by what became of them; see `Counts` in supervisor/events.py.
     executions: dict[str, int]
+    #: Children that ended and should not have.
+    child_deaths: int
     #: Outcomes that are not in the database yet.
     unsaved: int
     completed_per_s: float

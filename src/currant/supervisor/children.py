@@ -103,7 +103,6 @@ class Children:
         self._failures: dict[int, int] = {}
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self.deaths = 0
 
     def __getitem__(self, name: int) -> Child:
         return self._children[name]
@@ -265,7 +264,6 @@ class Children:
         orphaned = child.status is None and (server is None or self._server is not server)
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         self._forget(child)
-        self.deaths += 1
         self._died(child, reason, orphaned)
         self._restart(child.name, child.pid, Event.CHILD_DIED, reason)
 

@@ -90,6 +90,7 @@ class Report:
                 for child in self._children
             ],
             executions=executions,
+            child_deaths=self._counts.child_deaths,
             unsaved=self._ledger.unsaved,
             completed_per_s=completed_per_s,
             statements_per_s=statements_per_s,
