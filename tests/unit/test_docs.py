@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from currant import settings
+from currant.supervisor import events
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -11,3 +12,8 @@ def test_the_page_of_the_settings_is_what_the_code_says() -> None:
     assert (DOCS / "settings.md").read_text() == settings.describe(), (
         "run: python -m currant.settings > docs/settings.md"
     )
+
+
+def test_the_page_of_the_log_events_is_what_the_code_says() -> None:
+    text = events.describe()
+    assert (DOCS / "events.md").read_text() == text, "run: python -m currant.supervisor.events > docs/events.md"

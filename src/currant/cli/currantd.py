@@ -94,7 +94,7 @@ async def _prepare(settings: Settings, log: Log) -> None:
     connection = await connections.connect(settings.database_url, "currantd:migrate")
     await migrate.migrate(connection)
     await connection.close()
-    log.info("embedded database", CURRANT_DATABASE_URL=settings.database_url)
+    log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=settings.database_url)
 
 
 def _raise_descriptor_limit(procs: int) -> None:

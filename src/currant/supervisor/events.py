@@ -9,52 +9,112 @@ from structlog.typing import FilteringBoundLogger
 class Event(enum.StrEnum):
     """The log events. None of them is for a single execution that went well."""
 
-    #: The node is registered, its children are ready, work is claimed. Fields: node, pid, procs, concurrency, queues.
-    READY = "node ready"
-    #: No job of the modules uses a queue that was given: a slip of the pen? Fields: queues, registered.
-    QUEUES_WITHOUT_JOBS = "queues without jobs"
-    #: A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.
-    UNKNOWN_VARIABLE = "unknown variable"
-    #: An execution failed for good; for one function at most every ten seconds. Fields: execution, function, reason,
-    #: error, message, more: how many others of the function failed since the last line.
-    FAILED = "execution failed"
-    #: A signal asked for a stop: no more claims. Fields: signal, running, grace_s.
-    DRAINING = "draining"
-    #: A second signal: what runs is cancelled now.
-    HURRYING = "hurrying"
-    #: The node has stopped. Fields: completed, failed, retried, released, unsaved: what the next supervisor here, or
-    #: another node, runs again.
-    STOPPED = "node stopped"
-    #: The database does not answer at the start. Fields: reason.
-    WAITING_FOR_DATABASE = "waiting for the database"
-    #: A connection is lost; logged once, until it is back. Fields: connection, reason.
-    CONNECTION_LOST = "database connection lost"
-    #: A connection is back. Fields: connection, seconds.
-    CONNECTION_REGAINED = "database connection regained"
-    #: A child ended that should not have. Fields: child, pid, reason, running, waiting, restart_in_s.
-    CHILD_DIED = "child died"
-    #: A child was not ready in time, or the system refused to fork. Fields: child, reason, restart_in_s.
-    CHILD_NOT_STARTED = "child not started"
-    #: The fork server ended; its children go with it, their work is released. Fields: reason.
-    FORK_SERVER_DIED = "fork server died"
-    #: The modules cannot be imported by a new fork server: tried again. Fields: module, error.
-    IMPORT_FAILED = "import failed"
-    #: This node was declared dead by another; it registers anew. Fields: node, new_node.
-    FENCED = "node was declared dead"
-    #: Dead nodes' executions were taken back. Fields: nodes, executions.
-    RECLAIMED = "dead nodes reclaimed"
-    #: Executions that no child of ours holds were found claimed by us, and released. Fields: executions.
-    FOUND = "lost claims released"
-    #: Executions wait for a node that knows their function. Fields: function.
-    PARKED = "unknown function parked"
-    #: An outcome could not be written; its execution is failed with the reason. Fields: execution, reason.
-    OUTCOME_REFUSED = "outcome refused by the database"
-    #: The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. Fields: reason.
-    STATEMENT_REFUSED = "statement refused"
-    #: LISTEN did not deliver; it is set up again. Fields: none.
-    LISTEN_SILENT = "listen silent"
-    #: A frame from a child broke the protocol; the child is killed. Fields: child, reason.
-    BAD_FRAME = "bad frame"
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str) -> "Event":
+        """`name` is what the log says; `meaning` tells the event and its fields."""
+        event = str.__new__(cls, name)
+        event._value_ = name
+        event.meaning = meaning
+        return event
+
+    EMBEDDED = (
+        "embedded database",
+        "The embedded Postgres runs, and its schema is made. Fields: CURRANT_DATABASE_URL, for the application.",
+    )
+    READY = (
+        "node ready",
+        "The node is registered, its children are ready, work is claimed. Fields: node, pid, procs, "
+        "concurrency, queues.",
+    )
+    QUEUES_WITHOUT_JOBS = (
+        "queues without jobs",
+        "No job of the modules uses a queue that was given: a slip of the pen? Fields: queues, registered.",
+    )
+    UNKNOWN_VARIABLE = (
+        "unknown variable",
+        "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
+    )
+    FAILED = (
+        "execution failed",
+        "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
+        "function, reason, error, message, more: how many others of the function failed since the last "
+        "line.",
+    )
+    DRAINING = (
+        "draining",
+        "A signal asked for a stop: no more claims. Fields: signal, running, grace_s.",
+    )
+    HURRYING = (
+        "hurrying",
+        "A second signal: what runs is cancelled now. Fields: running.",
+    )
+    STOPPED = (
+        "node stopped",
+        "The node has stopped. Fields: completed, failed, retried, released, unsaved: what the next "
+        "supervisor here, or another node, runs again.",
+    )
+    WAITING_FOR_DATABASE = (
+        "waiting for the database",
+        "The database does not answer at the start. Fields: reason.",
+    )
+    CONNECTION_LOST = (
+        "database connection lost",
+        "A connection is lost; logged once, until it is back. Fields: connection, reason.",
+    )
+    CONNECTION_REGAINED = (
+        "database connection regained",
+        "A connection is back. Fields: connection, seconds.",
+    )
+    CHILD_DIED = (
+        "child died",
+        "A child ended that should not have. Fields: child, pid, reason, restart_in_s.",
+    )
+    CHILD_NOT_STARTED = (
+        "child not started",
+        "A child was not ready in time, or the system refused to fork. Fields: child, pid, reason, restart_in_s.",
+    )
+    FORK_SERVER_DIED = (
+        "fork server died",
+        "The fork server ended; its children go with it, their work is released. Fields: reason.",
+    )
+    IMPORT_FAILED = (
+        "import failed",
+        "The modules cannot be imported by a new fork server: tried again. Fields: error.",
+    )
+    FENCED = (
+        "node was declared dead",
+        "This node was declared dead by another; it registers anew. Fields: node, new_node.",
+    )
+    RECLAIMED = (
+        "dead nodes reclaimed",
+        "Dead nodes' executions were taken back. Fields: nodes, executions.",
+    )
+    FOUND = (
+        "lost claims released",
+        "Executions that no child of ours holds were found claimed by us, and released. Fields: executions.",
+    )
+    PARKED = (
+        "unknown function parked",
+        "Executions wait for a node that knows their function. Fields: function.",
+    )
+    OUTCOME_REFUSED = (
+        "outcome refused by the database",
+        "An outcome could not be written; its execution is failed with the reason. Fields: execution, reason.",
+    )
+    STATEMENT_REFUSED = (
+        "statement refused",
+        "The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. "
+        "Fields: reason.",
+    )
+    LISTEN_SILENT = (
+        "listen silent",
+        "LISTEN did not deliver; it is set up again. Fields: none.",
+    )
+    BAD_FRAME = (
+        "bad frame",
+        "A frame from a child broke the protocol; the child is killed. Fields: child, reason.",
+    )
 
 
 Log = FilteringBoundLogger
@@ -77,3 +137,24 @@ class Counts:
     #: Statements sent, on any connection.
     statements: int = 0
     child_deaths: int = 0
+
+
+def describe() -> str:
+    """Returns the log events as a page in Markdown: `docs/events.md` is this."""
+    lines = [
+        "# Log events",
+        "",
+        "One line each, to standard error: `timestamp level event` and the fields. None of them is for a single",
+        "execution that went well.",
+        "",
+        "Made by `python -m currant.supervisor.events`.",
+        "",
+        "| event | meaning |",
+        "|---|---|",
+    ]
+    lines += [f"| `{event}` | {event.meaning} |" for event in Event]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(describe(), end="")  # noqa: T201
