@@ -1,11 +1,12 @@
 """The log of `currantd`: lines to standard error, by a thread, so that a reader who stops cannot stop the node."""
 
 import atexit
+import contextlib
 import logging
+import os
 import queue
 import sys
 import threading
-from typing import TextIO
 
 import structlog
 
@@ -25,7 +26,7 @@ def make_log(level: str) -> Log:
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     )
     log: Log = structlog.wrap_logger(
-        _LineWriter(sys.stderr),
+        _LineWriter(sys.stderr.fileno()),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -47,8 +48,9 @@ def _plain_event(
 class _LineWriter:
     """Writes lines in the background. A reader that is slow, full or gone costs lines, and nothing else."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, fd: int) -> None:
+        # Not by sys.stderr: what is left in its buffer, or a thread that holds its lock, spoils the exit of Python.
+        self._fd = fd
         self._lines: queue.Queue[str | None] = queue.Queue(LINES_MAX)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -66,19 +68,19 @@ class _LineWriter:
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             dropped, self._dropped = self._dropped, 0
+            if dropped:
+                line = f"{dropped} lines were dropped here: nobody read them\n{line}"
             try:
-                if dropped:
-                    print(f"{dropped} lines were dropped here: nobody read them", file=self._stream)
-                print(line, file=self._stream, flush=True)
-            except (OSError, ValueError):
+                _write_all(self._fd, f"{line}\n".encode(errors="backslashreplace"))
+            except OSError:
                 self._dropped += 1 + dropped
 
     def _finish(self) -> None:
-        self.msg_end()
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
         self._thread.join(LAST_LINES_S)
 
-    def msg_end(self) -> None:
-        try:
-            self._lines.put_nowait(None)
-        except queue.Full:
-            pass
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
