@@ -33,13 +33,7 @@ def empty_url(server: Scratch) -> Iterator[str]:
 @pytest.fixture
 def url(empty_url: str) -> str:
     """The address of a schema of the newest version, without rows."""
-
-    async def prepare() -> None:
-        connection = await connections.connect(empty_url, "tests")
-        await migrate.migrate(connection)
-        await connection.close()
-
-    asyncio.run(prepare())
+    asyncio.run(migrate.migrate_at(empty_url))
     return empty_url
 
 

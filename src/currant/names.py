@@ -2,13 +2,16 @@
 
 from currant.errors import ConfigurationError
 
+#: Channels of Currant's own begin with this; queues, whose names are channels, may not.
+RESERVED = "currant:"
+
 
 def check_queue(queue: str) -> str:
     """Returns the name of the queue; raises ConfigurationError when it cannot be a channel of Postgres."""
     if not isinstance(queue, str) or not 1 <= _size(queue) <= 63:
         raise ConfigurationError(f"a queue's name must have 1 to 63 bytes, got {queue!r}")
-    if queue.startswith("currant:"):
-        raise ConfigurationError(f"a queue's name must not begin with 'currant:', which is reserved, got {queue!r}")
+    if queue.startswith(RESERVED):
+        raise ConfigurationError(f"a queue's name must not begin with {RESERVED!r}, which is reserved, got {queue!r}")
     return queue
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from currant.store.embedded import start_throwaway
+from tests.process.conftest import eventually
 
 DEADLINE_S = 120.0
 KEYS = {
@@ -131,13 +131,13 @@ def test_embedded_leaves_the_users_database_alone(users_url: str) -> None:
 def test_table_is_checked_afterwards(users_url: str) -> None:
     bench = running_bench(users_url, "--jobs", "400", "--rate", "100")
     try:
-        until(lambda: nodes(users_url) > 0)
+        eventually(lambda: nodes(users_url) > 0, DEADLINE_S)
         (schema,) = schemas(users_url)
         with psycopg.connect(users_url, autocommit=True, options=f"-c search_path={schema}") as connection:
             done = "SELECT id FROM executions WHERE status = 'completed' LIMIT 1"
-            until(lambda: connection.execute(done).fetchone())
+            eventually(lambda: connection.execute(done).fetchone(), DEADLINE_S)
             connection.execute(f"DELETE FROM executions WHERE id = ({done})")
-            until(lambda: connection.execute(done).fetchone())
+            eventually(lambda: connection.execute(done).fetchone(), DEADLINE_S)
             connection.execute(f"UPDATE executions SET lease = 2 WHERE id = ({done})")
         out, error = bench.communicate(timeout=DEADLINE_S)
     finally:
@@ -149,7 +149,7 @@ def test_table_is_checked_afterwards(users_url: str) -> None:
 def test_death_of_currantd_is_reported_with_the_end_of_its_log(users_url: str) -> None:
     bench = running_bench(users_url)
     try:
-        until(lambda: nodes(users_url) > 0)
+        eventually(lambda: nodes(users_url) > 0, DEADLINE_S)
         (currantd,) = Path(f"/proc/{bench.pid}/task/{bench.pid}/children").read_text().split()
         os.kill(int(currantd), signal.SIGKILL)
         out, error = bench.communicate(timeout=DEADLINE_S)
@@ -164,7 +164,7 @@ def test_death_of_currantd_is_reported_with_the_end_of_its_log(users_url: str) -
 def test_interrupt_takes_everything_down(users_url: str, sign: signal.Signals) -> None:
     bench = running_bench(users_url)
     try:
-        until(lambda: nodes(users_url) > 0)
+        eventually(lambda: nodes(users_url) > 0, DEADLINE_S)
         bench.send_signal(sign)
         out, error = bench.communicate(timeout=DEADLINE_S)
     finally:
@@ -181,10 +181,10 @@ def test_killed_bench_leaves_no_currantd(users_url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = running_bench(users_url, TMPDIR=folder)
         try:
-            until(lambda: nodes(users_url) > 0)
+            eventually(lambda: nodes(users_url) > 0, DEADLINE_S)
         finally:
             end(bench)
-        until(lambda: nodes(users_url) == 0)
+        eventually(lambda: nodes(users_url) == 0, DEADLINE_S)
     with psycopg.connect(users_url, autocommit=True) as connection:
         for schema in schemas(users_url):
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
@@ -195,13 +195,6 @@ def nodes(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'")
         return int((row.fetchone() or (0,))[0])
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from currant.store import connections, migrate
+from currant.store import migrate
 from currant.store.embedded import start_kept, start_throwaway
 from currant.store.embedded.watcher import DATA
 from currant.supervisor.events import Event
@@ -22,20 +22,11 @@ from tests.process.conftest import Node, World, eventually
 from tests.process.proxy import Proxy
 
 
-def _migrate(url: str) -> None:
-    async def prepare() -> None:
-        connection = await connections.connect(url, "tests")
-        await migrate.migrate(connection)
-        await connection.close()
-
-    asyncio.run(prepare())
-
-
 @pytest.fixture
 def own_url() -> Iterator[str]:
     """The address of a server of the test's own: it may hit every connection there, and change its roles."""
     with start_throwaway() as server:
-        _migrate(server.url)
+        asyncio.run(migrate.migrate_at(server.url))
         yield server.url
 
 
@@ -97,7 +88,7 @@ def test_a_restart_of_the_server_in_immediate_mode_under_load_loses_nothing_and_
     server = start_kept(base / "pg")
     world = None
     try:
-        _migrate(server.url)
+        asyncio.run(migrate.migrate_at(server.url))
         world = World(server.url, tmp_path)
         node = world.node("--procs", "2")
         total = 6000

@@ -55,6 +55,12 @@ def reported(command: str) -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
 
 
+def check_exclusive(*, embedded: bool, url_option: str | None) -> None:
+    """Raises ConfigurationError when the command line names two databases."""
+    if embedded and url_option is not None:
+        raise ConfigurationError("--embedded and --database-url exclude each other")
+
+
 @contextlib.contextmanager
 def database(settings: Settings, *, embedded: bool, url_option: str | None) -> Iterator[Settings]:
     """Gives settings with an address: the user's own, or, only when asked, the embedded server's.
@@ -65,8 +71,7 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None) -> I
     Raises:
         ConfigurationError: there is none, or it cannot be read.
     """
-    if embedded and url_option is not None:
-        raise ConfigurationError("--embedded and --database-url exclude each other")
+    check_exclusive(embedded=embedded, url_option=url_option)
     if embedded:
         with start_kept(settings.embedded_dir) as server:
             yield with_database(settings, server.url)

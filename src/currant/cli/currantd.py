@@ -21,7 +21,7 @@ from currant.cli.common import (
 from currant.cli.log import make_log
 from currant.errors import ConfigurationError
 from currant.settings import Settings
-from currant.store import connections, migrate
+from currant.store import migrate
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance, acquire
@@ -76,7 +76,9 @@ def run(
         with database(settings, embedded=embedded, url_option=database_url) as complete:
             instance = acquire(complete.runtime_dir)
             if embedded:
-                asyncio.run(_prepare(complete, log))
+                # It is Currant's own: its schema is made without being asked for.
+                asyncio.run(migrate.migrate_at(str(complete.database_url)))
+                log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             _raise_descriptor_limit(complete.procs)
             fork_server = start_fork_server(complete)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -86,15 +88,6 @@ def run(
 
 async def _serve(settings: Settings, instance: Instance, log: Log, fork_server: ForkServer) -> None:
     await Service(settings, instance, log).run(fork_server)
-
-
-async def _prepare(settings: Settings, log: Log) -> None:
-    """The embedded database is Currant's own: its schema is made without being asked for."""
-    assert settings.database_url is not None
-    connection = await connections.connect(settings.database_url, "currantd:migrate")
-    await migrate.migrate(connection)
-    await connection.close()
-    log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=settings.database_url)
 
 
 def _raise_descriptor_limit(procs: int) -> None:

@@ -16,8 +16,8 @@ from currant import settings as setting
 from currant.bench import report as bench_report
 from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
-from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, database, reported
-from currant.errors import ConfigurationError, CurrantError
+from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
+from currant.errors import CurrantError
 from currant.executions import Record
 from currant.settings import Settings
 from currant.store import connections, migrate, queries
@@ -34,7 +34,7 @@ def currant(version: VersionOption = False) -> None:
 def migrate_command(database_url: DatabaseOption = None, embedded: EmbeddedOption = False) -> None:
     """Makes the database's schema the one that this Currant works with. Run it as often as you like."""
     with reported("currant"), _database(database_url, embedded=embedded) as settings:
-        before, after = asyncio.run(_migrate(settings))
+        before, after = asyncio.run(migrate.migrate_at(str(settings.database_url)))
         place = connections.describe(str(settings.database_url))
         if before == after:
             print(f"{place}: the schema is of version {after} already")
@@ -91,8 +91,7 @@ def bench_command(
     on a throwaway Postgres. Fails when a job was lost or ran twice.
     """
     with reported("currant bench"):
-        if embedded and database_url is not None:
-            raise ConfigurationError("--embedded and --database-url exclude each other")
+        check_exclusive(embedded=embedded, url_option=database_url)
         settings = setting.load({"database_url": database_url})
         plan = make_plan(
             workers=settings.procs if workers is None else workers,
@@ -134,14 +133,6 @@ def show(record: Record, console: Console) -> None:
         # The traceback ends with type and message.
         text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
         console.print(Text(text.rstrip(), style="red"), soft_wrap=True)
-
-
-async def _migrate(settings: Settings) -> migrate.Migrated:
-    connection = await connections.connect(str(settings.database_url), "currant")
-    try:
-        return await migrate.migrate(connection)
-    finally:
-        await connection.close()
 
 
 async def _get(settings: Settings, id: str) -> Record | None:

@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from psycopg import OperationalError, sql
 
 from currant.errors import DatabaseUnreachable
+from currant.names import RESERVED
 from currant.store.connections import Connection, connect, one_line
-
-#: Channels of Currant's own begin with this; queues may not.
-RESERVED = "currant:"
 
 
 def node_channel(node: str) -> str:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from currant.errors import DatabaseError, SchemaError
 from currant.store import queries
-from currant.store.connections import Connection
+from currant.store.connections import Connection, connect
 
 #: The version that this Currant works with.
 VERSION = 2
@@ -60,6 +60,15 @@ async def migrate(connection: Connection) -> Migrated:
     except psycopg.Error as error:
         raise DatabaseError(f"the migration was refused, and nothing has changed: {error}") from error
     return Migrated(before, max(before, VERSION))
+
+
+async def migrate_at(url: str) -> Migrated:
+    """Connects, migrates and disconnects. Raises what `connect` and `migrate` do."""
+    connection = await connect(url, "currant")
+    try:
+        return await migrate(connection)
+    finally:
+        await connection.close()
 
 
 def _script(version: int) -> bytes:

@@ -57,10 +57,6 @@ class Outcomes:
         error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
         self._judge([(execution, Ending.REJECTED, error) for execution in executions])
 
-    def saved(self, count: int, size: int) -> None:
-        """So many outcomes are in the database now, and their bytes no longer here."""
-        self._ledger.settle(count, size)
-
     def fenced(self, count: int) -> None:
         """So many outcomes came too late."""
         self._counts.fenced += count

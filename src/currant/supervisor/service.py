@@ -377,7 +377,7 @@ class Service:
         self._room_came()
 
     def _saved(self, count: int, size: int) -> None:
-        self._outcomes.saved(count, size)
+        self._ledger.settle(count, size)
         self._claimer.room_came()
 
     def _room_came(self) -> None:
