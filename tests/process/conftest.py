@@ -35,6 +35,13 @@ def eventually(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
     return value
 
 
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits to be reaped does not."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
 class Run(NamedTuple):
     """A line of the ledger."""
 

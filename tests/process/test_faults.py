@@ -3,18 +3,10 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import psycopg
 
-from tests.process.conftest import Node, World, eventually
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+from tests.process.conftest import Node, World, eventually, is_alive
 
 
 def _running(world: World, count: int) -> None:
@@ -95,7 +87,7 @@ def test_a_killed_fork_server_is_replaced_and_its_work_is_no_crash_of_the_execut
     assert world.at_rest() == {"completed": 16}
     assert world.rows("SELECT DISTINCT crashes, attempt FROM executions") == [(0, 1)]
     world.check_ledger(16, twice=ids)
-    assert not any(_alive(pid) for pid in before)
+    assert not any(is_alive(pid) for pid in before)
     assert "fork server died" in node.log
 
 
@@ -107,7 +99,7 @@ def _kill_supervisor(node: Node) -> None:
     assert len(below) == 3
     node.process.kill()
     node.process.wait()
-    eventually(lambda: not any(_alive(pid) for pid in below), within_s=2)
+    eventually(lambda: not any(is_alive(pid) for pid in below), within_s=2)
 
 
 def test_after_the_supervisors_death_no_process_is_left_and_a_restart_takes_its_work_at_once(world: World) -> None:

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ import pytest
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, control, frames, work
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
+from tests.process.conftest import eventually, is_alive
 
 DEADLINE_S = 20.0
 LIMIT = frames.frame_bytes_max(1 << 20)
@@ -235,20 +236,6 @@ class Supervisor:
             self.process.kill()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for what no event tells."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-
-
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
 def has_ended(child: Child) -> bool:
     return bool(select.select([child.pidfd], [], [], DEADLINE_S)[0])
 
@@ -359,14 +346,14 @@ def test_the_concurrency_limit_holds(booted: Supervisor, tmp_path: Path) -> None
     child = booted.fork()
     paths = [str(tmp_path / f"event{number}") for number in range(6)]
     waiting = child.run(*[("wait", path) for path in paths])
-    until(lambda: child.cells.is_started(waiting[3]))
+    eventually(lambda: child.cells.is_started(waiting[3]), DEADLINE_S)
     # An answer says that the child has seen the frame and started what it will.
     child.send(work.Recall([]))
     assert child.end.next(work.Recalled).cells == []
     assert [child.cells.is_started(cell) for cell in waiting] == [True] * 4 + [False] * 2
     Path(paths[1]).touch()
     assert list(child.outcomes(1)) == [waiting[1]]
-    until(lambda: child.cells.is_started(waiting[4]))
+    eventually(lambda: child.cells.is_started(waiting[4]), DEADLINE_S)
     assert not child.cells.is_started(waiting[5])
     for path in paths:
         Path(path).touch()
@@ -376,7 +363,7 @@ def test_the_concurrency_limit_holds(booted: Supervisor, tmp_path: Path) -> None
 def test_recall_gives_back_only_what_has_not_started(booted: Supervisor) -> None:
     child = booted.fork()
     waiting = child.run(*[("forever",)] * 7)
-    until(lambda: child.cells.is_started(waiting[3]))
+    eventually(lambda: child.cells.is_started(waiting[3]), DEADLINE_S)
     child.send(work.Recall([waiting[0], waiting[6], waiting[4], 4000]))
     assert child.end.next(work.Recalled).cells == [waiting[4], waiting[6]]
     child.send(work.Recall([waiting[4]]))
@@ -384,7 +371,7 @@ def test_recall_gives_back_only_what_has_not_started(booted: Supervisor) -> None
     child.send(work.Cancel(waiting[:4]))
     released = child.outcomes(4)
     assert {outcome.ending for outcome in released.values()} == {Ending.RELEASED}
-    until(lambda: child.cells.is_started(waiting[5]))
+    eventually(lambda: child.cells.is_started(waiting[5]), DEADLINE_S)
     assert not child.cells.is_started(waiting[4])
     assert not child.cells.is_started(waiting[6])
 
@@ -392,7 +379,7 @@ def test_recall_gives_back_only_what_has_not_started(booted: Supervisor) -> None
 def test_cancel_releases_what_ends_by_it(booted: Supervisor) -> None:
     child = booted.fork()
     forever, stubborn, *rest = child.run(("forever",), ("stubborn",), ("forever",), ("forever",), ("add", 1))
-    until(lambda: child.cells.is_started(rest[1]))
+    eventually(lambda: child.cells.is_started(rest[1]), DEADLINE_S)
     child.send(work.Cancel([forever, stubborn, rest[2]]))
     assert child.outcomes(3) == {
         forever: Outcome(forever, Ending.RELEASED),
@@ -462,7 +449,7 @@ def test_subprocesses_of_the_users_can_be_terminated(booted: Supervisor) -> None
 def test_a_killed_child_is_reported_and_its_cells_tell_started_from_unstarted(booted: Supervisor) -> None:
     child, neighbour = booted.fork(), booted.fork()
     waiting = child.run(*[("forever",)] * 6)
-    until(lambda: child.cells.is_started(waiting[3]))
+    eventually(lambda: child.cells.is_started(waiting[3]), DEADLINE_S)
     os.kill(child.pid, signal.SIGKILL)
     assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, -signal.SIGKILL)
     assert has_ended(child)
@@ -510,7 +497,7 @@ def test_a_killed_fork_server_takes_its_children_along(booted: Supervisor) -> No
     booted.process.wait(DEADLINE_S)
     for child in children:
         assert has_ended(child)
-        until(lambda pid=child.pid: not is_alive(pid))  # type: ignore[misc]
+        eventually(lambda pid=child.pid: not is_alive(pid), DEADLINE_S)  # type: ignore[misc]
         child.end.wait_for_end()
 
 
