@@ -1,18 +1,23 @@
 """Currant: a durable job scheduler that needs nothing but Postgres."""
 
 from currant.context import CurrentExecution, current_execution
+from currant.endings import Discard, Retry, Snooze
 from currant.errors import (
     ConfigurationError,
     CurrantError,
     DatabaseError,
     DatabaseUnreachable,
+    ExecutionCancelled,
+    ExecutionFailed,
+    ExecutionNotFound,
     NotJSON,
     PayloadError,
     PayloadTooLarge,
     RegistrationError,
     SchemaError,
 )
-from currant.jobs import Call, Handle, Job, enqueue_many, job
+from currant.handles import Handle
+from currant.jobs import Call, Job, enqueue_many, enqueue_many_sync, job
 
 __all__ = [
     "Call",
@@ -21,14 +26,21 @@ __all__ = [
     "CurrentExecution",
     "DatabaseError",
     "DatabaseUnreachable",
+    "Discard",
+    "ExecutionCancelled",
+    "ExecutionFailed",
+    "ExecutionNotFound",
     "Handle",
     "Job",
     "NotJSON",
     "PayloadError",
     "PayloadTooLarge",
     "RegistrationError",
+    "Retry",
     "SchemaError",
+    "Snooze",
     "current_execution",
     "enqueue_many",
+    "enqueue_many_sync",
     "job",
 ]

@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from currant import settings
-from currant.context import running
-from currant.enqueueing import Backend, NewExecution
-from currant.errors import ConfigurationError, CurrantError, DatabaseError, DatabaseUnreachable, SchemaError
+from currant.backends import Backend, Ended, Enqueued, NewExecution
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, SchemaError
+from currant.identifiers import new_ids
 from currant.payload import check_size
-from currant.store import connections, queries
+from currant.store import connections
+from currant.store.enqueue import enqueue
+
+T = TypeVar("T")
 
 POOL_SIZE_MAX = 10
 IDLE_S = 60.0
@@ -30,44 +34,41 @@ class DatabaseBackend:
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._opening: asyncio.Lock
 
-    async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
-        """Inserts all of them in one statement.
+    async def enqueue(self, executions: Iterable[NewExecution]) -> list[Enqueued]:
+        """Inserts all of them, or none.
 
         Raises:
             PayloadTooLarge: arguments are over the limit; nothing is written.
             DatabaseError: it could not be written.
         """
-        for execution in executions:
-            size = len(execution.args) + len(execution.kwargs)
-            check_size(size, self._payload_bytes_max, f"{execution.function}: args and kwargs")
-        if not executions:
-            return
-        try:
-            await self._insert(ids, executions)
-        except PoolTimeout as error:
-            raise DatabaseUnreachable(
-                f"no connection to {connections.describe(self._url)} within {WAIT_S:g} s: {error}"
-            ) from None
-        except psycopg.errors.UndefinedTable:
-            raise SchemaError("the database has no schema of Currant's yet: run `currant migrate`") from None
-        except psycopg.errors.UndefinedColumn:
-            raise SchemaError("the database's schema is older than this Currant: run `currant migrate`") from None
-        except psycopg.Error as error:
-            raise DatabaseError(f"the executions could not be written: {error}") from error
+        rows = _checked(executions, self._payload_bytes_max)
+        if not rows:
+            return []
+        with _reported(self._url):
+            return await self._insert(new_ids(len(rows)), rows)
 
-    async def _insert(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
+    async def ended(self, id: str) -> Ended:
+        raise NotImplementedError
+
+    async def cancel(self, ids: Sequence[str]) -> list[bool]:
+        raise NotImplementedError
+
+    def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
+        raise NotImplementedError
+
+    async def _insert(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> list[Enqueued]:
         """Inserts them, once more where the connection failed: the ids tell whether it had been done after all."""
         pool = await self._opened()
         try:
             async with pool.connection() as connection:
-                await queries.enqueue(connection, ids, executions)
-            return
+                return await enqueue(connection, ids, executions)
         except psycopg.OperationalError:
             # Of a server that was restarted, all pooled connections are gone.
             await pool.check()
         with contextlib.suppress(psycopg.errors.UniqueViolation):
             async with pool.connection() as connection:
-                await queries.enqueue(connection, ids, executions)
+                return await enqueue(connection, ids, executions)
+        return [Enqueued(id, True) for id in ids]
 
     async def close(self) -> None:
         """Closes the pool; the next enqueue opens another."""
@@ -107,17 +108,52 @@ class DatabaseBackend:
         await connection.close()
 
 
+async def enqueue_within(
+    connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any], executions: Iterable[NewExecution]
+) -> list[Enqueued]:
+    raise NotImplementedError
+
+
+def enqueue_within_sync(
+    connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any], executions: Iterable[NewExecution]
+) -> list[Enqueued]:
+    raise NotImplementedError
+
+
+def _checked(executions: Iterable[NewExecution], payload_bytes_max: int) -> list[NewExecution]:
+    rows = list(executions)
+    for execution in rows:
+        size = len(execution.args) + len(execution.kwargs)
+        check_size(size, payload_bytes_max, f"{execution.function}: args and kwargs")
+    return rows
+
+
+@contextlib.contextmanager
+def _reported(url: str) -> Iterator[None]:
+    """Turns the driver's errors into ours."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnreachable(
+            f"no connection to {connections.describe(url)} within {WAIT_S:g} s: {error}"
+        ) from None
+    except psycopg.errors.UndefinedTable:
+        raise SchemaError("the database has no schema of Currant's yet: run `currant migrate`") from None
+    except psycopg.errors.UndefinedColumn:
+        raise SchemaError("the database's schema is older than this Currant: run `currant migrate`") from None
+    except psycopg.Error as error:
+        raise DatabaseError(f"the executions could not be written: {error}") from error
+
+
 _default: list[Backend] = []
 
 
-def backend() -> Backend:
+def default() -> Backend:
     """Returns the backend that CURRANT_DATABASE_URL names.
 
     Raises:
         ConfigurationError: it is not set.
     """
-    if running.get(None) is not None:
-        raise CurrantError("enqueueing from inside a job is not possible yet: enqueue from the application")
     if not _default:
         loaded = settings.load()
         if loaded.database_url is None:

@@ -1,27 +1,52 @@
-"""What an enqueue writes: the border between the public API and the backends that store it. Pure."""
+"""The enqueue as the public API calls it: through the backend, or in the transaction of the caller's connection."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+from currant.backends import Enqueued, NewExecution
+from currant.handles import resolve
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
+else:
+    Connection = Any
+
+#: A statement's worth of executions.
+BATCH_ROWS = 1000
+BATCH_BYTES = 4 << 20
 
 
-class NewExecution(msgspec.Struct, array_like=True, gc=False):
-    """An execution about to be inserted; `args`, `kwargs` and `options` are JSON, `timeout_s` whole seconds."""
+async def enqueue(executions: Iterable[NewExecution], connection: Connection | None = None) -> list[Enqueued]:
+    """Stores the executions, all or none. Raises what the backend's `enqueue` does."""
+    if connection is None:
+        return await resolve().enqueue(executions)
+    # Here and not above: a child imports the user's modules, and with them this one, but no database's driver.
+    from currant import client
 
-    function: str
-    queue: str
-    priority: int
-    args: bytes
-    kwargs: bytes
-    options: bytes
-    max_retries: int
-    timeout_s: int | None
+    return await client.enqueue_within(connection, executions)
 
 
-class Backend(Protocol):
-    """Where enqueued executions go: the database, or, inside a job, the child's socket."""
+def enqueue_sync(executions: Iterable[NewExecution], connection: Connection | None = None) -> list[Enqueued]:
+    """Does as `enqueue` for code without an event loop."""
+    if connection is None:
+        backend = resolve()
+        return backend.run_sync(backend.enqueue(executions))
+    from currant import client
 
-    async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
-        """Stores all of them, or raises DatabaseError and stores none."""
-        ...
+    return client.enqueue_within_sync(connection, executions)
+
+
+def batches(executions: Iterable[NewExecution]) -> Iterator[list[NewExecution]]:
+    """Cuts any number of executions into lists, each of at least one and of bounded size."""
+    batch: list[NewExecution] = []
+    size = 0
+    for execution in executions:
+        batch.append(execution)
+        size += len(execution.args) + len(execution.kwargs)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

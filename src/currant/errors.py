@@ -55,3 +55,22 @@ class ProtocolError(CurrantError):
 
 class ModuleImportFailed(CurrantError):
     """A module of the user's cannot be imported; the text holds its traceback."""
+
+
+class ExecutionFailed(CurrantError):
+    """The execution whose result was awaited failed for good. `traceback` is its own, as text."""
+
+    def __init__(self, id: str, kind: str, message: str, traceback: str | None) -> None:
+        super().__init__(id, kind, message, traceback)
+        self.id, self.type, self.message, self.traceback = id, kind, message, traceback
+
+    def __str__(self) -> str:
+        return f"the execution {self.id} failed with {self.type}: {self.message}"
+
+
+class ExecutionCancelled(CurrantError):
+    """The execution whose result was awaited was cancelled, or discarded itself."""
+
+
+class ExecutionNotFound(CurrantError):
+    """The execution is not in the database, or not any more."""

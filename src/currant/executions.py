@@ -69,14 +69,24 @@ class Ending(enum.IntEnum):
     CRASHED = 4
     #: No module of this node registers the function.
     UNKNOWN = 5
+    #: The function raised Retry: as FAILED, after a wait of its own choice.
+    RETRIED = 6
+    #: The function raised Snooze: runs again later, uncounted.
+    SNOOZED = 7
+    #: The function raised Discard, or someone asked to cancel it.
+    CANCELLED = 8
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
-    """What became of one dispatched execution, named by its cell. `body` is JSON: the result, or the error."""
+    """What became of one dispatched execution, named by its cell. `body` is JSON: the result, or the error.
+
+    `delay_s` belongs to RETRIED (None: the usual wait) and SNOOZED.
+    """
 
     cell: int
     ending: Ending
     body: bytes | None = None
+    delay_s: float | None = None
 
 
 class Failure(msgspec.Struct, omit_defaults=True):
@@ -121,9 +131,14 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
 
 def judge(
-    execution: Execution, ending: Ending, error: bytes | None, policy: RetryPolicy, random: Callable[[], float]
+    execution: Execution,
+    ending: Ending,
+    error: bytes | None,
+    policy: RetryPolicy,
+    random: Callable[[], float],
+    delay_s: float | None = None,
 ) -> Verdict:
-    """Decides what follows from an ending other than COMPLETED and UNKNOWN."""
+    """Decides what follows from an ending other than COMPLETED and UNKNOWN; `delay_s` is the outcome's."""
     runs = execution.attempt - execution.crashes
     match ending:
         case Ending.RELEASED:
@@ -132,12 +147,17 @@ def judge(
             return Verdict(execution, Status.PENDING, error, crash=1)
         case Ending.CRASHED:
             return Verdict(execution, Status.FAILED, error, crash=1, reason=f"crashed {execution.crashes + 1} times")
-        case Ending.FAILED if runs <= execution.max_retries:
-            return Verdict(execution, Status.SCHEDULED, error, delay_s=policy.delay_s(runs, random))
-        case Ending.FAILED:
+        case Ending.FAILED | Ending.RETRIED if runs <= execution.max_retries:
+            wait_s = policy.delay_s(runs, random) if delay_s is None else delay_s
+            return Verdict(execution, Status.SCHEDULED, error, delay_s=wait_s)
+        case Ending.FAILED | Ending.RETRIED:
             return Verdict(execution, Status.FAILED, error, reason=f"failed in its last attempt ({runs} of {runs})")
         case Ending.REJECTED:
             return Verdict(execution, Status.FAILED, error, reason="cannot succeed: not retried")
+        case Ending.SNOOZED:
+            return Verdict(execution, Status.SCHEDULED, delay_s=delay_s or 0.0, uncount=1)
+        case Ending.CANCELLED:
+            return Verdict(execution, Status.CANCELLED, error)
         case _:
             raise AssertionError(f"no verdict for {ending!r}")
 

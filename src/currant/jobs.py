@@ -1,28 +1,23 @@
 """`@job` and what it makes of a function."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Generic, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
 
 import msgspec
 
 from currant import payload
-from currant.enqueueing import NewExecution
+from currant.backends import NewExecution
+from currant.enqueueing import Connection, enqueue, enqueue_sync
 from currant.errors import ConfigurationError, RegistrationError
-from currant.identifiers import new_ids
+from currant.handles import Handle
+from currant.limits import check_key, check_moment, check_priority, check_retries, check_timeout, seconds_of
 from currant.names import check_name, check_queue
 from currant.registry import Definition, function_name, place, registry
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_INT32_MAX = 2**31 - 1
-
-
-class Handle(NamedTuple):
-    """An enqueued execution, known by its id."""
-
-    id: str
 
 
 class Call(NamedTuple):
@@ -31,11 +26,22 @@ class Call(NamedTuple):
     execution: NewExecution
 
 
-class Job(Generic[P, R]):
-    """A function that can be enqueued. Calling it runs it at once, in this process, as tests do."""
+class _When(NamedTuple):
+    """What `.options()` says of single executions, beyond a definition."""
 
-    def __init__(self, definition: Definition) -> None:
+    delay_s: float | None = None
+    run_at_s: float | None = None
+    unique: str | None = None
+    unique_for_s: float | None = None
+    connection: Connection | None = None
+
+
+class Job(Generic[P, R]):
+    """A function that can be enqueued."""
+
+    def __init__(self, definition: Definition, when: _When = _When()) -> None:  # noqa: B008
         self._definition = definition
+        self._when = when
         self._signature = inspect.signature(definition.function)
         self._positional = _positional_bounds(self._signature)
         self.__name__ = definition.function.__name__
@@ -49,9 +55,6 @@ class Job(Generic[P, R]):
         """The function's name in the database."""
         return self._definition.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        return self._definition.function(*args, **kwargs)
-
     def __repr__(self) -> str:
         return f"<job {self.name} on queue {self._definition.queue!r}>"
 
@@ -60,22 +63,55 @@ class Job(Generic[P, R]):
         *,
         queue: str | None = None,
         retries: int | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         priority: int | None = None,
-    ) -> "Job[P, R]":
-        """Returns the same job with other defaults; None keeps what `@job` said.
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        unique: str | None = None,
+        unique_for: float | timedelta | None = None,
+        keep_completed: float | timedelta | None = None,
+        keep_failed: float | timedelta | None = None,
+        connection: Connection | None = None,
+    ) -> Self:
+        """Returns the same job with other defaults; None keeps what was said before.
+
+        Args:
+            queue, retries, timeout, priority, keep_completed, keep_failed: as for `@job`.
+            delay: seconds, or a timedelta, from the enqueue to the earliest start, by the database's clock.
+            run_at: the earliest start, a datetime with a time zone; excludes `delay`.
+            unique: a key: while an execution of the function with this key has not ended, another enqueue makes none,
+                and returns a handle of that one, with `first` False.
+            unique_for: seconds from the enqueue that the key is held at least, even when the execution ends before.
+            connection: a psycopg connection, async for `.queue()`, sync for `.queue_sync()`: the execution is written
+                in its transaction, and exists when that commits.
 
         Raises:
             ConfigurationError: a value is out of range.
         """
-        old = self._definition
-        return Job(
-            old._replace(
-                queue=old.queue if queue is None else check_queue(queue),
-                retries=old.retries if retries is None else _check_retries(retries),
-                timeout_s=old.timeout_s if timeout is None else _check_timeout(timeout),
-                priority=old.priority if priority is None else _check_priority(priority),
+        old, when = self._definition, self._when
+        if delay is not None and run_at is not None:
+            raise ConfigurationError("delay and run_at exclude each other")
+        if unique_for is not None and unique is None and when.unique is None:
+            raise ConfigurationError("unique_for needs a key: give unique= as well")
+        definition = old._replace(
+            queue=old.queue if queue is None else check_queue(queue),
+            retries=old.retries if retries is None else check_retries(retries),
+            timeout_s=old.timeout_s if timeout is None else check_timeout(timeout),
+            priority=old.priority if priority is None else check_priority(priority),
+            keep_completed_s=_seconds_or(old.keep_completed_s, keep_completed, "keep_completed"),
+            keep_failed_s=_seconds_or(old.keep_failed_s, keep_failed, "keep_failed"),
+        )
+        if delay is not None or run_at is not None:
+            when = when._replace(
+                delay_s=_seconds_or(None, delay, "delay"), run_at_s=None if run_at is None else check_moment(run_at)
             )
+        return type(self)(
+            definition,
+            when._replace(
+                unique=when.unique if unique is None else check_key(unique),
+                unique_for_s=_seconds_or(when.unique_for_s, unique_for, "unique_for"),
+                connection=when.connection if connection is None else connection,
+            ),
         )
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
@@ -87,16 +123,25 @@ class Job(Generic[P, R]):
         """
         return Call(self._new_execution(args, kwargs))
 
-    async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
-        """Enqueues a call; it is durable when this returns.
+    async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Enqueues a call; it is durable when this returns, or, with a connection, when its transaction commits.
 
         Raises:
             TypeError: the arguments do not fit the function.
             NotJSON, PayloadTooLarge: the arguments cannot be stored.
             DatabaseError: it could not be written.
         """
-        (handle,) = await enqueue_many([self.call(*args, **kwargs)])
-        return handle
+        (enqueued,) = await enqueue([self._new_execution(args, kwargs)], self._when.connection)
+        return Handle(enqueued.id, enqueued.first)
+
+    def queue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Does as `queue` for code without an event loop. Raises what `queue` does."""
+        (enqueued,) = enqueue_sync([self._new_execution(args, kwargs)], self._when.connection)
+        return Handle(enqueued.id, enqueued.first)
+
+    def handle(self, id: str) -> Handle[R]:
+        """Returns the handle of an execution of this function that was enqueued before."""
+        return Handle(id)
 
     def _new_execution(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewExecution:
         low, high = self._positional
@@ -105,101 +150,172 @@ class Job(Generic[P, R]):
                 self._signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{self.name}{self._signature}: {error}") from None
-        definition = self._definition
         args_json = b"[]" if not args else payload.encode(args, f"{self.name}: args")
         kwargs_json = b"{}" if not kwargs else payload.encode(kwargs, f"{self.name}: kwargs")
-        return new_execution(definition, args_json, kwargs_json)
+        execution = new_execution(self._definition, args_json, kwargs_json)
+        when = self._when
+        execution.delay_s, execution.run_at_s = when.delay_s, when.run_at_s
+        execution.unique_key, execution.unique_for_s = when.unique, when.unique_for_s
+        return execution
+
+
+class AsyncJob(Job[P, R]):
+    """A job made of a coroutine function. Calling it runs it at once, in this process, as tests do."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return cast(Coroutine[Any, Any, R], self._definition.function(*args, **kwargs))
+
+
+class SyncJob(Job[P, R]):
+    """A job made of an ordinary function, which runs in a thread. Calling it runs it at once, in this one."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, self._definition.function(*args, **kwargs))
 
 
 def new_execution(definition: Definition, args_json: bytes, kwargs_json: bytes) -> NewExecution:
     """Returns a row to be inserted; the id is given when it is written, so that ids sort in the order of writing."""
     timeout_s = definition.timeout_s
-    whole = timeout_s is None or timeout_s == int(timeout_s)
+    options: dict[str, float] = {}
+    # Version 1's column holds whole seconds: a fraction goes into the options, and the column is rounded up.
+    if timeout_s is not None and timeout_s != int(timeout_s):
+        options["timeout"] = timeout_s
+    if definition.keep_completed_s is not None:
+        options["keep_completed"] = definition.keep_completed_s
+    if definition.keep_failed_s is not None:
+        options["keep_failed"] = definition.keep_failed_s
     return NewExecution(
         function=definition.name,
         queue=definition.queue,
         priority=definition.priority,
         args=args_json,
         kwargs=kwargs_json,
-        # Version 1's column holds whole seconds: a fraction goes into the options, and the column is rounded up.
-        options=b"{}" if whole else msgspec.json.encode({"timeout": timeout_s}),
+        options=msgspec.json.encode(options) if options else b"{}",
         max_retries=definition.retries,
         timeout_s=None if timeout_s is None else -int(-timeout_s // 1),
     )
 
 
-async def enqueue_many(calls: Iterable[Call]) -> list[Handle]:
-    """Enqueues all the calls in one statement, or none of them when it fails; returns their handles in the same order.
+async def enqueue_many(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:
+    """Enqueues calls, of one function or several, all of them or none; returns their handles in the same order.
+
+    Args:
+        calls: any iterable of calls, also a generator of any length: they are written in batches, in one transaction.
+        connection: a psycopg connection of the caller's, in whose transaction they are written.
 
     Raises:
         TypeError: something else than calls is given.
         PayloadTooLarge: the arguments of one are over the limit.
         DatabaseError: they could not be written.
     """
-    calls = list(calls) if isinstance(calls, Iterable) else [calls]
-    for call in calls:
-        if not isinstance(call, Call):
-            raise TypeError(f"enqueue_many takes calls, as in [send.call(1), send.call(2)], got {call!r}")
-    ids = new_ids(len(calls))
-    # Here and not above: a child imports the user's modules, and with them this one, but no database's driver.
-    from currant import client
+    return [Handle(each.id, each.first) for each in await enqueue(_executions_of(calls), connection)]
 
-    await client.backend().enqueue(ids, [call.execution for call in calls])
-    return [Handle(id) for id in ids]
+
+def enqueue_many_sync(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:
+    """Does as `enqueue_many` for code without an event loop. Raises what `enqueue_many` does."""
+    return [Handle(each.id, each.first) for each in enqueue_sync(_executions_of(calls), connection)]
 
 
 @overload
-def job(function: Callable[P, Awaitable[R]], /) -> Job[P, R]: ...
+def job(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncJob[P, R]: ...  # type: ignore[overload-overlap]
+@overload
+def job(function: Callable[P, R], /) -> SyncJob[P, R]: ...
 @overload
 def job(
     *,
     queue: str = "default",
     retries: int = 3,
-    timeout: float | None = None,
+    timeout: float | timedelta | None = None,
     priority: int = 5,
     name: str | None = None,
-) -> Callable[[Callable[P, Awaitable[R]]], Job[P, R]]: ...
+    keep_completed: float | timedelta | None = None,
+    keep_failed: float | timedelta | None = None,
+) -> "_Decorator": ...
 def job(
-    function: Callable[P, Awaitable[R]] | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     queue: str = "default",
     retries: int = 3,
-    timeout: float | None = None,
+    timeout: float | timedelta | None = None,
     priority: int = 5,
     name: str | None = None,
-) -> Job[P, R] | Callable[[Callable[P, Awaitable[R]]], Job[P, R]]:
-    """Makes an async function a job.
+    keep_completed: float | timedelta | None = None,
+    keep_failed: float | timedelta | None = None,
+) -> Any:
+    """Makes a function a job: a coroutine function runs in a child's event loop, any other in a thread of the child.
 
     Args:
         queue: where its executions wait, 1 to 63 bytes.
         retries: how often it is tried again after a failure: at most `retries` + 1 runs.
-        timeout: seconds after which a run is cancelled and counts as failed; None means no limit.
+        timeout: seconds after which a run counts as failed; None means no limit. A coroutine is cancelled then;
+            a thread cannot be: its slot stays taken, and the failure is recorded when it ended or its child was.
         priority: higher runs first.
         name: its name in the database; `module.qualname` if not given.
+        keep_completed, keep_failed: seconds that its ended executions are kept, in place of what the settings say; with
+            `keep_completed=0` a completed one is deleted at once, and its result with it.
 
     Raises:
-        RegistrationError: it is not an async function, its name is taken, or no worker could import it.
+        RegistrationError: it is no function that can run, its name is taken, or no worker could import it.
         ConfigurationError: a value is out of range.
     """
 
-    def register(function: Callable[P, Awaitable[R]]) -> Job[P, R]:
-        if inspect.isasyncgenfunction(function):
-            raise RegistrationError(f"@job needs a function that returns, and {place(function)} yields")
-        if not inspect.isfunction(function) or not inspect.iscoroutinefunction(function):
-            raise RegistrationError(f"@job needs an async function, and {place(function)} is none: write `async def`")
+    def register(function: Callable[..., Any]) -> Job[..., Any]:
+        is_async = _check_kind(function)
         definition = Definition(
             name=check_name(name) if name is not None else function_name(function),
             function=function,
             queue=check_queue(queue),
-            retries=_check_retries(retries),
-            timeout_s=None if timeout is None else _check_timeout(timeout),
-            priority=_check_priority(priority),
+            retries=check_retries(retries),
+            timeout_s=None if timeout is None else check_timeout(timeout),
+            priority=check_priority(priority),
+            is_async=is_async,
+            keep_completed_s=_seconds_or(None, keep_completed, "keep_completed"),
+            keep_failed_s=_seconds_or(None, keep_failed, "keep_failed"),
         )
         registry.add(definition)
-        return Job(definition)
+        return AsyncJob(definition) if is_async else SyncJob(definition)
 
     return register if function is None else register(function)
+
+
+class _Decorator:
+    """What `@job(...)` returns, for type checkers."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncJob[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> SyncJob[P, R]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        raise NotImplementedError
+
+
+def _check_kind(function: Callable[..., Any]) -> bool:
+    """Returns whether it is a coroutine function; raises RegistrationError when it cannot become a job."""
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise RegistrationError(f"@job needs a function that returns, and {place(function)} yields")
+    if not inspect.isfunction(function):
+        raise RegistrationError(f"@job needs a function, and {place(function)} is none: write `def` or `async def`")
+    return inspect.iscoroutinefunction(function)
+
+
+def _executions_of(calls: Iterable[Call]) -> Iterable[NewExecution]:
+    if isinstance(calls, Call) or not isinstance(calls, Iterable):
+        raise _no_call(calls)
+    # What is there already is checked before anything is written, what a generator yields when it does.
+    return [_execution_of(call) for call in calls] if isinstance(calls, list | tuple) else map(_execution_of, calls)
+
+
+def _execution_of(call: Call) -> NewExecution:
+    if not isinstance(call, Call):
+        raise _no_call(call)
+    return call.execution
+
+
+def _no_call(value: object) -> TypeError:
+    return TypeError(f"enqueue_many takes calls, as in [send.call(1), send.call(2)], got {value!r}")
 
 
 def _positional_bounds(signature: inspect.Signature) -> tuple[int, int]:
@@ -216,19 +332,5 @@ def _positional_bounds(signature: inspect.Signature) -> tuple[int, int]:
     return low, high
 
 
-def _check_retries(retries: int) -> int:
-    if type(retries) is not int or not 0 <= retries <= _INT32_MAX:
-        raise ConfigurationError(f"retries must be an integer of at least 0, got {retries!r}")
-    return retries
-
-
-def _check_timeout(timeout: float) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < _INT32_MAX:
-        raise ConfigurationError(f"timeout must be a number of seconds greater than 0, got {timeout!r}")
-    return float(timeout)
-
-
-def _check_priority(priority: int) -> int:
-    if type(priority) is not int or not -_INT32_MAX <= priority <= _INT32_MAX:
-        raise ConfigurationError(f"priority must be an integer of 32 bits, got {priority!r}")
-    return priority
+def _seconds_or(before: float | None, value: float | timedelta | None, name: str) -> float | None:
+    return before if value is None else seconds_of(value, name)

@@ -1,7 +1,8 @@
-"""The functions that can be executed, by name. The registry is the only global state."""
+"""The functions that can be executed, by name, and what runs around them. The registry is the only global state."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from currant.errors import RegistrationError
@@ -11,11 +12,25 @@ class Definition(NamedTuple):
     """A registered function and the defaults of its executions; `timeout_s` None means no limit."""
 
     name: str
-    function: Callable[..., Awaitable[Any]]
+    #: A coroutine function runs in the child's event loop, any other in a thread.
+    function: Callable[..., Any]
     queue: str
     retries: int
     timeout_s: float | None
     priority: int
+    is_async: bool = True
+    #: How long ended executions are kept, in seconds; None: as the settings say.
+    keep_completed_s: float | None = None
+    keep_failed_s: float | None = None
+    #: When it runs by itself, and by which clock.
+    cron: str | None = None
+    timezone: str = "UTC"
+
+
+#: A hook at a child's start or stop: called without arguments, awaited if it returns an awaitable.
+Hook = Callable[[], Awaitable[None] | None]
+#: Makes the context that an execution runs in.
+Middleware = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
 class Registry:
@@ -23,6 +38,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
+        self.start_hooks: list[Hook] = []
+        self.stop_hooks: list[Hook] = []
+        #: From the outermost to the innermost.
+        self.middleware: list[Middleware] = []
 
     def add(self, definition: Definition) -> None:
         """Raises RegistrationError when another function holds the name."""

@@ -16,10 +16,11 @@ import msgspec
 import psycopg
 import pytest
 
-from currant.enqueueing import NewExecution
+from currant.backends import NewExecution
 from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
-from currant.store import connections, queries
+from currant.store import connections
+from currant.store import enqueue as store_enqueue
 from currant.supervisor.control import ask
 
 HERE = Path(__file__).parent
@@ -151,7 +152,7 @@ class World:
         async def write() -> list[str]:
             ids = new_ids(count)
             connection = await connections.connect(self.url, "tests")
-            await queries.enqueue(connection, ids, [new] * count)
+            await store_enqueue.enqueue(connection, ids, [new] * count)
             await connection.close()
             return ids
 

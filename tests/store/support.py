@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from currant.enqueueing import NewExecution
+from currant.backends import NewExecution
 from currant.executions import Execution
 from currant.identifiers import new_ids
 from currant.store import connections, queries
+from currant.store import enqueue as store_enqueue
 from currant.store.channels import Subscription, subscribe
 from currant.store.connections import Connection
 
@@ -49,7 +50,7 @@ def new(
 async def enqueue(connection: Connection, *rows: NewExecution) -> list[str]:
     """Enqueues the rows, which share one created_at, and returns their ids, which sort in their order."""
     ids = new_ids(len(rows))
-    await queries.enqueue(connection, ids, rows)
+    await store_enqueue.enqueue(connection, ids, rows)
     return ids
 
 

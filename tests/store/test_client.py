@@ -1,7 +1,6 @@
 """Enqueueing as an application does it: `@job`, `.queue()`, `enqueue_many`, against a real database."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import psycopg
@@ -115,7 +114,7 @@ def _enqueue_at(url: str) -> None:
         backend = DatabaseBackend(url, payload_bytes_max=1 << 20)
         call = send.call("ada")
         try:
-            await backend.enqueue(["job_1"], [call.execution])
+            await backend.enqueue([call.execution])
         finally:
             await backend.close()
 
@@ -133,15 +132,3 @@ def test_a_database_that_is_away_or_refuses_is_told_apart_at_once(url: str) -> N
     wrong = psycopg.conninfo.make_conninfo(url, dbname="no_such_database")
     with pytest.raises(DatabaseError, match='"no_such_database" does not exist'):
         _enqueue_at(wrong)
-
-
-def test_the_same_id_twice_is_refused_and_nothing_of_the_batch_is_written(application: psycopg.Connection) -> None:
-    async def enqueue() -> None:
-        backend = DatabaseBackend(os.environ["CURRANT_DATABASE_URL"], payload_bytes_max=1 << 20)
-        calls = [send.call("a").execution, send.call("b").execution]
-        with pytest.raises(DatabaseError, match="job_same"):
-            await backend.enqueue(["job_same", "job_same"], calls)
-        await backend.close()
-
-    asyncio.run(enqueue())
-    assert _rows(application, "id") == []

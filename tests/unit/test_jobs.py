@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, assert_type
 
 import msgspec
@@ -10,10 +10,12 @@ import pytest
 
 import currant
 from currant import client, job
+from currant.backends import Enqueued, NewExecution
 from currant.context import CurrentExecution, running
-from currant.enqueueing import NewExecution
 from currant.errors import ConfigurationError, CurrantError, NotJSON, RegistrationError
-from currant.jobs import Handle, Job, enqueue_many
+from currant.handles import Handle
+from currant.identifiers import new_ids
+from currant.jobs import Job, enqueue_many
 from currant.names import check_queue
 from currant.registry import Definition, Registry, function_name, registry
 from tests.support import in_loop
@@ -26,9 +28,12 @@ class Recorder:
         self.rows: list[tuple[str, NewExecution]] = []
         self.statements = 0
 
-    async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
+    async def enqueue(self, executions: Iterable[NewExecution]) -> list[Enqueued]:
+        rows = list(executions)
         self.statements += 1
-        self.rows += zip(ids, executions, strict=True)
+        ids = new_ids(len(rows))
+        self.rows += zip(ids, rows, strict=True)
+        return [Enqueued(id, True) for id in ids]
 
 
 @pytest.fixture
@@ -127,22 +132,12 @@ def test_two_files_with_the_same_name_of_module_and_function_are_two_functions()
         names.add(definition(two["f"]))
 
 
-def test_a_synchronous_function_is_refused() -> None:
-    def blocking() -> None: ...
-
-    with pytest.raises(
-        RegistrationError,
-        match=r"and .*blocking \(.*, line \d+\) is none: write `async def`",
-    ):
-        job(name="blocking")(blocking)  # type: ignore[arg-type]
-
-
 def test_an_async_generator_is_refused_as_one() -> None:
     async def counting() -> AsyncIterator[int]:
         yield 1
 
     with pytest.raises(RegistrationError, match=r"a function that returns, and .*counting \(.*\) yields"):
-        job(name="counting")(counting)  # type: ignore[arg-type]
+        job(name="counting")(counting)
 
 
 @pytest.mark.parametrize("wrong", [[plain], ["plain"], 5, [None]])
@@ -274,7 +269,7 @@ def test_options_change_what_is_enqueued_and_not_the_job() -> None:
 @in_loop
 async def test_queue_writes_one_row_and_returns_its_handle(backend: Recorder) -> None:
     handle = await add.queue(1, b=2)
-    assert_type(handle, Handle)
+    assert_type(handle, Handle[int])
     assert backend.rows == [(handle.id, add.call(1, b=2).execution)]
 
 

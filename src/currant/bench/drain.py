@@ -13,8 +13,9 @@ from currant.bench.plan import BenchFailed, Plan
 from currant.bench.progress import progress
 from currant.identifiers import new_ids
 from currant.jobs import new_execution
-from currant.store import bench_queries, queries
+from currant.store import bench_queries
 from currant.store.connections import Connection
+from currant.store.enqueue import enqueue
 
 ENQUEUE_ROWS = 1000
 
@@ -61,5 +62,5 @@ async def _enqueue(connection: Connection, queue: str, jobs: int, show: Callable
     execution = new_execution(NOOP._replace(queue=queue), b"[]", b"{}")
     for begin in range(0, jobs, ENQUEUE_ROWS):
         count = min(ENQUEUE_ROWS, jobs - begin)
-        await queries.enqueue(connection, new_ids(count), [execution] * count)
+        await enqueue(connection, new_ids(count), [execution] * count)
         show(begin + count)

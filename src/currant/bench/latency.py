@@ -12,7 +12,6 @@ from currant.bench.node import Node
 from currant.bench.plan import Plan
 from currant.bench.progress import progress
 from currant.client import DatabaseBackend
-from currant.identifiers import new_ids
 from currant.jobs import new_execution
 
 #: One by one on each; that many INSERTs can be under way, so that a slow one delays only its own connection's next.
@@ -51,7 +50,7 @@ class Feed:
         # When the database does not keep up, this one is late; none is left out, and the rate falls.
         if (delay_s := due_s - time.monotonic()) > 0:
             await asyncio.sleep(delay_s)
-        await self._backend.enqueue(new_ids(1), [self._execution])
+        await self._backend.enqueue([self._execution])
         self.enqueued += 1
 
 

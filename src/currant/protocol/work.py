@@ -2,7 +2,8 @@
 
 import msgspec
 
-from currant.executions import Execution, Outcome
+from currant.backends import Ended, NewExecution
+from currant.executions import Ending, Execution, Outcome
 
 
 class Run(msgspec.Struct, tag="run", array_like=True, gc=False):
@@ -18,9 +19,35 @@ class Recall(msgspec.Struct, tag="recall", array_like=True, gc=False):
 
 
 class Cancel(msgspec.Struct, tag="cancel", array_like=True, gc=False):
-    """To the child: cancel those of these that run; what ends by it is released, not failed."""
+    """To the child: cancel those of these that run, drop those that do not yet.
+
+    What ends by it ends so: RELEASED for a drain, CANCELLED when someone asked for that.
+    """
 
     cells: list[int]
+    ending: Ending = Ending.RELEASED
+
+
+class Stop(msgspec.Struct, tag="stop", array_like=True, gc=False):
+    """To the child, which holds nothing any more: run the stop hooks and end."""
+
+
+class Reply(msgspec.Struct, tag="reply", array_like=True, gc=False):
+    """To the child: its request of that number is done and committed, or refused: `error` says why.
+
+    `held`: for an Enqueue, where a unique key was held, the holder's id, else None. `cancelled`: for a CancelIds.
+    """
+
+    number: int
+    error: str | None = None
+    held: list[str | None] = []
+    cancelled: list[bool] = []
+
+
+class Results(msgspec.Struct, tag="results", array_like=True, gc=False):
+    """To the child: these executions that it watches have ended, or are not there."""
+
+    ended: list[Ended]
 
 
 class Hello(msgspec.Struct, tag="hello", array_like=True, gc=False):
@@ -41,8 +68,54 @@ class Recalled(msgspec.Struct, tag="recalled", array_like=True, gc=False):
     cells: list[int]
 
 
-ToChild = Run | Recall | Cancel
-FromChild = Hello | Outcomes | Recalled
+class BootFailed(msgspec.Struct, tag="boot_failed", array_like=True, gc=False):
+    """From the child in place of Hello, before it ends: a hook of the user's failed."""
+
+    message: str
+    traceback: str
+
+
+class Overrun(msgspec.Struct, tag="overrun", array_like=True, gc=False):
+    """From the child: the time of this execution is over, or it was cancelled, and nothing can end its thread."""
+
+    cell: int
+
+
+class Lend(msgspec.Struct, tag="lend", array_like=True, gc=False):
+    """From the child: how many of its executions wait for others, and have lent their slots."""
+
+    lent: int
+
+
+class Enqueue(msgspec.Struct, tag="enqueue", array_like=True, gc=False):
+    """From the child: insert these. Answered by a Reply after the commit."""
+
+    number: int
+    ids: list[str]
+    executions: list[NewExecution]
+
+
+class CancelIds(msgspec.Struct, tag="cancel_ids", array_like=True, gc=False):
+    """From the child: cancel these executions, wherever they are. Answered by a Reply."""
+
+    number: int
+    ids: list[str]
+
+
+class Watch(msgspec.Struct, tag="watch", array_like=True, gc=False):
+    """From the child: tell, in Results, when these have ended."""
+
+    ids: list[str]
+
+
+class Unwatch(msgspec.Struct, tag="unwatch", array_like=True, gc=False):
+    """From the child: nobody waits for these any more."""
+
+    ids: list[str]
+
+
+ToChild = Run | Recall | Cancel | Stop | Reply | Results
+FromChild = Hello | BootFailed | Outcomes | Recalled | Overrun | Lend | Enqueue | CancelIds | Watch | Unwatch
 
 to_child_decoder = msgspec.msgpack.Decoder(ToChild)
 from_child_decoder = msgspec.msgpack.Decoder(FromChild)

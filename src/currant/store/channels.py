@@ -11,10 +11,12 @@ from currant.errors import DatabaseUnreachable
 from currant.names import RESERVED
 from currant.store.connections import Connection, connect, one_line
 
+NODE_PREFIX = f"{RESERVED}node:"
+
 
 def node_channel(node: str) -> str:
     """Returns the channel that only this node listens to."""
-    return f"{RESERVED}node:{node}"
+    return f"{NODE_PREFIX}{node}"
 
 
 class Subscription:

@@ -11,7 +11,7 @@ from currant.store import queries
 from currant.store.connections import Connection, connect
 
 #: The version that this Currant works with.
-VERSION = 2
+VERSION = 3
 
 # Any fixed number that others are unlikely to take: "currant" in ASCII.
 _LOCK = 0x63757272616E74

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from currant.enqueueing import NewExecution
+from currant.backends import Ended
 from currant.executions import Execution, Record, Verdict
 from currant.store import arrays
-from currant.store.channels import node_channel
+from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection
 from currant.store.statements import execute, fetch, load
 
@@ -41,7 +41,6 @@ _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
 _SETTLE = load("settle")
 _PARK = load("park")
-_ENQUEUE = load("enqueue")
 _TICK = load("tick")
 _PROMOTE = load("promote")
 _UNPARK = load("unpark")
@@ -53,6 +52,8 @@ _HELD = load("held")
 _PARKED = load("parked")
 _BACKLOG = load("backlog")
 _GET = load("get")
+_ENDED = load("ended")
+_CANCEL = load("cancel")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -150,24 +151,6 @@ async def park(connection: Connection, executions: Sequence[Execution]) -> int:
     return await execute(connection, _PARK, parameters)
 
 
-async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> None:
-    """Inserts executions, all or none, in the connection's transaction if it has one."""
-    queues = [each.queue for each in executions]
-    parameters = {
-        "ids": arrays.texts(ids),
-        "functions": arrays.texts([each.function for each in executions]),
-        "queues": arrays.texts(queues),
-        "priorities": arrays.int8s([each.priority for each in executions]),
-        "args": arrays.jsonbs([each.args for each in executions]),
-        "kwargs": arrays.jsonbs([each.kwargs for each in executions]),
-        "options": arrays.jsonbs([each.options for each in executions]),
-        "retries": arrays.int8s([each.max_retries for each in executions]),
-        "timeouts": arrays.optional_float8s([each.timeout_s for each in executions]),
-        "channels": arrays.texts(dict.fromkeys(queues)),
-    }
-    await fetch(connection, _ENQUEUE, parameters)
-
-
 async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
     """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
     parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
@@ -239,6 +222,17 @@ async def get(connection: Connection, id: str) -> Record | None:
     for column in (8, 9, 10, 11):
         values[column] = None if values[column] is None else msgspec.json.decode(values[column][1:])
     return Record(*values)
+
+
+async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
+    """Returns those of these executions that have ended, and those that are not there."""
+    found = await fetch(connection, _ENDED, {"ids": arrays.texts(ids)})
+    return [Ended(id, status, body and body[1:]) for id, status, body in found]
+
+
+async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
+    return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
 
 
 async def schema_version(connection: Connection) -> int:

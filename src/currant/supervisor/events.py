@@ -131,6 +131,8 @@ class Counts:
     crashed: int = 0
     released: int = 0
     parked: int = 0
+    cancelled: int = 0
+    snoozed: int = 0
     #: Outcomes that came too late: the lease was lost meanwhile.
     fenced: int = 0
     reclaimed: int = 0

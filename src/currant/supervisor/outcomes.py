@@ -45,17 +45,17 @@ class Outcomes:
 
     def release(self, executions: list[Execution]) -> None:
         """Gives back what has not started, or was cut off by a drain: uncounted."""
-        self._judge([(execution, Ending.RELEASED, None) for execution in executions])
+        self._judge([(execution, Outcome(execution.cell, Ending.RELEASED)) for execution in executions])
 
     def crash(self, executions: list[Execution], kind: str, reason: str) -> None:
         """Takes what ran when its process ended."""
         error = encode_failure(kind, reason)
-        self._judge([(execution, Ending.CRASHED, error) for execution in executions])
+        self._judge([(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions])
 
     def reject(self, executions: list[Execution]) -> None:
         """Fails what no frame can hold."""
         error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
-        self._judge([(execution, Ending.REJECTED, error) for execution in executions])
+        self._judge([(execution, Outcome(execution.cell, Ending.REJECTED, error)) for execution in executions])
 
     def fenced(self, count: int) -> None:
         """So many outcomes came too late."""
@@ -69,18 +69,15 @@ class Outcomes:
         unknown = [execution for execution, outcome in finished if outcome.ending is Ending.UNKNOWN]
         if unknown:
             self._park(unknown)
-        self._judge(
-            [
-                (execution, outcome.ending, outcome.body)
-                for execution, outcome in finished
-                if outcome.ending is not Ending.UNKNOWN
-            ]
-        )
+        self._judge([pair for pair in finished if pair[1].ending is not Ending.UNKNOWN])
 
-    def _judge(self, endings: list[tuple[Execution, Ending, bytes | None]]) -> None:
-        verdicts = [judge(*ending, self._policy, self._random) for ending in endings]
-        for (_, ending, _), verdict in zip(endings, verdicts, strict=True):
-            self._count(ending, verdict)
+    def _judge(self, endings: list[tuple[Execution, Outcome]]) -> None:
+        verdicts = [
+            judge(execution, outcome.ending, outcome.body, self._policy, self._random, outcome.delay_s)
+            for execution, outcome in endings
+        ]
+        for (_, outcome), verdict in zip(endings, verdicts, strict=True):
+            self._count(outcome.ending, verdict)
             if verdict.delay_s is not None:
                 # The moment is the database's; this one is at most a little early, and then asks again.
                 self._due_in(verdict.delay_s)
@@ -90,7 +87,9 @@ class Outcomes:
     def _count(self, ending: Ending, verdict: Verdict) -> None:
         self._counts.crashed += ending is Ending.CRASHED
         self._counts.released += ending is Ending.RELEASED
-        self._counts.retried += verdict.delay_s is not None
+        self._counts.cancelled += ending is Ending.CANCELLED
+        self._counts.snoozed += ending is Ending.SNOOZED
+        self._counts.retried += verdict.delay_s is not None and ending is not Ending.SNOOZED
         if verdict.reason is not None:
             self._counts.failed += 1
             self._failures.note(verdict)

@@ -2,6 +2,8 @@
 -- Locks: each execution's row. Index: none, a TID scan for each row; the lease and the state are the fence.
 -- What does not match (its row was moved, or the lease is no longer held) is tried once more by complete_by_id.
 UPDATE executions AS e
-SET status = 'completed', result = d.result, error = NULL, completed_at = now()
+SET status = 'completed', result = d.result, error = NULL, completed_at = now(),
+    -- NULL stays NULL, and the update HOT.
+    unique_key = CASE WHEN e.unique_until > now() THEN e.unique_key END
 FROM unnest(%(tids)s::tid[], %(ids)s::text[], %(leases)s::bigint[], %(results)s::jsonb[]) AS d (tid, id, lease, result)
 WHERE e.ctid = d.tid AND e.id = d.id AND e.lease = d.lease AND e.status = 'running'

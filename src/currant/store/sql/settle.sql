@@ -1,21 +1,24 @@
 -- Records what follows for executions that did not complete: waiting again (pending), waiting for a retry (scheduled, by
--- this clock), or failed, with a copy in the dead letters. Wakes the nodes for what is pending again.
+-- this clock), cancelled, or failed, with a copy in the dead letters. Wakes the nodes for what is pending again.
+-- One that someone asked to cancel does not wait again: it is cancelled.
 -- Locks: each execution's row. Index: executions_pkey, a probe for each row; the lease and the state are the fence.
 WITH verdicts AS MATERIALIZED (
-    SELECT * FROM unnest(
+    SELECT v.*, v.status IN ('pending', 'scheduled') AS waits FROM unnest(
         %(ids)s::text[], %(leases)s::bigint[], %(statuses)s::text[], %(errors)s::jsonb[], %(delays)s::float8[],
         %(uncounts)s::bigint[], %(crashes)s::bigint[], %(reasons)s::text[]
     ) AS v (id, lease, status, error, delay_s, uncount, crash, reason)
 ), settled AS (
     UPDATE executions AS e
-    SET status = v.status,
+    SET status = CASE WHEN v.waits AND e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE v.status END,
         error = coalesce(v.error, e.error),
         attempt = e.attempt - v.uncount::int,
         crashes = e.crashes + v.crash::int,
-        run_at = CASE WHEN v.status = 'scheduled' THEN now() + make_interval(secs => v.delay_s) END,
-        completed_at = CASE WHEN v.status = 'failed' THEN now() END,
-        claimed_at = CASE WHEN v.status = 'failed' THEN e.claimed_at END,
-        worker_id = CASE WHEN v.status = 'failed' THEN e.worker_id END
+        run_at = CASE WHEN v.status = 'scheduled' AND e.cancel_requested_at IS NULL
+                      THEN now() + make_interval(secs => v.delay_s) END,
+        completed_at = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE now() END,
+        claimed_at = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE e.claimed_at END,
+        worker_id = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE e.worker_id END,
+        unique_key = CASE WHEN v.waits AND e.cancel_requested_at IS NULL OR e.unique_until > now() THEN e.unique_key END
     FROM verdicts AS v
     WHERE e.id = v.id AND e.lease = v.lease AND e.status = 'running'
     RETURNING e.*, v.reason

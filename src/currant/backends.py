@@ -1,0 +1,99 @@
+"""Where enqueues, cancels and waits for results go: the border between the public API and what carries them out.
+
+Outside of Currant's own processes that is the database (client.py), inside a job the child's socket (child/backend.py),
+in a user's tests the inline mode (testing/inline.py).
+"""
+
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class NewExecution(msgspec.Struct, array_like=True, gc=False):
+    """An execution about to be inserted; `args`, `kwargs` and `options` are JSON, `timeout_s` whole seconds."""
+
+    function: str
+    queue: str
+    priority: int
+    args: bytes
+    kwargs: bytes
+    options: bytes
+    max_retries: int
+    timeout_s: int | None
+    #: Runs so many seconds after it is written, by the database's clock; None: at once.
+    delay_s: float | None = None
+    #: Runs at this moment, in Unix time; None: at once.
+    run_at_s: float | None = None
+    #: At most one execution of the function that has not ended holds this key.
+    unique_key: str | None = None
+    #: The key is held so long at least, in seconds from the enqueue; None: until the end of the execution.
+    unique_for_s: float | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it runs at once and holds no key: what the shortest statement can insert."""
+        return self.delay_s is None and self.run_at_s is None and self.unique_key is None
+
+
+class Enqueued(NamedTuple):
+    """What an enqueue left. Not `first`: the id is that of the execution that held the unique key before."""
+
+    id: str
+    first: bool
+
+
+class Ended(msgspec.Struct, array_like=True, gc=False):
+    """How an execution ended; `body` is the JSON of its result or error. `status` None: there is no such row."""
+
+    id: str
+    status: str | None
+    body: bytes | None
+
+
+class Backend(Protocol):
+    """Each method raises DatabaseError when the database cannot be asked; nothing has been done then."""
+
+    async def enqueue(self, executions: Iterable[NewExecution]) -> list[Enqueued]:
+        """Stores all of them, or none; any number, also from a generator. Raises PayloadTooLarge, too."""
+        ...
+
+    async def ended(self, id: str) -> Ended:
+        """Waits until the execution has ended. May be cancelled at any time."""
+        ...
+
+    async def cancel(self, ids: Sequence[str]) -> list[bool]:
+        """Cancels executions; False for each that had ended before, or does not exist."""
+        ...
+
+    def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine that uses this backend for a caller without an event loop, and waits for it."""
+        ...
+
+
+_chosen: ContextVar[Backend] = ContextVar("currant_backend")
+_of_process: list[Backend] = []
+
+
+def current() -> Backend | None:
+    """Returns the backend that was chosen for the calling code or its process; None: the environment's."""
+    return _chosen.get(None) or (_of_process[0] if _of_process else None)
+
+
+def install(backend: Backend | None) -> None:
+    """Makes it the backend of the whole process, whatever the environment says; None: of the environment again."""
+    _of_process[:] = [] if backend is None else [backend]
+
+
+@contextmanager
+def using(backend: Backend) -> Iterator[None]:
+    """Makes it the backend of the calling code, and of the tasks that this starts."""
+    token = _chosen.set(backend)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)

@@ -1,0 +1,145 @@
+"""The enqueue: one plan of statements, carried out on a connection of ours or of the caller's, async or sync."""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from currant.backends import Enqueued, NewExecution
+from currant.store import arrays
+from currant.store.connections import Connection
+from currant.store.statements import fetch, load
+
+#: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
+SOON_S = 10.0
+#: How often a holder of a key may end between the insert and the look at it.
+_ROUNDS_MAX = 5
+
+_ENQUEUE = load("enqueue")
+_ENQUEUE_ANY = load("enqueue_any")
+_UNIQUE_HOLDERS = load("unique_holders")
+
+Rows = list[tuple[Any, ...]]
+#: Yields statements with their parameters, gets their rows, returns what was enqueued in the order of the input.
+Steps = Generator[tuple[bytes, dict[str, Any]], Rows, list[Enqueued]]
+
+
+def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Steps:
+    """The statements of an enqueue; in most cases one.
+
+    Those with a unique key that an execution not ended holds are not inserted: the holder stands in their place.
+    """
+    if all(each.is_plain for each in executions):
+        channels = arrays.texts(dict.fromkeys(each.queue for each in executions))
+        yield _ENQUEUE, _parameters(ids, executions) | {"channels": channels}
+        return [Enqueued(id, True) for id in ids]
+    settled: dict[str, Enqueued] = {}
+    left = dict(zip(ids, executions, strict=True))
+    for _ in range(_ROUNDS_MAX):
+        rows = yield _ENQUEUE_ANY, _any_parameters(list(left), list(left.values()))
+        for id, _ in rows:
+            settled[id] = Enqueued(id, True)
+            del left[id]
+        if not left:
+            break
+        holders = yield from _holders(list(left.values()))
+        for id, each in list(left.items()):
+            holder = holders.get((each.function, each.unique_key))
+            if holder is not None:
+                settled[id] = Enqueued(holder, False)
+                del left[id]
+        if not left:
+            break
+    else:
+        raise psycopg.errors.SerializationFailure("executions with the same unique key came and went too fast")
+    return [settled[id] for id in ids]
+
+
+async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> list[Enqueued]:
+    """Inserts executions, all or none, on a connection of ours."""
+    steps = enqueue_steps(ids, executions)
+    if all(each.is_plain for each in executions):
+        return await _carry_out(connection, steps)
+    async with connection.transaction():
+        return await _carry_out(connection, steps)
+
+
+async def enqueue_within(
+    connection: psycopg.AsyncConnection[Any], ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Inserts executions in the transaction of a connection of the caller's."""
+    steps = enqueue_steps(ids, executions)
+    # A cursor of our own kind, whatever the caller's connection makes; and not prepared: it may go through a pool.
+    async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+        arrays.register(cursor.adapters)
+        rows: Rows | None = None
+        while True:
+            try:
+                statement, parameters = steps.send(rows) if rows is not None else next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            await cursor.execute(statement, parameters, binary=True)
+            rows = await cursor.fetchall()
+
+
+def enqueue_within_sync(
+    connection: psycopg.Connection[Any], ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """The same on a connection without an event loop."""
+    steps = enqueue_steps(ids, executions)
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        arrays.register(cursor.adapters)
+        rows: Rows | None = None
+        while True:
+            try:
+                statement, parameters = steps.send(rows) if rows is not None else next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            cursor.execute(statement, parameters, binary=True)
+            rows = cursor.fetchall()
+
+
+async def _carry_out(connection: Connection, steps: Steps) -> list[Enqueued]:
+    rows: Rows | None = None
+    while True:
+        try:
+            statement, parameters = steps.send(rows) if rows is not None else next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        rows = await fetch(connection, statement, parameters)
+
+
+def _holders(
+    executions: Sequence[NewExecution],
+) -> Generator[tuple[bytes, dict[str, Any]], Rows, dict[tuple[str, str | None], str]]:
+    parameters = {
+        "functions": arrays.texts([each.function for each in executions]),
+        "keys": arrays.optional_texts([each.unique_key for each in executions]),
+    }
+    rows = yield _UNIQUE_HOLDERS, parameters
+    return {(function, key): id for function, key, id in rows}
+
+
+def _parameters(ids: Sequence[str], executions: Sequence[NewExecution]) -> dict[str, Any]:
+    return {
+        "ids": arrays.texts(ids),
+        "functions": arrays.texts([each.function for each in executions]),
+        "queues": arrays.texts([each.queue for each in executions]),
+        "priorities": arrays.int8s([each.priority for each in executions]),
+        "args": arrays.jsonbs([each.args for each in executions]),
+        "kwargs": arrays.jsonbs([each.kwargs for each in executions]),
+        "options": arrays.jsonbs([each.options for each in executions]),
+        "retries": arrays.int8s([each.max_retries for each in executions]),
+        "timeouts": arrays.optional_float8s([each.timeout_s for each in executions]),
+    }
+
+
+def _any_parameters(ids: Sequence[str], executions: Sequence[NewExecution]) -> dict[str, Any]:
+    return _parameters(ids, executions) | {
+        "delays": arrays.optional_float8s([each.delay_s for each in executions]),
+        "moments": arrays.optional_float8s([each.run_at_s for each in executions]),
+        "keys": arrays.optional_texts([each.unique_key for each in executions]),
+        "holds": arrays.optional_float8s([each.unique_for_s for each in executions]),
+        "soon_s": SOON_S,
+    }
