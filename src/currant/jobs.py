@@ -69,14 +69,12 @@ class Job(Generic[P, R]):
         run_at: datetime | None = None,
         unique: str | None = None,
         unique_for: float | timedelta | None = None,
-        keep_completed: float | timedelta | None = None,
-        keep_failed: float | timedelta | None = None,
         connection: Connection | None = None,
     ) -> Self:
         """Returns the same job with other defaults; None keeps what was said before.
 
         Args:
-            queue, retries, timeout, priority, keep_completed, keep_failed: as for `@job`.
+            queue, retries, timeout, priority: as for `@job`.
             delay: seconds, or a timedelta, from the enqueue to the earliest start, by the database's clock.
             run_at: the earliest start, a datetime with a time zone; excludes `delay`.
             unique: a key: while an execution of the function with this key has not ended, another enqueue makes none,
@@ -98,8 +96,6 @@ class Job(Generic[P, R]):
             retries=old.retries if retries is None else check_retries(retries),
             timeout_s=old.timeout_s if timeout is None else check_timeout(timeout),
             priority=old.priority if priority is None else check_priority(priority),
-            keep_completed_s=_seconds_or(old.keep_completed_s, keep_completed, "keep_completed"),
-            keep_failed_s=_seconds_or(old.keep_failed_s, keep_failed, "keep_failed"),
         )
         if delay is not None or run_at is not None:
             when = when._replace(

@@ -17,12 +17,16 @@ from currant.bench import report as bench_report
 from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
 from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
+from currant.cli.prune import prune_command
 from currant.errors import CurrantError
 from currant.executions import Record
 from currant.settings import Settings
 from currant.store import connections, migrate, queries
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+app.command("prune")(prune_command)
 
 
 @app.callback()

@@ -5,6 +5,7 @@
 --   backlog), then TID scans.
 -- `look` candidates are looked at per queue, so that a claim sees past what another node holds locked at the moment.
 -- Arguments larger than `payload` bytes are not fetched: their execution is claimed, to fail for that reason.
+-- `discard` tells which are deleted when they succeed: as their options say, else as the parameter does.
 -- A claim that runs later than `until_s` (this clock, Unix time), on a connection given up long ago, claims nothing.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
@@ -58,11 +59,14 @@ WITH node AS MATERIALIZED (
              ELSE e.timeout_seconds END AS timeout_s,
         -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
         (b.bytes < 128 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
-        e.args, e.kwargs
+        e.args, e.kwargs,
+        CASE jsonb_typeof(e.options -> 'keep_completed')
+            WHEN 'number' THEN (e.options ->> 'keep_completed')::numeric <= 0
+            ELSE %(discard)s::boolean END AS discard
 )
 SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
-    CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs,
+    CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
     (SELECT count(*) FROM node)::int AS alive,
     (SELECT count(*) FROM candidates)::int AS seen
 FROM (SELECT) AS always
