@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from currant.store.migrate import VERSION
 from tests.process.conftest import CURRANTD, HERE, World, eventually
 
 CURRANT = [sys.executable, "-m", "currant"]
@@ -137,10 +138,10 @@ def test_a_second_supervisor_is_refused_by_the_pid_of_the_first(world: World) ->
 def test_migrate_says_what_it_did_and_may_be_repeated(tmp_path: Path, empty_url: str) -> None:
     first = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
     assert first.returncode == 0
-    assert "from version 0 to 2" in first.stdout
+    assert f"from version 0 to {VERSION}" in first.stdout
     second = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
     assert second.returncode == 0
-    assert "of version 2 already" in second.stdout
+    assert f"of version {VERSION} already" in second.stdout
 
 
 def test_status_of_one_execution_for_people_and_for_programs(world: World, tmp_path: Path) -> None:

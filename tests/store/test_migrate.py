@@ -184,7 +184,9 @@ async def test_a_missing_or_older_schema_is_told_to_migrate(empty_url: str) -> N
         with pytest.raises(SchemaError, match="no schema of Currant's yet: run `currant migrate`"):
             await migrate.check(connection)
         await make_version_1(connection)
-        with pytest.raises(SchemaError, match="is of version 1, and this Currant works with 2: run `currant migrate`"):
+        with pytest.raises(
+            SchemaError, match=f"is of version 1, and this Currant works with {migrate.VERSION}: run `currant migrate`"
+        ):
             await migrate.check(connection)
 
 
