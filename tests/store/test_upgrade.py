@@ -34,7 +34,8 @@ def catalogue(url: str) -> list[tuple[Any, ...]]:
         "SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,"
         " a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid) FROM pg_class AS c"
         " JOIN pg_attribute AS a ON a.attrelid = c.oid"
-        " LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.relnamespace = %(schema)s AND a.attnum > 0",
+        " LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum"
+        " WHERE c.relnamespace = %(schema)s AND a.attnum > 0",
         "SELECT conrelid::regclass::text, conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE connamespace = %(schema)s",
         "SELECT pg_get_indexdef(i.indexrelid, 0, true) FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
