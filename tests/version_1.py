@@ -88,7 +88,7 @@ def execution(connection: psycopg.Connection[Any], status: str, kind: str = "job
 def fill(connection: psycopg.Connection[Any]) -> None:
     """Every type in every state, with everything that can be in a row, and rows in every other table."""
     for status in STATES:
-        claimed = (
+        claimed: dict[str, Any] = (
             {} if status == "pending" else {"attempt": 1, "worker_id": "v1_old", "claimed_at": "2024-02-29 12:00Z"}
         )
         ended: dict[str, Any] = (
