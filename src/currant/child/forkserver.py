@@ -102,7 +102,8 @@ class ForkServer:
         system.leave_signals_to_supervisor()
         gc.collect()
         gc.freeze()
-        self._send(ServerHello(sorted(each.name for each in registry), sorted({each.queue for each in registry})))
+        functions, queues = sorted(each.name for each in registry), sorted({each.queue for each in registry})
+        self._send(ServerHello(functions, queues, bool(registry.stop_hooks)))
         while True:
             self._fork_as_asked(boot)
             for fd, _ in self._poll.poll():

@@ -18,10 +18,14 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
 
 
 class ServerHello(msgspec.Struct, tag="hello", array_like=True):
-    """From the fork server: the modules are imported; these functions and queues are what they register."""
+    """From the fork server: the modules are imported; these functions and queues are what they register.
+
+    `stop_hooks`: whether a child has anything to do before its end, and is to be asked for it.
+    """
 
     functions: list[str]
     queues: list[str]
+    stop_hooks: bool = False
 
 
 class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):
