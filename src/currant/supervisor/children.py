@@ -14,7 +14,7 @@ from typing import Any
 from currant.errors import ModuleImportFailed
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.protocol.work import BootFailed, FromChild, Hello, Stop, ToChild
+from currant.protocol.work import BootFailed, FromChild, Hello, ToChild
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, describe_status
