@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -70,6 +71,8 @@ def report() -> None:
 @currant.on_child_stop
 async def say_goodbye() -> None:
     tell("say_goodbye")
+    if is_there("crash_stop"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if is_there("slow_stop"):
         await asyncio.sleep(3600)
 

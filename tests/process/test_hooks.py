@@ -103,7 +103,7 @@ def test_stop_hooks_run_at_a_drain_in_reverse_order_when_nothing_runs_any_more(w
         assert told[-3:] == ["say_goodbye", "report", "close_pool 1"]
         assert told.count("begin") == told.count("end")
     assert not _count(node, Event.CHILD_DIED)
-    assert not _count(node, Event.STOP_HOOKS_LATE)
+    assert not _count(node, Event.STOP_HOOKS_CUT)
     assert world.rows("SELECT count(*) FROM worker_heartbeats WHERE status = 'running'") == [(0,)]
 
 
@@ -122,7 +122,7 @@ def test_a_second_signal_hurries_stop_hooks_that_hang(world: World) -> None:
     node.send(signal.SIGTERM)
     eventually(lambda: "say_goodbye" in _told(world))
     assert node.stop() == 0
-    assert _count(node, Event.STOP_HOOKS_LATE) == 1
+    assert _count(node, Event.STOP_HOOKS_CUT) == 1
     assert "report" not in _told(world)
 
 
@@ -130,7 +130,15 @@ def test_stop_hooks_that_hang_do_not_keep_a_node_from_its_end(world: World) -> N
     (world.folder / "slow_stop").touch()
     node = world.node("--procs", "1", module=MODULE)
     assert node.stop() == 0
-    assert _count(node, Event.STOP_HOOKS_LATE) == 1
+    assert _count(node, Event.STOP_HOOKS_CUT) == 1
+
+
+def test_a_stop_hook_that_ends_its_child_is_told(world: World) -> None:
+    (world.folder / "crash_stop").touch()
+    node = world.node("--procs", "1", module=MODULE)
+    assert node.stop() == 0
+    assert _count(node, Event.STOP_HOOKS_CUT) == 1
+    assert "SIGKILL" in node.log
 
 
 def test_stop_hooks_run_also_after_executions_that_a_drain_cut_off(world: World) -> None:

@@ -67,6 +67,7 @@ def test_what_a_child_says_comes_back_as_it_was(message: work.FromChild) -> None
     "message",
     [
         control.ServerHello(["app.add"], ["default"]),
+        control.ServerHello(["app.add"], ["default"], stop_hooks=True),
         control.ImportFailed("app", "no module named 'app'", ""),
         control.Forked(1, 4711),
         control.ForkFailed(1, "Resource temporarily unavailable"),

@@ -306,7 +306,7 @@ class Children:
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         self._forget(child)
         self._died(child, reason, orphaned)
-        self.dismissal.ended(child)
+        self.dismissal.ended(child, reason)
         event = Event.START_HOOK_FAILED if child.hook_failed else Event.CHILD_DIED
         self._restart(child.name, child.pid, event, reason)
 

@@ -12,6 +12,7 @@ class Child(Protocol):
 
     name: int
     dismissed: bool
+    status: int | None
 
     def send(self, message: ToChild) -> None: ...
     def kill(self) -> None: ...
@@ -24,6 +25,7 @@ class Dismissal:
         self._log = log
         self._asked: dict[int, Child] = {}
         self._one_ended = asyncio.Event()
+        self._are_late = False
 
     def ask(self, child: Child) -> None:
         """Asks a child to end, which must not hold anything any more."""
@@ -31,11 +33,13 @@ class Dismissal:
         self._asked[child.name] = child
         child.send(Stop())
 
-    def ended(self, child: Child) -> None:
+    def ended(self, child: Child, reason: str) -> None:
         """Takes note of the end of any child."""
         if self._asked.get(child.name) is child:
             del self._asked[child.name]
             self._one_ended.set()
+            if child.status and not self._are_late:
+                self._log.warning(Event.STOP_HOOKS_CUT, children=[child.name], reason=reason)
 
     async def wait(self) -> None:
         """Waits until all that were asked have ended."""
@@ -46,6 +50,7 @@ class Dismissal:
     def kill_late(self) -> None:
         """Kills those that have not ended."""
         if self._asked:
-            self._log.warning(Event.STOP_HOOKS_LATE, children=list(self._asked))
+            self._are_late = True
+            self._log.warning(Event.STOP_HOOKS_CUT, children=list(self._asked), reason="they took too long")
         for child in self._asked.values():
             child.kill()

@@ -79,9 +79,9 @@ class Event(enum.StrEnum):
         "A start hook failed in a child that replaces another: tried again. The traceback is told once, until a child "
         "is ready or another hook fails. Fields: child, pid, reason, restart_in_s.",
     )
-    STOP_HOOKS_LATE = (
-        "stop hooks late",
-        "Children whose stop hooks took too long were killed. Fields: children.",
+    STOP_HOOKS_CUT = (
+        "stop hooks cut off",
+        "Children ended before their stop hooks did: these took too long, or ended them. Fields: children, reason.",
     )
     FORK_SERVER_DIED = (
         "fork server died",
