@@ -51,6 +51,7 @@ def test_a_start_hook_that_fails_at_the_start_ends_currantd_with_one_text(world:
     # The user's lines, not ours.
     assert 'raise ValueError("no model here")' in node.log
     assert "currant/" not in node.log
+    assert "loading from the usual place" in node.log
     assert not _count(node, Event.CHILD_DIED)
     # What came after it did not run, nor a stop hook.
     assert set(_told(world)) == set(START[:2])

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from currant.child import system
 from currant.child.hooks import run_start_hooks, run_stop_hooks
 from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.runner import Runner
@@ -50,6 +51,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
     if registry.start_hooks:
         failure = _complete(loop, run_start_hooks(registry.start_hooks), runner.context, or_until=exit_codes.__len__)
         if failure is not None:
+            # What the hooks printed: the supervisor may end us as soon as it knows.
+            system.flush_stdio()
             link.send(failure)
             link.close()
             _run(loop, until=exit_codes.__len__)
