@@ -9,17 +9,18 @@ import uvloop
 
 from currant.child.link import Link
 from currant.child.runner import Runner
+from currant.child.threads import Threads
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, ToChild
+from currant.protocol.work import Hello, Overrun, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
 _GOODBYE_S = 0.5
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
-    """Runs what comes over the socket until it is closed; returns the exit code."""
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
+    """Runs what comes over the socket until it is closed; returns the exit code. `child` is the number of its place."""
     cells = Cells(cells_fd)
     os.close(cells_fd)
     loop = uvloop.new_event_loop()
@@ -33,7 +34,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
-    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop)
+    threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
+    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
     link.send(Hello(os.getpid()))
