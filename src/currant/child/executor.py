@@ -94,7 +94,12 @@ async def execute(
             return _COMPLETED_NONE
         return Ending.COMPLETED, _encode(result, definition, payload_bytes_max), None
     except BaseException as error:
-        if timeout_s is not None and scope is not None and scope.expired() and not isinstance(error, asyncio.CancelledError):
+        if (
+            timeout_s is not None
+            and scope is not None
+            and scope.expired()
+            and not isinstance(error, asyncio.CancelledError)
+        ):
             return _timed_out(timeout_s, error)
         return _ended_by(error, cancel_asked.get(execution.cell))
 

@@ -1,4 +1,4 @@
-"""The threads that synchronous functions run in. Nothing can cancel a thread: whoever waits for one waits to its end."""
+"""The threads that synchronous functions run in. Nothing can cancel a thread: who waits for one waits to its end."""
 
 import asyncio
 import contextlib
