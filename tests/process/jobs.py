@@ -108,11 +108,7 @@ async def control(kind: str, after: float | None = None) -> str:
     """Raises what it is asked to, until its third run."""
     note("start")
     if len(_runs_of(current_execution().id)) < 3:
-        raise {
-            "retry": lambda: Retry("busy", after=after),
-            "snooze": lambda: Snooze(after or 0),
-            "discard": lambda: Discard("nothing to do"),
-        }[kind]()
+        raise _control(kind, after)
     return "done"
 
 
@@ -122,9 +118,30 @@ def sync_control(kind: str, after: float | None = None) -> None:
     try:
         raise ValueError("the cause")
     except ValueError as error:
-        raise {"retry": Retry("busy", after=after), "discard": Discard("nothing to do")}[kind] from error
+        raise _control(kind, after) from error
+
+
+def _control(kind: str, after: float | None) -> Exception:
+    endings = {"retry": Retry("busy", after=after), "snooze": Snooze(after or 0), "discard": Discard("nothing to do")}
+    return endings[kind]
 
 
 def _runs_of(id: str) -> list[str]:
     with open(os.environ["TEST_LEDGER"]) as ledger:
         return [line for line in ledger if f"start {id} " in line]
+
+
+@job(queue="test")
+async def takes_its_time_to_go(seconds: float) -> str:
+    """Swallows its cancellation, and finishes all the same."""
+    note("start")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+    await asyncio.sleep(seconds)
+    return "finished"
+
+
+@job(queue="test")
+def sync_stubborn() -> None:
+    note("start")
+    threading.Event().wait()

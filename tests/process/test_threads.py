@@ -1,4 +1,4 @@
-"""Synchronous functions in real children: concurrent under the limit, and what hangs costs its child and no one else."""
+"""Synchronous functions in real children: concurrent under the limit, and what hangs costs its child alone."""
 
 import time
 
