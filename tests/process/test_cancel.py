@@ -117,7 +117,9 @@ def test_what_is_cancelled_while_its_claim_is_on_its_way_does_not_run(world: Wor
         # The claim waits for the node's row; when it is made, the node does not read the answer.
         connection.execute("SELECT FROM worker_heartbeats FOR UPDATE")
         ids = world.enqueue("sleeper", 600, count=3)
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'currantd:claim' AND wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'currantd:claim' AND wait_event_type = 'Lock'"
+        )
         eventually(lambda: world.rows(waiting))
         node.send(signal.SIGSTOP)
         connection.rollback()
