@@ -51,9 +51,13 @@ class Threads:
         finally:
             if timer is not None:
                 timer.cancel()
-        if ended.error is not None:
+        if ended.error is None:
+            return ended.value
+        try:
             raise ended.error
-        return ended.value
+        finally:
+            # Else this frame would hold the error, and its traceback this frame.
+            del ended
 
     async def _end_of(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> _Ended:
         if self._pool is None:
