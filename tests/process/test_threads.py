@@ -81,7 +81,7 @@ def test_a_thread_that_always_hangs_is_a_dead_letter_that_says_so(world: World) 
 def test_a_thread_that_ends_after_its_timeout_has_failed_and_its_child_goes_on(world: World) -> None:
     node = world.node("--procs", "1", "--concurrency", "4")
     (child,) = node.children()
-    (neighbour,) = world.enqueue("sleeper", 3)
+    (neighbour,) = world.enqueue("sleeper", 4)
     (id,) = world.enqueue("sync_sleeper", 1.5, max_retries=0, timeout_s=1)
     assert world.at_rest() == {"completed": 1, "failed": 1}
     row = world.row(id)
