@@ -219,7 +219,7 @@ class Service:
             if not hello.functions:
                 raise ConfigurationError(
                     f"no job is registered by {', '.join(self._settings.modules)}:"
-                    " put @job over an async function there, or name the module that has them"
+                    " put @job over a function there, or name the module that has them"
                 )
             self._database.queues = list(self._settings.queues or hello.queues)
             if not set(self._database.queues) & set(hello.queues):
