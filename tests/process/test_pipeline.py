@@ -148,6 +148,8 @@ def test_large_arguments_pass_and_larger_ones_fail_by_name(world: World) -> None
 
 def test_status_shows_children_slots_and_counts(world: World) -> None:
     node = world.node("--procs", "3", "--concurrency", "4")
+    # The node is ready with its first child: work that is there before the others are goes to that one.
+    eventually(lambda: [child.state for child in node.status().children] == ["ready"] * 3)
     world.enqueue("sleeper", 30, count=5)
     world.enqueue("failing", max_retries=0)
     reply = eventually(lambda: (status := node.status()).executions["failed"] == 1 and status)
