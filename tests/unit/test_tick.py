@@ -111,10 +111,17 @@ class Due:
         self.answers = list(answers)
         self.exhausted = asyncio.Event()
         self.called = 0
+        self.wakes = 0
         self.refusals: list[str] = []
         self.promoter = Promoter(
-            promote=self._promote, refused=self.refusals.append, clock=asyncio.get_running_loop().time
+            promote=self._promote,
+            promoted=self._wake,
+            refused=self.refusals.append,
+            clock=asyncio.get_running_loop().time,
         )
+
+    def _wake(self) -> None:
+        self.wakes += 1
 
     async def _promote(self) -> Promotion:
         self.called += 1
@@ -140,6 +147,15 @@ async def test_what_is_overdue_is_promoted_at_once() -> None:
     async with running(Promotion(1, None)) as due:
         due.promoter.due_in(-5.0)
         await due.exhausted.wait()
+
+
+@in_loop
+async def test_the_claimer_is_woken_by_what_was_promoted_and_by_nothing_else() -> None:
+    async with running(Promotion(1, 0.003), Promotion(0, 0.003), Promotion(2, None)) as due:
+        due.promoter.due_in(0.0)
+        await due.exhausted.wait()
+        await asyncio.sleep(0)
+        assert due.wakes == 2
 
 
 @in_loop

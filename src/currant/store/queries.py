@@ -14,11 +14,16 @@ from currant.store.statements import execute, fetch, load
 
 
 class Claim(NamedTuple):
-    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty."""
+    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty.
+
+    `due_in_s`: seconds until the next scheduled execution, negative when overdue; looked up only by a claim that saw
+    fewer candidates than it had rows for.
+    """
 
     executions: list[Execution]
     alive: bool
     seen: int
+    due_in_s: float | None = None
 
 
 class Tick(NamedTuple):
@@ -87,7 +92,7 @@ async def claim(
         "payload": 2 * payload_bytes_max,
     }
     found = await fetch(connection, _CLAIM, parameters)
-    alive, seen = found[0][11:13]
+    alive, seen, due_in_s = found[0][-3:]
     executions = [
         Execution(
             id,
@@ -102,10 +107,10 @@ async def claim(
             args and args[1:],
             kwargs and kwargs[1:],
         )
-        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, _, _ in found
+        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, *_ in found
         if id is not None
     ]
-    return Claim(executions, alive == 1, seen)
+    return Claim(executions, alive == 1, seen, due_in_s)
 
 
 async def complete(connection: Connection, executions: Sequence[Execution], results: Sequence[bytes]) -> int:

@@ -109,7 +109,12 @@ class Service:
             fenced=lambda count: self._outcomes.fenced(count),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
         )
-        self._promoter = Promoter(promote=self._database.promote, refused=self._connections.note_refusal, clock=clock)
+        self._promoter = Promoter(
+            promote=self._database.promote,
+            promoted=lambda: self._claimer.work_came(),
+            refused=self._connections.note_refusal,
+            clock=clock,
+        )
         self._outcomes = Outcomes(
             self._ledger,
             self._completer,
@@ -132,6 +137,7 @@ class Service:
             room=lambda: self._ledger.room(clock()),
             claim=self._database.claim,
             dispatch=self._dispatch,
+            due_in=self._promoter.due_in,
             pause=self._database.pause_claims,
             lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,

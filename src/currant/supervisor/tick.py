@@ -93,15 +93,17 @@ class Promoter:
         self,
         *,
         promote: Callable[[], Awaitable[Promotion]],
+        promoted: Callable[[], None],
         refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         """
         Args:
             promote: runs the statement, for one piece, until it succeeds.
+            promoted: called when something is pending by it: sooner than the notification comes back.
             refused: told why the database refuses it.
         """
-        self._promote = promote
+        self._promote, self._promoted = promote, promoted
         self._refused = refused
         self._clock = clock
         self._due_at: float | None = None
@@ -131,6 +133,8 @@ class Promoter:
                     self._refused(str(error))
                     self.due_in(TICK_S)
                     continue
+                if promotion.promoted:
+                    self._promoted()
                 if promotion.promoted >= PIECE_ROWS:
                     self.due_in(0.0)
                 elif promotion.due_in_s is not None:
