@@ -266,7 +266,13 @@ async def test_explain_promote_takes_what_is_due_from_the_index(table: Table) ->
 @in_loop
 async def test_explain_tick_looks_at_one_row_of_each_queue(table: Table) -> None:
     async with undone(table.url) as connection:
-        parameters = {"node": NODE, "queues": ["q", "a", "b"], "timeout_s": 30, "channel": "currant:node:a"}
+        parameters = {
+            "node": NODE,
+            "queues": ["q", "a", "b"],
+            "timeout_s": 30,
+            "channel": "currant:node:a",
+            "scheduled": ["f"],
+        }
         plan = await explain(connection, "tick", parameters)
     assert_no_scan_of_the_table(plan)
     scans = plan.by_index("executions_run_at") + plan.by_index("executions_ready")

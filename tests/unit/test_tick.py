@@ -22,6 +22,7 @@ class Node:
         self.answer: Tick | Exception = NOTHING
         self.echoes: int | None = None
         self.happened: list[object] = []
+        self.schedules: list[float | None] = []
         self.ticker = Ticker(
             tick=self._tick,
             timeout_s=TIMEOUT_S,
@@ -29,6 +30,7 @@ class Node:
             silent=lambda: self.happened.append("silent"),
             waiting=lambda: self.happened.append("waiting"),
             due_in=self.happened.append,
+            schedule=self.schedules.append,
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
             refused=self.happened.append,
@@ -58,6 +60,9 @@ async def test_the_flags_are_passed_on() -> None:
     assert await node.tick(NOTHING) == []
     assert await node.tick(NOTHING._replace(waiting=True)) == ["waiting"]
     assert await node.tick(NOTHING._replace(due_in_s=-3.0)) == [-3.0]
+    assert node.schedules == [None] * 3
+    await node.tick(NOTHING._replace(schedule_s=5.0))
+    assert node.schedules[-1] == 5.0
 
 
 @in_loop

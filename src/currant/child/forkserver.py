@@ -23,6 +23,7 @@ from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
 from currant.child.serve import serve
 from currant.errors import ProtocolError
+from currant.new_executions import new_execution
 from currant.protocol import frames
 from currant.protocol.control import (
     CONTROL_BYTES_MAX,
@@ -32,6 +33,7 @@ from currant.protocol.control import (
     Forked,
     ForkFailed,
     FromForkServer,
+    Schedule,
     ServerHello,
     to_fork_server_decoder,
 )
@@ -102,7 +104,9 @@ class ForkServer:
         system.leave_signals_to_supervisor()
         gc.collect()
         gc.freeze()
-        self._send(ServerHello(sorted(each.name for each in registry), sorted({each.queue for each in registry})))
+        self._send(
+            ServerHello(sorted(each.name for each in registry), sorted({each.queue for each in registry}), _schedules())
+        )
         while True:
             self._fork_as_asked(boot)
             for fd, _ in self._poll.poll():
@@ -210,6 +214,14 @@ class ForkServer:
         _close_all(self._children)
         for pair in self._pairs:
             _close_all(pair or ())
+
+
+def _schedules() -> list[Schedule]:
+    return [
+        Schedule(each.cron, each.timezone, new_execution(each, b"[]", b"{}"))
+        for each in registry
+        if each.cron is not None
+    ]
 
 
 def _close_all(fds: Iterable[int]) -> None:

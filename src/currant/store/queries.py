@@ -27,18 +27,33 @@ class Claim(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """What the tick found; see tick.sql. `clock_s` is the database's clock, in Unix time."""
+    """What the tick found; see tick.sql. `clock_s` and `schedule_s` are in Unix time, by the database's clock."""
 
     alive: bool
     due_in_s: float | None
     waiting: bool
     dead: bool
     clock_s: float
+    schedule_s: float | None = None
 
 
 class Promotion(NamedTuple):
     promoted: int
     due_in_s: float | None
+
+
+class Schedule(NamedTuple):
+    """A schedule, for people; the moments are text."""
+
+    function: str
+    cron: str
+    timezone: str
+    queue: str
+    next_run_at: str
+    last_run_at: str | None
+    last_execution_id: str | None
+    #: When a node that knows the function last started, or fired it.
+    seen_at: str
 
 
 _CLAIM = load("claim")
@@ -59,6 +74,8 @@ _BACKLOG = load("backlog")
 _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
+_SCHEDULES = load("schedules")
+_REMOVE_SCHEDULE = load("remove_schedule")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -156,11 +173,22 @@ async def park(connection: Connection, executions: Sequence[Execution]) -> int:
     return await execute(connection, _PARK, parameters)
 
 
-async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
-    """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
-    parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
-    ((alive, due_in_s, waiting, dead, clock_s, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s)
+async def tick(
+    connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float, scheduled: Sequence[str] = ()
+) -> Tick:
+    """Renews the heartbeat, notifies the node's own channel, and says what there is to do.
+
+    `scheduled`: the functions whose schedules the node fires.
+    """
+    parameters = {
+        "node": node,
+        "queues": list(queues),
+        "timeout_s": timeout_s,
+        "channel": node_channel(node),
+        "scheduled": list(scheduled),
+    }
+    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
@@ -238,6 +266,16 @@ async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
 async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
     return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
+
+
+async def schedules(connection: Connection) -> list[Schedule]:
+    """Returns all schedules, in the order of their functions' names."""
+    return [Schedule(*row) for row in await fetch(connection, _SCHEDULES, {})]
+
+
+async def remove_schedule(connection: Connection, function: str) -> bool:
+    """Removes a schedule, until a node starts whose modules have it; returns whether there was one."""
+    return await execute(connection, _REMOVE_SCHEDULE, {"function": function}) == 1
 
 
 async def schema_version(connection: Connection) -> int:

@@ -6,10 +6,13 @@ from typing import TypeVar
 
 from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Verdict
+from currant.protocol.control import Schedule
 from currant.store import migrate, queries
+from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session
 from currant.store.queries import Claim, Promotion, Tick
+from currant.store.schedules import Found, Plan
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
@@ -63,7 +66,7 @@ class Database:
             DatabaseUnreachable: it is not known whether executions were claimed, or will be, within that time.
             StatementRefused: nothing was claimed.
         """
-        until_s = self._clock() + self._clock_offset_s + CLAIM_VALID_S
+        until_s = self.now() + CLAIM_VALID_S
         return await self._once(
             self._claim,
             lambda connection: queries.claim(
@@ -92,13 +95,17 @@ class Database:
     async def park(self, executions: list[Execution]) -> int:
         return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
 
-    async def tick(self) -> Tick:
-        """Raises DatabaseUnreachable, StatementRefused."""
+    async def tick(self, scheduled: Sequence[str]) -> Tick:
+        """`scheduled`: functions whose schedules are watched. Raises DatabaseUnreachable, StatementRefused."""
         sent_at = self._clock()
         tick = await self._once(
             self._complete,
             lambda connection: queries.tick(
-                connection, node=self.node, queues=self.queues, timeout_s=self._heartbeat_timeout_s
+                connection,
+                node=self.node,
+                queues=self.queues,
+                timeout_s=self._heartbeat_timeout_s,
+                scheduled=scheduled,
             ),
         )
         self._set_clock(tick.clock_s, sent_at)
@@ -108,6 +115,19 @@ class Database:
         return await self._insist(
             self._complete, lambda connection: queries.promote(connection, queues=self.queues, rows=PIECE_ROWS)
         )
+
+    def now(self) -> float:
+        """Returns the database's clock, in Unix time: ahead of it by the last tick's way at most, never behind."""
+        return self._clock() + self._clock_offset_s
+
+    async def sync_schedules(self, plans: Sequence[Plan], schedules: Sequence[Schedule]) -> Found:
+        """Raises DatabaseUnreachable, StatementRefused."""
+        executions = [each.execution for each in schedules]
+        return await self._once(self._complete, lambda connection: store_schedules.sync(connection, plans, executions))
+
+    async def fire_schedules(self, plans: Sequence[Plan], nexts: Sequence[float]) -> Found:
+        """Raises DatabaseUnreachable: it may have fired, and fires nothing twice. Raises StatementRefused."""
+        return await self._once(self._complete, lambda connection: store_schedules.fire(connection, plans, nexts))
 
     async def register(self, node: str, metadata: dict[str, object]) -> None:
         """Becomes this node."""

@@ -31,6 +31,7 @@ from currant.supervisor.listener import Listener
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
+from currant.supervisor.schedules import Scheduler
 from currant.supervisor.tick import Promoter, Ticker
 
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
@@ -115,6 +116,12 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._scheduler = Scheduler(
+            sync=self._database.sync_schedules,
+            fire=self._database.fire_schedules,
+            now=self._database.now,
+            refused=self._connections.note_refusal,
+        )
         self._outcomes = Outcomes(
             self._ledger,
             self._completer,
@@ -163,12 +170,13 @@ class Service:
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
         self._ticker = Ticker(
-            tick=self._database.tick,
+            tick=lambda: self._database.tick(self._scheduler.functions),
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
+            schedule=self._scheduler.told,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
             fenced=self._fenced,
             refused=self._connections.note_refusal,
@@ -207,6 +215,7 @@ class Service:
             self._database.queues = list(self._settings.queues or hello.queues)
             if not set(self._database.queues) & set(hello.queues):
                 self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
+            self._scheduler.know(hello.schedules)
             if await self._before_drain(self._connect()) is None:
                 return
             await self._work(hello.functions)
@@ -251,6 +260,7 @@ class Service:
                     ("listener", self._listener.run()),
                     ("ticker", self._ticker.run()),
                     ("promoter", self._promoter.run()),
+                    ("scheduler", self._scheduler.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
                 )
