@@ -63,7 +63,7 @@ async def test_a_schedule_that_is_known_keeps_its_moment_also_one_that_is_over(u
 async def test_a_new_expression_or_time_zone_begins_anew(url: str, change: dict[str, str]) -> None:
     async with connected(url) as connection:
         await sync(connection, DUE)
-        changed = DUE._replace(**change, next_s=FUTURE_S)  # type: ignore[arg-type]
+        changed = DUE._replace(**change, next_s=FUTURE_S)
         assert (await sync(connection, changed)).plans == [changed]
         assert await next_s(connection) == FUTURE_S
 
@@ -143,29 +143,58 @@ async def test_who_knows_another_expression_fires_nothing_and_learns_the_present
 
 
 @in_loop
-async def test_of_two_nodes_the_second_waits_and_sees_what_the_first_has_left(url: str) -> None:
-    async with connected(url) as first, connected(url) as second, connected(url) as watcher:
-        await sync(first, DUE)
-        pid = await backend_pid(second)
+async def test_of_two_nodes_the_second_does_not_wait_and_sees_afterwards_what_the_first_has_left(url: str) -> None:
+    other = DUE._replace(function="app.g")
+    async with connected(url) as first, connected(url) as second:
+        await sync(first, DUE, other)
         async with first.transaction():
             assert (await schedules.fire(first, [DUE], [FUTURE_S])).fired == ["app.f"]
-            waiting = asyncio.create_task(schedules.fire(second, [DUE], [FUTURE_S]))
-            await blocked(watcher, pid)
-        found = await waiting
-        assert (found.plans, found.fired) == ([DUE._replace(next_s=FUTURE_S)], [])
-        assert await states(watcher) == {"pending": 1}
+            # What nobody holds is not held up.
+            found = await schedules.fire(second, [DUE, other], [FUTURE_S, FUTURE_S])
+            assert (found.fired, found.locked) == (["app.g"], ["app.f"])
+        again = await schedules.fire(second, [DUE], [FUTURE_S])
+        assert (again.plans, again.fired, again.locked) == ([DUE._replace(next_s=FUTURE_S)], [], [])
+        assert await states(second) == {"pending": 2}
 
 
 @in_loop
 async def test_where_the_first_gave_up_the_second_fires(url: str) -> None:
-    async with connected(url) as first, connected(url) as second, connected(url) as watcher:
+    async with connected(url) as first, connected(url) as second:
         await sync(first, DUE)
-        pid = await backend_pid(second)
         async with first.transaction(force_rollback=True):
             await schedules.fire(first, [DUE], [FUTURE_S])
+            assert (await schedules.fire(second, [DUE], [FUTURE_S])).fired == []
+        assert (await schedules.fire(second, [DUE], [FUTURE_S])).fired == ["app.f"]
+        assert await states(second) == {"pending": 1}
+
+
+@in_loop
+async def test_a_statement_that_began_before_another_nodes_firing_does_not_fire_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row counts as it is when the lock is taken, not as the statement's snapshot has it."""
+    # The statement stops between its snapshot and its lock.
+    stop = (
+        "CREATE FUNCTION stop() RETURNS text[] LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN '{app.f}'; END $$"
+    )
+    before = b"%(functions)s::text[])\n    FOR UPDATE"
+    assert before in schedules._FIRE
+    slow = schedules._FIRE.replace(before, b"(SELECT stop())::text[])\n    FOR UPDATE")
+    async with connected(url) as first, connected(url) as second, connected(url) as watcher:
+        await sync(first, DUE)
+        await fetch(watcher, stop)
+        await fetch(watcher, "SELECT pg_advisory_lock(77)")
+        await fetch(second, "SET lock_timeout = 0")
+        pid = await backend_pid(second)
+        with monkeypatch.context() as patch:
+            patch.setattr(schedules, "_FIRE", slow)
             waiting = asyncio.create_task(schedules.fire(second, [DUE], [FUTURE_S]))
-            await blocked(watcher, pid)
-        assert (await waiting).fired == ["app.f"]
+            await blocked(first, pid)
+        assert (await schedules.fire(first, [DUE], [FUTURE_S])).fired == ["app.f"]
+        await fetch(watcher, "SELECT pg_advisory_unlock(77)")
+        found = await waiting
+        assert (found.plans, found.fired) == ([DUE._replace(next_s=FUTURE_S)], [])
         assert await states(watcher) == {"pending": 1}
 
 
@@ -185,6 +214,7 @@ async def test_of_eight_nodes_one_fires_each_moment(url: str) -> None:
             following = [each.next_s + 1 for each in known]
             found = await asyncio.gather(*(schedules.fire(each, known, following) for each in all_of_them))
             assert sorted(function for each in found for function in each.fired) == [each.function for each in plans]
+            assert max(each.next_s for reply in found for each in reply.plans) == PAST_S + moment + 1
         counts = "SELECT count(*), count(DISTINCT (function_name, options ->> 'scheduled_for')) FROM executions"
         assert await fetch(connection, counts) == [(100, 100)]
 
@@ -235,7 +265,7 @@ async def test_schedules_are_listed_and_removed(url: str) -> None:
         assert await queries.remove_schedule(connection, "app.f")
         assert not await queries.remove_schedule(connection, "app.f")
         assert [each.function for each in await queries.schedules(connection)] == ["app.g"]
-        assert await schedules.fire(connection, [DUE], [FUTURE_S]) == Found([], [], None)
+        assert await schedules.fire(connection, [DUE], [FUTURE_S]) == Found([], [], [], None)
 
 
 @in_loop

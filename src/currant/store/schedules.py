@@ -23,10 +23,15 @@ class Plan(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The schedules that are there; `clock_s`: the database's clock, in Unix time, and None without any."""
+    """The schedules that are there.
+
+    `fired`: the functions of those that were fired, `locked`: of those that someone else holds at the moment, and that
+    are perhaps not any more as they are said to be here. `clock_s`: the database's clock, in Unix time; None with none.
+    """
 
     plans: list[Plan]
     fired: list[str]
+    locked: list[str]
     clock_s: float | None
 
 
@@ -74,5 +79,5 @@ def _parameters(plans: Sequence[Plan]) -> dict[str, object]:
 
 def _found(rows: list[tuple[object, ...]]) -> Found:
     plans = [Plan(*row[:4]) for row in rows]  # type: ignore[arg-type]
-    fired = [plan.function for plan, row in zip(plans, rows, strict=True) if row[4]]
-    return Found(plans, fired, float(rows[0][5]) if rows else None)  # type: ignore[arg-type]
+    fired, locked = ([plan.function for plan, row in zip(plans, rows, strict=True) if row[at]] for at in (4, 5))
+    return Found(plans, fired, locked, float(rows[0][6]) if rows else None)  # type: ignore[arg-type]

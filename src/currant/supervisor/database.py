@@ -97,19 +97,20 @@ class Database:
 
     async def tick(self, scheduled: Sequence[str]) -> Tick:
         """`scheduled`: functions whose schedules are watched. Raises DatabaseUnreachable, StatementRefused."""
-        sent_at = self._clock()
-        tick = await self._once(
-            self._complete,
-            lambda connection: queries.tick(
+
+        async def statement(connection: Connection) -> Tick:
+            sent_at = self._clock()
+            tick = await queries.tick(
                 connection,
                 node=self.node,
                 queues=self.queues,
                 timeout_s=self._heartbeat_timeout_s,
                 scheduled=scheduled,
-            ),
-        )
-        self._set_clock(tick.clock_s, sent_at)
-        return tick
+            )
+            self._set_clock(tick.clock_s, sent_at)
+            return tick
+
+        return await self._once(self._complete, statement)
 
     async def promote(self) -> Promotion:
         return await self._insist(
@@ -123,7 +124,14 @@ class Database:
     async def sync_schedules(self, plans: Sequence[Plan], schedules: Sequence[Schedule]) -> Found:
         """Raises DatabaseUnreachable, StatementRefused."""
         executions = [each.execution for each in schedules]
-        return await self._once(self._complete, lambda connection: store_schedules.sync(connection, plans, executions))
+        # Nodes that start at once wait for each other's rows here: not where outcomes are written.
+        try:
+            return await self._once(
+                self._utility, lambda connection: store_schedules.sync(connection, plans, executions)
+            )
+        finally:
+            self._utility_used += 1
+            self._close_utility(self._utility_used)
 
     async def fire_schedules(self, plans: Sequence[Plan], nexts: Sequence[float]) -> Found:
         """Raises DatabaseUnreachable: it may have fired, and fires nothing twice. Raises StatementRefused."""
@@ -131,12 +139,14 @@ class Database:
 
     async def register(self, node: str, metadata: dict[str, object]) -> None:
         """Becomes this node."""
-        sent_at = self._clock()
-        clock_s = await self._insist(
-            self._complete,
-            lambda connection: queries.register(connection, node=node, queues=self.queues, metadata=metadata),
-        )
-        self._set_clock(clock_s, sent_at)
+
+        async def statement(connection: Connection) -> None:
+            sent_at = self._clock()
+            self._set_clock(
+                await queries.register(connection, node=node, queues=self.queues, metadata=metadata), sent_at
+            )
+
+        await self._insist(self._complete, statement)
         self.node = node
 
     async def deregister(self, *, doubt: bool) -> None:

@@ -13,8 +13,10 @@ from currant.supervisor.tick import TICK_S
 
 #: How long it sleeps at most before it looks at the database's clock, as the ticks tell it, again.
 LOOK_S = 60.0
-#: A moment that is so near is waited for by what the last statement said of the database's clock.
+#: So long at most a moment is waited for by what the last statement said of the database's clock.
 NEAR_S = 5.0
+#: When a row is looked at again that someone else held, most likely another node that fired it.
+LOCKED_S = 0.25
 
 
 class Scheduler:
@@ -39,6 +41,8 @@ class Scheduler:
         self._schedules: list[Schedule] = []
         #: As the rows say, which is what the node that started last has said.
         self._plans: dict[str, Plan] = {}
+        #: Of functions whose rows were locked, in Unix time.
+        self._not_before: dict[str, float] = {}
         self._stale = asyncio.Event()
         self._backoff = Backoff()
 
@@ -53,7 +57,7 @@ class Scheduler:
 
     def told(self, next_s: float | None) -> None:
         """The tick has seen the first moment of all: another one than we wait for is somebody else's doing."""
-        if self._plans and next_s != self._first_s():
+        if self._plans and next_s != min(each.next_s for each in self._plans.values()):
             self._stale.set()
 
     async def run(self) -> None:
@@ -86,7 +90,7 @@ class Scheduler:
         now_s = self._now()
         stale = self._stale.is_set()
         self._stale.clear()
-        asked = [each for each in self._plans.values() if stale or each.next_s <= now_s]
+        asked = [each for each in self._plans.values() if stale or self._due_s(each) <= now_s]
         following = {}
         for plan in asked:
             try:
@@ -104,12 +108,12 @@ class Scheduler:
         await self._take(found)
 
     async def _take(self, found: Found) -> None:
+        if found.clock_s is None:
+            return
         self._plans |= {each.function: each for each in found.plans}
-        if found.clock_s is not None:
-            wait_s = self._first_s() - found.clock_s
-            if 0 < wait_s < NEAR_S:
-                # Our clock may be ahead of the database's: until then it would be asked in vain, again and again.
-                await asyncio.sleep(wait_s)
+        self._not_before = dict.fromkeys(found.locked, found.clock_s + LOCKED_S)
+        # Our clock may be ahead of the database's, which would be asked in vain then, again and again.
+        await asyncio.sleep(min(max(0.0, self._first_s() - found.clock_s), NEAR_S))
 
     async def _ask(self, statement: Callable[[], Awaitable[None]]) -> None:
         """Repeats it until it succeeds, each time with the moments of that time: an outage is caught up with once."""
@@ -125,7 +129,10 @@ class Scheduler:
                 await asyncio.sleep(TICK_S)
 
     def _first_s(self) -> float:
-        return min((each.next_s for each in self._plans.values()), default=math.inf)
+        return min(map(self._due_s, self._plans.values()), default=math.inf)
+
+    def _due_s(self, plan: Plan) -> float:
+        return max(plan.next_s, self._not_before.get(plan.function, -math.inf))
 
 
 def _following(plan: Plan, now_s: float) -> float:

@@ -1,14 +1,15 @@
 -- Enqueues the run of each schedule that is due, and moves the schedule on: a compare-and-swap, for each schedule alone.
 -- It is done where the row still says what the node knew: the expression, the time zone and the moment.
--- Locks: the schedules' rows FOR UPDATE, in the order of their names: of two nodes the second waits, and then sees what
---   the first has left (the snapshot alone would show it the row as it was). Index: schedules_pkey.
--- Rows returned: one for each schedule that is there, as it is now; `clock_s` is this clock, in Unix time.
+-- Locks: the schedules' rows FOR UPDATE, skipping what another node fires or someone holds: nothing waits here. Under the
+--   lock the row is seen as it is now, where the snapshot alone would show what another node has just moved on.
+-- Index: schedules_pkey.
+-- Rows returned: one for each schedule that is there; `locked`: it was skipped, and is shown as it was before; `clock_s`
+-- is this clock, in Unix time.
 WITH held AS MATERIALIZED (
     SELECT s.function_name, s.cron, s.timezone, s.next_run_at
     FROM schedules AS s
     WHERE s.function_name = ANY (%(functions)s::text[])
-    ORDER BY s.function_name
-    FOR UPDATE
+    FOR UPDATE SKIP LOCKED
 ), fired AS (
     UPDATE schedules AS s
     SET next_run_at = to_timestamp(d.next_s), last_run_at = now(), last_execution_id = d.id, seen_at = now()
@@ -32,10 +33,13 @@ WITH held AS MATERIALIZED (
     SELECT count(pg_notify(q.queue, '')) AS queues FROM (SELECT DISTINCT queue FROM fired) AS q
 )
 SELECT
-    h.function_name, h.cron, h.timezone,
-    extract(epoch FROM coalesce(f.next_run_at, h.next_run_at))::float8 AS next_s,
+    s.function_name, coalesce(h.cron, s.cron) AS cron, coalesce(h.timezone, s.timezone) AS timezone,
+    extract(epoch FROM coalesce(f.next_run_at, h.next_run_at, s.next_run_at))::float8 AS next_s,
     f.function_name IS NOT NULL AS fired,
+    h.function_name IS NULL AS locked,
     extract(epoch FROM clock_timestamp())::float8 AS clock_s,
     (SELECT queues FROM woken)::int AS woken
-FROM held AS h
-LEFT JOIN fired AS f ON f.function_name = h.function_name
+FROM schedules AS s
+LEFT JOIN held AS h ON h.function_name = s.function_name
+LEFT JOIN fired AS f ON f.function_name = s.function_name
+WHERE s.function_name = ANY (%(functions)s::text[])

@@ -19,5 +19,5 @@ SET cron = excluded.cron, timezone = excluded.timezone, queue = excluded.queue, 
                        ELSE excluded.next_run_at END,
     seen_at = now()
 RETURNING
-    s.function_name, s.cron, s.timezone, extract(epoch FROM s.next_run_at)::float8 AS next_s, false AS fired,
+    s.function_name, s.cron, s.timezone, extract(epoch FROM s.next_run_at)::float8 AS next_s, false AS fired, false AS locked,
     extract(epoch FROM clock_timestamp())::float8 AS clock_s
