@@ -37,6 +37,11 @@ def test_moments_are_by_the_clock_of_the_time_zone() -> None:
     ]
 
 
+def test_last_days_and_numbered_weekdays_are_understood() -> None:
+    assert moments("0 0 L * *", "UTC", "2026-02-01T00:00:00+00:00", 1) == ["28 00:00:00 +0000"]
+    assert moments("0 0 * * MON#2", "UTC", "2026-02-01T00:00:00+00:00", 1) == ["09 00:00:00 +0000"]
+
+
 def test_the_moment_itself_is_over() -> None:
     assert next_after("* * * * *", "UTC", 60.0) == 120.0
     assert next_after("* * * * *", "UTC", 59.999) == 60.0

@@ -72,11 +72,15 @@ class Scheduler:
     async def _sleep(self) -> None:
         """Returns when a schedule is due, or the tick says that we are not up to date."""
         while not self._stale.is_set() and (wait_s := self._first_s() - self._now()) > 0:
-            try:
-                async with asyncio.timeout(min(wait_s, LOOK_S)):
-                    await self._stale.wait()
-            except TimeoutError:
-                pass
+            await self._pause(min(wait_s, LOOK_S))
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits so long, or until the tick says that we are not up to date."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stale.wait()
+        except TimeoutError:
+            pass
 
     async def _say(self) -> None:
         now_s = self._now()
@@ -113,7 +117,7 @@ class Scheduler:
         self._plans |= {each.function: each for each in found.plans}
         self._not_before = dict.fromkeys(found.locked, found.clock_s + LOCKED_S)
         # Our clock may be ahead of the database's, which would be asked in vain then, again and again.
-        await asyncio.sleep(min(max(0.0, self._first_s() - found.clock_s), NEAR_S))
+        await self._pause(min(max(0.0, self._first_s() - found.clock_s), NEAR_S))
 
     async def _ask(self, statement: Callable[[], Awaitable[None]]) -> None:
         """Repeats it until it succeeds, each time with the moments of that time: an outage is caught up with once."""
