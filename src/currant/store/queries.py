@@ -54,6 +54,9 @@ _BACKLOG = load("backlog")
 _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
+_PRESENT = load("present")
+_TRANSACTION_ID = load("transaction_id")
+_TRANSACTION_FATE = load("transaction_fate")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -233,6 +236,23 @@ async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
 async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
     return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
+
+
+async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these ids that executions have."""
+    return {row[0] for row in await fetch(connection, _PRESENT, {"ids": list(ids)})}
+
+
+async def transaction_id(connection: Connection) -> str:
+    """Returns the id of the transaction under way."""
+    ((id,),) = await fetch(connection, _TRANSACTION_ID, {})
+    return str(id)
+
+
+async def transaction_fate(connection: Connection, transaction: str) -> str | None:
+    """Returns whether a transaction is `committed`, `aborted` or `in progress`; None when that is forgotten."""
+    ((fate,),) = await fetch(connection, _TRANSACTION_FATE, {"transaction": transaction})
+    return None if fate is None else str(fate)
 
 
 async def schema_version(connection: Connection) -> int:
