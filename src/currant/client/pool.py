@@ -11,8 +11,9 @@ import time
 from collections import deque
 from types import TracebackType
 
-from psycopg import pq
+from psycopg import OperationalError, pq
 
+from currant.client.troubles import unreachable
 from currant.errors import DatabaseUnreachable
 from currant.store import connections
 from currant.store.connections import Connection
@@ -84,7 +85,8 @@ class Pool:
     def drop_idle(self) -> None:
         """Closes what is idle: after a loss the others have probably been lost, too."""
         while self._idle:
-            self._idle.pop()[1].pgconn.finish()
+            _, connection = self._idle.pop()
+            connection.pgconn.finish()
 
     def retire(self) -> None:
         """Closes what is idle now, and all else when it is given back."""
@@ -116,7 +118,7 @@ class Pool:
         try:
             return await place
         except asyncio.CancelledError:
-            if not place.cancelled():
+            if place.done() and not place.cancelled() and place.exception() is None:
                 self._pass_on(place.result())
             else:
                 self._line = deque(each for each in self._line if each is not place)
@@ -151,21 +153,26 @@ class Pool:
         self._connecting += 1
         self.peak = max(self.peak, self._open)
         try:
-            connection = await connections.connect(self._url, "currant")
-            try:
-                await connection.execute(_SESSION)
-            except BaseException:
-                connection.pgconn.finish()
-                raise
+            connection = await _connected(self._url)
         except BaseException as error:
             self._connecting -= 1
-            if isinstance(error, DatabaseUnreachable) and self._taken:
+            if not isinstance(error, DatabaseUnreachable):
+                self._next(None)
+            elif self._open:
                 return await self._in_line()
-            self._next(None)
+            else:
+                # Each would wait for the same answer, one after the other.
+                self._refuse_line(error)
             raise
         self._connecting -= 1
         self._taken.add(connection)
         return connection
+
+    def _refuse_line(self, error: DatabaseUnreachable) -> None:
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_exception(DatabaseUnreachable(*error.args))
 
     def _reap_later(self) -> None:
         if not self._reaping:
@@ -176,7 +183,8 @@ class Pool:
         self._reaping = False
         longest = time.monotonic() - self._idle_s
         while self._idle and self._idle[0][0] <= longest:
-            self._idle.popleft()[1].pgconn.finish()
+            _, connection = self._idle.popleft()
+            connection.pgconn.finish()
         if self._idle:
             self._reap_later()
 
@@ -197,6 +205,18 @@ class _Loan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.give(self._connection)
+
+
+async def _connected(url: str) -> Connection:
+    connection = await connections.connect(url, "currant")
+    try:
+        await connection.execute(_SESSION)
+    except BaseException as error:
+        connection.pgconn.finish()
+        if isinstance(error, OperationalError):
+            raise unreachable(url, connections.one_line(error)) from None
+        raise
+    return connection
 
 
 def _is_well(connection: Connection) -> bool:

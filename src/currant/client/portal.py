@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
+from currant.errors import CurrantError
+
 T = TypeVar("T")
 
 #: How long the thread may take to end.
@@ -35,6 +37,8 @@ class _Caller:
         except BaseException:
             work.cancel()
             raise
+        if work.cancelled():
+            raise CurrantError("a call was cut off: currant.close() was called, or the interpreter is ending")
         return work.result()
 
     async def run(self, function: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from psycopg.rows import tuple_row
 from currant.backends import Enqueued, NewExecution
 from currant.store import arrays
 from currant.store.connections import Connection
-from currant.store.statements import fetch, load
+from currant.store.statements import execute, fetch, load
 
 #: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
 SOON_S = 10.0
@@ -66,7 +66,7 @@ async def enqueue_apart(
 ) -> list[Enqueued]:
     """Inserts executions of different callers, on a connection of ours: each is settled for itself."""
     if len(executions) == 1 and executions[0].is_plain:
-        await fetch(connection, _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0]))
+        await execute(connection, _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0]))
         return [Enqueued(ids[0], True)]
     return await carry_out(connection, enqueue_steps(ids, executions))
 
