@@ -22,13 +22,13 @@ async def insert(
     executions: Sequence[NewExecution],
     *,
     connection: Connection | None = None,
-    patience_s: float = INSIST_S,
+    waits: bool = True,
 ) -> list[Enqueued]:
     """Inserts executions, without a transaction around those with unique keys.
 
     Args:
         connection: one that was taken from the pool for the first try, and is given back.
-        patience_s: how long it is tried again when another's lock is in the way.
+        waits: it is tried again when another's lock is in the way; without it, that is an error at once.
 
     Raises:
         DatabaseUnreachable: no connection; the text says whether something may have been written.
@@ -44,9 +44,10 @@ async def insert(
                 return await _insert_again(connection, ids, executions)
             return await enqueue_apart(connection, ids, executions)
         except psycopg.Error as error:
-            retries = retries or _Retries(url, patience_s)
+            retries = retries or _Retries(url)
             lost = is_lost(connection, error)
-            if not lost and not (may_pass(error) and retries.patient):
+            is_locked = isinstance(error, psycopg.errors.LockNotAvailable)
+            if not lost and not (may_pass(error) and (waits or not is_locked) and retries.patient):
                 raise
             if lost:
                 retries.in_doubt = True
@@ -60,17 +61,16 @@ async def insert(
 class _Retries:
     """How far the repetitions of one statement are."""
 
-    def __init__(self, url: str, patience_s: float) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
         self._backoff = Backoff()
-        now = asyncio.get_running_loop().time()
-        self._until, self._patient_until = now + INSIST_S, now + patience_s
+        self._until = asyncio.get_running_loop().time() + INSIST_S
         #: A connection was lost: the statement may have been carried out.
         self.in_doubt = False
 
     @property
     def patient(self) -> bool:
-        return asyncio.get_running_loop().time() < self._patient_until
+        return asyncio.get_running_loop().time() < self._until
 
     async def pause(self) -> None:
         await self._backoff.pause()
@@ -82,7 +82,7 @@ class _Retries:
             except DatabaseUnreachable as error:
                 if not self.in_doubt:
                     raise
-                if asyncio.get_running_loop().time() > self._until:
+                if not self.patient:
                     self._give_up(error)
             await self.pause()
 

@@ -21,7 +21,7 @@ from currant.store.connections import Connection
 #: A connection that was idle for so long is closed.
 IDLE_S = 60.0
 # Nobody's lock is waited for longer by one statement: it may hold up other callers' rows.
-_SESSION = "SET lock_timeout = '1s'"
+_SESSION = "SET lock_timeout = '250ms'"
 
 
 class Pool:

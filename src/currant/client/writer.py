@@ -19,13 +19,16 @@ from currant.store.connections import Connection
 class _Call:
     """One caller's execution, which waits for a connection."""
 
-    __slots__ = ("alone", "done", "execution")
+    __slots__ = ("alone", "done", "execution", "until")
 
-    def __init__(self, execution: NewExecution) -> None:
+    def __init__(self, execution: NewExecution, *, alone: bool = False) -> None:
+        loop = asyncio.get_running_loop()
         self.execution = execution
-        self.done: asyncio.Future[Enqueued] = asyncio.get_running_loop().create_future()
-        #: It shares no statement, having met a lock in one.
-        self.alone = False
+        self.done: asyncio.Future[Enqueued] = loop.create_future()
+        #: It shares a statement with its own key alone, having met a lock in one.
+        self.alone = alone
+        #: How long it is tried again when it meets one.
+        self.until = loop.time() + INSIST_S
 
 
 class _Lane:
@@ -61,14 +64,17 @@ class Writer:
         if not lane.waiting and lane.under_way < lane.statements and self._pool.has_room:
             lane.under_way += 1
             try:
-                return (await insert(self._pool, self._url, [execution]))[0]
+                return (await insert(self._pool, self._url, [execution], waits=False))[0]
+            except psycopg.errors.LockNotAvailable:
+                call = _Call(execution, alone=True)
             except psycopg.Error as error:
                 raise translated(error, self._url) from error
             finally:
                 lane.under_way -= 1
                 if lane.waiting:
                     self._gather(lane)
-        call = _Call(execution)
+        else:
+            call = _Call(execution)
         lane.waiting.append(call)
         self._gather(lane)
         return await call.done
@@ -114,17 +120,15 @@ class Writer:
             connection: one that was taken from the pool, and is given back.
         """
         executions = [call.execution for call in calls]
-        patience_s = INSIST_S if len(calls) == 1 else 0.0
         try:
-            done = await insert(self._pool, self._url, executions, connection=connection, patience_s=patience_s)
+            done = await insert(self._pool, self._url, executions, connection=connection, waits=False)
         except psycopg.errors.LockNotAvailable as error:
-            if len(calls) == 1:
-                _fail(calls, translated(error, self._url))
-                return
-            # Apart, so that who waits for a lock does not hold up the others.
+            # Later and apart, so that what waits for a lock does not hold up the others.
+            now = asyncio.get_running_loop().time()
+            _fail([call for call in calls if call.until < now], translated(error, self._url))
             for call in calls:
                 call.alone = True
-            lane.waiting.extend(calls)
+            lane.waiting += [call for call in calls if call.until >= now]
         except psycopg.Error as error:
             half = len(calls) // 2
             if not half:
@@ -143,16 +147,20 @@ def _cut(waiting: deque[_Call]) -> list[_Call]:
     calls: list[_Call] = []
     size = 0
     while waiting and len(calls) < BATCH_ROWS and size < BATCH_BYTES:
-        if waiting[0].alone and calls:
+        call = waiting[0]
+        if calls and call.alone and not (calls[0].alone and _key(call) == _key(calls[0])):
             break
-        call = waiting.popleft()
-        if call.done.done():
-            continue
-        calls.append(call)
-        if call.alone:
+        if calls and calls[0].alone and not call.alone:
             break
-        size += len(call.execution.args) + len(call.execution.kwargs)
+        waiting.popleft()
+        if not call.done.done():
+            calls.append(call)
+            size += len(call.execution.args) + len(call.execution.kwargs)
     return calls
+
+
+def _key(call: _Call) -> tuple[str, str | None]:
+    return call.execution.function, call.execution.unique_key
 
 
 def _fail(calls: list[_Call], error: Exception) -> None:
