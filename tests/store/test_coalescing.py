@@ -1,6 +1,7 @@
 """Many callers at once: who shares a statement, and that no one is harmed by another's trouble."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -9,9 +10,10 @@ import pytest
 
 from currant import DatabaseError, DatabaseUnreachable, NotJSON, PayloadTooLarge, enqueue_many, enqueue_many_sync, job
 from currant.backends import Enqueued, NewExecution
-from currant.client import DatabaseBackend, many
+from currant.client import DatabaseBackend, insert, writer
 from currant.errors import RowLocked, StatementRefused
 from currant.jobs import Call
+from tests.store.cutter import Cutter
 from tests.store.support import new
 from tests.support import in_loop
 
@@ -190,7 +192,7 @@ def test_a_connection_lost_amid_the_batches(url: str, kind: str) -> None:
                 await killer
 
     async def kill_in_the_middle() -> None:
-        while not await asyncio.to_thread(written, rows):
+        while not await asyncio.to_thread(written, rows):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         await asyncio.to_thread(kill_others, rows, "application_name = 'tests_amid'")
 
@@ -200,63 +202,50 @@ def test_a_connection_lost_amid_the_batches(url: str, kind: str) -> None:
         assert len(ids_of(rows)) == (0 if kind == "generator" else 60_000)
 
 
-@pytest.mark.parametrize("committed", [True, False])
-def test_a_connection_lost_during_the_commit_is_found_out(
-    url: str, committed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The commit's reply is lost; whether it was carried out is what the server says of the transaction."""
-    run = many._Attempt.run
-    lost = False
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("kind", ["list", "generator"])
+def test_a_connection_lost_at_the_commit_is_found_out(url: str, executed: bool, kind: str) -> None:
+    """The server says what became of the transaction: no row twice, none missing; a generator cannot be repeated."""
 
-    async def lossy(self: "many._Attempt", pool: "many.Pool") -> list[Enqueued]:
-        nonlocal lost
-        taken: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
-        take = pool.take
+    async def enqueue() -> set[str]:
+        async with Cutter(url) as cutter, client_of(cutter.url) as used:
+            executions = [new()] * 1500
+            cutter.cut(b"COMMIT", executed=executed)
+            if (kind, executed) == ("generator", False):
+                with pytest.raises(DatabaseUnreachable, match="nothing was written"):
+                    await used.enqueue(iter(executions))
+                return set()
+            done = await used.enqueue(executions if kind == "list" else iter(executions))
+            assert cutter.cuts == 1
+            return {each.id for each in done}
 
-        async def spied() -> psycopg.AsyncConnection[tuple[object, ...]]:
-            taken.append(await take())
-            return taken[-1]
-
-        with monkeypatch.context() as patch:
-            patch.setattr(pool, "take", spied)
-            if lost:
-                return await run(self, pool)
-            lost = True
-            if committed:
-                await run(self, pool)
-                raise_lost(self)
-            self.transaction, self.begun, self.committing = await aborted(taken, pool), True, True
-            raise_lost(self)
-        raise AssertionError
-
-    def raise_lost(attempt: "many._Attempt") -> None:
-        attempt.is_lost = True
-        raise psycopg.OperationalError("the connection is lost")
-
-    async def aborted(taken: list[psycopg.AsyncConnection[tuple[object, ...]]], pool: "many.Pool") -> str:
-        async with pool.connection() as connection:
-            try:
-                async with connection.transaction():
-                    id = await many.queries.transaction_id(connection)
-                    raise KeyError(id)
-            except KeyError:
-                return id
-
-    monkeypatch.setattr(many._Attempt, "run", lossy)
-
-    async def enqueue() -> list[Enqueued]:
-        async with client_of(url) as used:
-            return await used.enqueue([new()] * 1500)
-
-    ids = {each.id for each in asyncio.run(enqueue())}
+    ids = asyncio.run(enqueue())
     with psycopg.connect(url) as rows:
         assert ids_of(rows) == ids
-        assert len(ids) == 1500
+    assert len(ids) == (0 if (kind, executed) == ("generator", False) else 1500)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("together", [1, 50])
+def test_a_connection_lost_around_a_statement_loses_and_doubles_nothing(
+    url: str, executed: bool, together: int
+) -> None:
+    async def enqueue() -> list[Enqueued | BaseException]:
+        async with Cutter(url) as cutter, client_of(cutter.url, pool_size=1) as used:
+            await used.enqueue([new()])
+            cutter.cut(b"tests.cut", executed=executed)
+            done = await all_of(used, *(new(function="tests.cut") for _ in range(together)))
+            assert cutter.cuts == 1
+            return done
+
+    ids = {each.id for each in asyncio.run(enqueue()) if isinstance(each, Enqueued)}
+    assert len(ids) == together
+    with psycopg.connect(url) as rows:
+        found = rows.execute("SELECT id FROM executions WHERE function_name = 'tests.cut'").fetchall()
+    assert {id for (id,) in found} == ids
 
 
 def test_a_generators_code_runs_in_the_thread_of_its_caller_and_may_enqueue(application: psycopg.Connection) -> None:
-    import threading
-
     threads = set()
 
     def calls() -> Iterator[Call]:
@@ -310,8 +299,6 @@ async def test_a_key_that_an_open_transaction_holds_holds_up_nobody_else(url: st
 
 @in_loop
 async def test_a_key_held_for_too_long_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from currant.client import insert, writer
-
     monkeypatch.setattr(insert, "INSIST_S", 1.5)
     monkeypatch.setattr(writer, "INSIST_S", 1.5)
     async with client_of(url) as used, await psycopg.AsyncConnection.connect(url) as other:

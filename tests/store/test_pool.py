@@ -198,7 +198,7 @@ def test_a_server_that_was_restarted_between_two_enqueues_is_no_error() -> None:
             async def enqueue() -> None:
                 await asyncio.gather(*(used.enqueue([new()]) for _ in range(40)))
                 server.stop()
-                with pytest.raises(DatabaseUnreachable, match="No such file|refused"):
+                with pytest.raises(DatabaseUnreachable, match=r"No such file|refused"):
                     await used.enqueue([new()])
                 with start_kept(base / "pg") as again:
                     assert again.url == server.url
@@ -379,10 +379,10 @@ def test_the_interpreters_exit_is_quick_and_silent(application: psycopg.Connecti
     eventually(lambda: not pids(application))
 
 
-def test_a_thread_that_waits_for_a_result_does_not_hold_up_the_exit(
-    application: psycopg.Connection, url: str
-) -> None:
-    waiting = "h = f.queue_sync()\nimport threading, time\nthreading.Thread(target=h.result_sync, daemon=True).start()\n"
+def test_a_thread_that_waits_for_a_result_does_not_hold_up_the_exit(application: psycopg.Connection, url: str) -> None:
+    waiting = (
+        "h = f.queue_sync()\nimport threading, time\nthreading.Thread(target=h.result_sync, daemon=True).start()\n"
+    )
     done = script(waiting + "time.sleep(0.3)", url)
     assert done.returncode == 0
     assert "was never" not in done.stderr

@@ -9,6 +9,7 @@ import pytest
 
 import currant
 from currant import Handle, client, enqueue_many, job
+from tests.store.cutter import Cutter
 from tests.support import in_loop
 
 
@@ -97,7 +98,9 @@ def test_unique_for_keeps_the_key_after_the_end_until_its_time_is_over(applicati
 @in_loop
 async def test_the_same_key_twice_in_one_enqueue_many_is_one_execution(application: psycopg.Connection) -> None:
     keyed = report.options(unique="k")
-    handles = await enqueue_many([keyed.call("a"), report.call("plain"), keyed.call("b"), other.call(), keyed.call("c")])
+    handles = await enqueue_many(
+        [keyed.call("a"), report.call("plain"), keyed.call("b"), other.call(), keyed.call("c")]
+    )
     only_one_is_first([handles[0], handles[2], handles[4]])
     assert handles[1].first
     assert handles[3].first
@@ -194,35 +197,27 @@ def test_in_the_callers_transaction_the_key_is_held_from_the_commit(application:
         assert report.options(unique="k", connection=connection).queue_sync() == second
 
 
-def test_after_a_lost_connection_the_first_is_still_the_first(
-    application: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+@in_loop
+async def test_after_a_lost_connection_the_first_is_still_the_first(
+    application: psycopg.Connection, url: str, executed: bool, ends: bool
 ) -> None:
-    """The statement is committed and its connection ends before the reply: the repetition finds its own row."""
-    from currant.client import insert
-    from currant.store.enqueue import enqueue_apart
-
-    ended = False
-    ends: list[str | None] = []
-
-    async def lossy(connection, ids, executions):  # type: ignore[no-untyped-def]
-        done = await enqueue_apart(connection, ids, executions)
-        if ends:
-            how = ends.pop()
-            if how:
-                application.execute(
-                    "UPDATE executions SET status = 'completed', unique_key = NULL WHERE id = %s", (ids[0],)
-                )
-            connection.pgconn.finish()
-            raise psycopg.OperationalError("the connection is lost")
-        return done
-
-    monkeypatch.setattr(insert, "enqueue_apart", lossy)
-    assert not ended
-    for number, how in enumerate((None, "completed")):
-        ends.append(how)
-        handle = report.options(unique=f"k{number}").queue_sync()
-        assert handle.first
-        ends.append(None)
-        plain = report.queue_sync()
-        assert {handle.id, plain.id} <= set(ids_of(application))
-    assert len(ids_of(application)) == 4
+    """The reply is lost, and perhaps the execution has even ended by the time of the repetition."""
+    if ends:
+        application.execute(
+            "CREATE FUNCTION ended() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+            " UPDATE executions SET status = 'completed', unique_key = NULL WHERE id = NEW.id; RETURN NULL; END$$"
+        )
+        application.execute(
+            "CREATE CONSTRAINT TRIGGER ended AFTER INSERT ON executions DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION ended()"
+        )
+    async with Cutter(url) as cutter:
+        currant.configure(database_url=cutter.url)
+        cutter.cut(b"tests.unique", executed=executed)
+        handle = await report.options(unique="k").queue()
+        assert cutter.cuts == 1
+        await currant.aclose()
+    assert handle.first
+    assert ids_of(application) == [handle.id]
