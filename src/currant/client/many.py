@@ -15,7 +15,7 @@ from currant.client.troubles import INSIST_S, is_lost, may_pass, unreachable
 from currant.errors import DatabaseUnreachable
 from currant.identifiers import new_ids
 from currant.store import queries
-from currant.store.connections import Backoff, one_line
+from currant.store.connections import Backoff, Connection, one_line
 from currant.store.enqueue import carry_out, enqueue_steps
 
 Batches = Iterator[list[NewExecution]]
@@ -90,9 +90,7 @@ class _Attempt:
             async with connection.transaction():
                 self.transaction = await queries.transaction_id(connection)
                 self.begun = True
-                while (batch := await _next(self._source)) is not None:
-                    # New ids for each attempt: those of a lost one would wait until the server has noticed the loss.
-                    self.enqueued += await carry_out(connection, enqueue_steps(new_ids(len(batch)), batch))
+                await self._write(connection)
                 self.committing = True
         except psycopg.Error as error:
             self.is_lost = is_lost(connection, error)
@@ -100,6 +98,26 @@ class _Attempt:
         finally:
             pool.give(connection)
         return self.enqueued
+
+    async def _write(self, connection: Connection) -> None:
+        """Writes batch after batch; while the server is at one, the next is made ready."""
+        writing: asyncio.Task[list[Enqueued]] | None = None
+        try:
+            while (batch := await _next(self._source)) is not None:
+                # New ids for each attempt: those of a lost one would wait until the server has noticed the loss.
+                steps = enqueue_steps(new_ids(len(batch)), batch)
+                first = next(steps)
+                if writing is not None:
+                    self.enqueued += await writing
+                writing = asyncio.create_task(carry_out(connection, steps, first), name="currant: enqueue")
+                await asyncio.sleep(0)  # sends it
+            if writing is not None:
+                self.enqueued += await writing
+        finally:
+            if writing is not None and not writing.done():
+                writing.cancel()
+            # It may have failed while the caller's iteration did.
+            await asyncio.gather(*([] if writing is None else [writing]), return_exceptions=True)
 
 
 async def _is_committed(pool: Pool, url: str, transaction: str, error: psycopg.Error) -> bool:

@@ -11,17 +11,14 @@ import time
 from collections import deque
 from types import TracebackType
 
-from psycopg import OperationalError, pq
+from psycopg import pq
 
-from currant.client.troubles import unreachable
 from currant.errors import DatabaseUnreachable
 from currant.store import connections
 from currant.store.connections import Connection
 
 #: A connection that was idle for so long is closed.
 IDLE_S = 60.0
-# Nobody's lock is waited for longer by one statement: it may hold up other callers' rows.
-_SESSION = "SET lock_timeout = '250ms'"
 
 
 class Pool:
@@ -153,7 +150,8 @@ class Pool:
         self._connecting += 1
         self.peak = max(self.peak, self._open)
         try:
-            connection = await _connected(self._url)
+            # Hot: by index, in generic plans, and nobody's lock is waited for long: it may hold up other callers' rows.
+            connection = await connections.connect(self._url, "currant", hot=True)
         except BaseException as error:
             self._connecting -= 1
             if not isinstance(error, DatabaseUnreachable):
@@ -205,18 +203,6 @@ class _Loan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.give(self._connection)
-
-
-async def _connected(url: str) -> Connection:
-    connection = await connections.connect(url, "currant")
-    try:
-        await connection.execute(_SESSION)
-    except BaseException as error:
-        connection.pgconn.finish()
-        if isinstance(error, OperationalError):
-            raise unreachable(url, connections.one_line(error)) from None
-        raise
-    return connection
 
 
 def _is_well(connection: Connection) -> bool:

@@ -22,8 +22,10 @@ _ENQUEUE_ANY = load("enqueue_any")
 _UNIQUE_HOLDERS = load("unique_holders")
 
 Rows = list[tuple[Any, ...]]
-#: Yields statements with their parameters, gets their rows, returns what was enqueued in the order of the input.
-Steps = Generator[tuple[bytes, dict[str, Any]], Rows, list[Enqueued]]
+#: A statement with its parameters.
+Step = tuple[bytes, dict[str, Any]]
+#: Yields statements, gets their rows, returns what was enqueued in the order of the input.
+Steps = Generator[Step, Rows, list[Enqueued]]
 
 
 def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Steps:
@@ -115,20 +117,24 @@ def enqueue_within_sync(
             rows = cursor.fetchall()
 
 
-async def carry_out(connection: Connection, steps: Steps) -> list[Enqueued]:
-    """Runs the statements on a connection of ours, in its transaction if it has one."""
-    rows: Rows | None = None
+async def carry_out(connection: Connection, steps: Steps, first: Step | None = None) -> list[Enqueued]:
+    """Runs the statements on a connection of ours, in its transaction if it has one.
+
+    Args:
+        first: the first statement, if it was already taken from the steps.
+    """
+    statement, parameters = first or next(steps)
     while True:
+        rows = await fetch(connection, statement, parameters)
         try:
-            statement, parameters = steps.send(rows) if rows is not None else next(steps)
+            statement, parameters = steps.send(rows)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        rows = await fetch(connection, statement, parameters)
 
 
 def _holders(
     executions: Sequence[NewExecution],
-) -> Generator[tuple[bytes, dict[str, Any]], Rows, dict[tuple[str, str | None], str]]:
+) -> Generator[Step, Rows, dict[tuple[str, str | None], str]]:
     parameters = {
         "functions": arrays.texts([each.function for each in executions]),
         "keys": arrays.optional_texts([each.unique_key for each in executions]),
