@@ -95,7 +95,8 @@ def bench_command(
     Without --drain, jobs are enqueued at a steady rate, by default one that leaves no backlog, and the latency counts:
     from enqueued to completed, by the database's clock. With --drain the throughput counts, and its ratio to the SQL
     floor: the same claim and complete statements back to back on one connection. Without CURRANT_DATABASE_URL it runs
-    on a throwaway Postgres. Fails when a job was lost or ran twice.
+    on a throwaway Postgres. Fails when a job was lost or ran twice. With --enqueue no job runs: what counts is how fast
+    they are enqueued, one by one, many at a time, and by many callers at once.
     """
     with reported("currant bench"):
         check_exclusive(embedded=embedded, url_option=database_url)

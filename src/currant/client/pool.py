@@ -11,14 +11,19 @@ import time
 from collections import deque
 from types import TracebackType
 
-from psycopg import pq
+from psycopg import OperationalError, pq
 
+from currant.client.troubles import unreachable
 from currant.errors import DatabaseUnreachable
 from currant.store import connections
 from currant.store.connections import Connection
 
 #: A connection that was idle for so long is closed.
 IDLE_S = 60.0
+
+# Nobody's unique key is waited for longer in one statement: it may hold up other callers' rows. Longer than a node's,
+# for Postgres's own lock on notifications, which counts too, goes from one commit to the next.
+_LOCK_TIMEOUT = "SET lock_timeout = '1s'"
 
 
 class Pool:
@@ -150,8 +155,7 @@ class Pool:
         self._connecting += 1
         self.peak = max(self.peak, self._open)
         try:
-            # Hot: by index, in generic plans, and nobody's lock is waited for long: it may hold up other callers' rows.
-            connection = await connections.connect(self._url, "currant", hot=True)
+            connection = await _connected(self._url)
         except BaseException as error:
             self._connecting -= 1
             if not isinstance(error, DatabaseUnreachable):
@@ -203,6 +207,19 @@ class _Loan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.give(self._connection)
+
+
+async def _connected(url: str) -> Connection:
+    """Makes a connection for the hot path's plans: all that an application asks for is found by an index."""
+    connection = await connections.connect(url, "currant", hot=True)
+    try:
+        await connection.execute(_LOCK_TIMEOUT)
+    except BaseException as error:
+        connection.pgconn.finish()
+        if isinstance(error, OperationalError):
+            raise unreachable(url, connections.one_line(error)) from None
+        raise
+    return connection
 
 
 def _is_well(connection: Connection) -> bool:
