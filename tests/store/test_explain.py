@@ -266,6 +266,25 @@ def assert_probes_by_id(plan: Plan) -> None:
 
 
 @in_loop
+async def test_explain_what_applications_ask_by_id_probes_the_primary_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        ids = [each.id for each in (await claim(connection, BATCH)).executions]
+        for name, parameters in (("ended", {}), ("present", {}), ("cancel", {"prefix": "currant:node:"})):
+            plan = await explain(connection, name, {"ids": ids, **parameters})
+            assert_no_scan_of_the_table(plan)
+            assert plan.by_index("executions_pkey"), plan.text
+
+
+@in_loop
+async def test_explain_the_holders_of_unique_keys_are_probed_for(table: Table) -> None:
+    async with undone(table.url) as connection:
+        parameters = {"functions": ["app.f"] * BATCH, "keys": [f"k{number}" for number in range(BATCH)]}
+        plan = await explain(connection, "unique_holders", parameters)
+    assert_no_scan_of_the_table(plan)
+    assert len(plan.by_index("executions_unique")) == 2, plan.text
+
+
+@in_loop
 async def test_explain_promote_takes_what_is_due_from_the_index(table: Table) -> None:
     async with undone(table.url) as connection:
         plan = await explain(connection, "promote", {"queues": ["q", "a", "b"], "rows": BATCH})

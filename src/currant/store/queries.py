@@ -77,6 +77,9 @@ _CANCEL = load("cancel")
 _CANCELS_ASKED = load("cancels_asked")
 _SCHEDULES = load("schedules")
 _REMOVE_SCHEDULE = load("remove_schedule")
+_PRESENT = load("present")
+_TRANSACTION_ID = load("transaction_id")
+_TRANSACTION_FATE = load("transaction_fate")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -287,6 +290,23 @@ async def schedules(connection: Connection) -> list[Schedule]:
 async def remove_schedule(connection: Connection, function: str) -> bool:
     """Removes a schedule, until a node starts whose modules have it; returns whether there was one."""
     return await execute(connection, _REMOVE_SCHEDULE, {"function": function}) == 1
+
+
+async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these ids that executions have."""
+    return {row[0] for row in await fetch(connection, _PRESENT, {"ids": list(ids)})}
+
+
+async def transaction_id(connection: Connection) -> str:
+    """Returns the id of the transaction under way."""
+    ((id,),) = await fetch(connection, _TRANSACTION_ID, {})
+    return str(id)
+
+
+async def transaction_fate(connection: Connection, transaction: str) -> str | None:
+    """Returns whether a transaction is `committed`, `aborted` or `in progress`; None when that is forgotten."""
+    ((fate,),) = await fetch(connection, _TRANSACTION_FATE, {"transaction": transaction})
+    return None if fate is None else str(fate)
 
 
 async def schema_version(connection: Connection) -> int:
