@@ -16,6 +16,8 @@ class CurrentExecution(msgspec.Struct, frozen=True):
     attempt: int
     function: str
     queue: str
+    #: Where Currant finds it again in its child: of no use to others.
+    cell: int = -1
 
 
 running: ContextVar[CurrentExecution] = ContextVar("currant_execution")

@@ -57,7 +57,16 @@ async def execute(
     """
     if definition is None:
         return _UNKNOWN
-    running.set(CurrentExecution(execution.id, execution.lease, execution.attempt, execution.function, execution.queue))
+    running.set(
+        CurrentExecution(
+            execution.id,
+            execution.lease,
+            execution.attempt,
+            execution.function,
+            execution.queue,
+            cell=execution.cell,
+        )
+    )
     timeout_s, scope = execution.timeout_s, None
     try:
         call = _call(execution, definition, payload_bytes_max)

@@ -7,11 +7,13 @@ import socket
 
 import uvloop
 
+from currant import backends
+from currant.child.backend import SocketBackend
 from currant.child.link import Link
 from currant.child.runner import Runner
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, ToChild
+from currant.protocol.work import Hello, Reply, Results, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -26,14 +28,20 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
     exit_codes: list[int] = []
 
     def receive(message: ToChild) -> None:
-        runner.receive(message)
+        if isinstance(message, Reply | Results):
+            backend.receive(message)
+        else:
+            runner.receive(message)
 
     def stop(code: int) -> None:
         exit_codes.append(code)
+        backend.close()
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
     runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop)
+    backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
+    backends.install(backend)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
     link.send(Hello(os.getpid()))

@@ -54,6 +54,7 @@ _BACKLOG = load("backlog")
 _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
+_PRESENT = load("present")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -224,15 +225,23 @@ async def get(connection: Connection, id: str) -> Record | None:
     return Record(*values)
 
 
-async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
-    """Returns those of these executions that have ended, and those that are not there."""
-    found = await fetch(connection, _ENDED, {"ids": arrays.texts(ids)})
+async def ended(connection: Connection, ids: Sequence[str], *, bytes_max: int = 1 << 40) -> list[Ended]:
+    """Returns those of these executions that have ended, and those that are not there.
+
+    `bytes_max`: none is returned beyond so much in results and errors, as the server stores them, but the first.
+    """
+    found = await fetch(connection, _ENDED, {"ids": arrays.texts(ids), "bytes": bytes_max})
     return [Ended(id, status, body and body[1:]) for id, status, body in found]
 
 
 async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
     return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
+
+
+async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these ids that executions have."""
+    return {row[0] for row in await fetch(connection, _PRESENT, {"ids": list(ids)})}
 
 
 async def schema_version(connection: Connection) -> int:

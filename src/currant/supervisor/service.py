@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
+from currant.backends import NewExecution
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, ProtocolError, StatementRefused
 from currant.executions import Execution, RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.work import Cancel, FromChild, Recalled
+from currant.protocol.work import Cancel, CancelIds, Enqueue, FromChild, Lend, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.settings import Settings, child_environment
 from currant.supervisor.children import Child, Children
@@ -31,8 +32,12 @@ from currant.supervisor.listener import Listener
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
+from currant.supervisor.requests import Requests
 from currant.supervisor.tick import Promoter, Ticker
+from currant.supervisor.watches import Watches
 
+#: What is enqueued for this soon is known to the promoter at once, and of later ones the tick tells in time.
+SOON_S = 10.0
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
 #: How long a stop waits for the claim under way.
@@ -168,6 +173,17 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._requests = Requests(
+            self._database,
+            pause=self._database.pause_utility,
+            written=self._enqueued,
+            refused=self._connections.note_refusal,
+        )
+        self._watches = Watches(
+            ended=self._database.ended,
+            frame_bytes_max=frame_max,
+            refused=self._connections.note_refusal,
+        )
         report = Report(
             self._database,
             self._ledger,
@@ -247,6 +263,8 @@ class Service:
                     ("promoter", self._promoter.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
+                    ("requests", self._requests.run()),
+                    ("watches", self._watches.run()),
                 )
             ]
             if last is not None:
@@ -362,12 +380,45 @@ class Service:
                 self._outcomes.release(back)
             else:
                 self._dispatcher.returned(back)
+        elif isinstance(message, Lend):
+            self._ledger.lend(child.name, message.lent, self._clock())
+        else:
+            self._child_asked(child, message)
+            return
         self._room_came()
+
+    def _child_asked(self, child: Child, message: FromChild) -> None:
+        """What its executions ask for, also during a drain."""
+        try:
+            if isinstance(message, Enqueue | CancelIds):
+                self._requests.add(message, child.send)
+            elif isinstance(message, Watch):
+                self._watches.watch(child, message.ids)
+            elif isinstance(message, Unwatch):
+                self._watches.unwatch(child, message.ids)
+        except ProtocolError as error:
+            self._log.error(Event.BAD_FRAME, child=child.name, reason=str(error))
+            child.problem = str(error)
+            child.kill()
+
+    def _enqueued(self, executions: list[NewExecution]) -> None:
+        """Children's enqueues are committed: this node need not wait for its own notification."""
+        waits = [
+            each.delay_s if each.run_at_s is None else self._database.due_in(each.run_at_s)
+            for each in executions
+            if each.delay_s is not None or each.run_at_s is not None
+        ]
+        soon = [wait_s for wait_s in waits if wait_s is not None and wait_s <= SOON_S]
+        if soon:
+            self._promoter.due_in(min(soon))
+        if len(waits) < len(executions) or (soon and min(soon) <= 0):
+            self._claimer.work_came()
 
     def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own fault; the rest goes back as it was."""
         started, unstarted = self._ledger.take_from(child.name, child.is_started)
         child.cells.close()
+        self._watches.forget(child)
         self._counts.child_deaths += 1
         if by_fork_server or child.dismissed:
             unstarted += started
@@ -378,6 +429,7 @@ class Service:
 
     def _saved(self, count: int, size: int) -> None:
         self._ledger.settle(count, size)
+        self._watches.saved()
         self._claimer.room_came()
 
     def _room_came(self) -> None:
