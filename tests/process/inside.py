@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jobs import note  # type: ignore[import-not-found]
+
 from currant import enqueue_many, enqueue_many_sync, job
 from currant.errors import CurrantError, DatabaseError, ExecutionFailed, PayloadTooLarge
 from currant.handles import Handle
 from currant.jobs import Call
-
-try:
-    from jobs import note
-except ImportError:
-    from tests.process.jobs import note
 
 
 @job(queue="test", name="inside.echo")
@@ -156,12 +153,11 @@ async def sync_on_the_loop() -> tuple[str, str]:
 
 
 @job(queue="test", name="inside.own_loop")
-async def own_loop() -> int:
-    async def work() -> int:
-        handle = await echo.queue(7)
-        return int(await handle.result(30))
+async def own_loop() -> Any:
+    async def work() -> Any:
+        return await (await echo.queue(7)).result(30)
 
-    results: list[int] = []
+    results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(asyncio.run(work())))
     thread.start()
     await asyncio.to_thread(thread.join)
@@ -178,6 +174,11 @@ async def parent(value: int) -> Any:
 async def waits_for_long(seconds: float) -> None:
     note("start")
     await (await sleeper.queue(seconds)).result()
+
+
+@job(queue="test", name="inside.waits_for_later")
+async def waits_for_later() -> None:
+    await (await echo.options(delay=3600).queue()).result()
 
 
 @job(queue="test", name="inside.tree")

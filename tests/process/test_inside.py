@@ -1,16 +1,16 @@
 """Enqueues, cancels and waits from inside jobs, by the hand of real nodes."""
 
-import asyncio
 import os
 import signal
 import time
 from collections import Counter
 from typing import Any
 
+import psycopg
 import pytest
 
-from currant.errors import ConfigurationError
 from tests.process.conftest import Node, World, eventually
+from tests.process.proxy import Proxy
 
 ENDED = {"completed", "failed", "cancelled"}
 
@@ -34,8 +34,8 @@ def _run(world: World, function: str, *args: Any, **options: Any) -> Any:
     return _result(world, id)
 
 
-def _node(world: World, *args: str, **env: str) -> Node:
-    return world.node(*args, module="inside", **env)
+def _node(world: World, *args: str) -> Node:
+    return world.node(*args, module="inside")
 
 
 # Enqueues
@@ -94,8 +94,8 @@ def test_arguments_that_are_too_large_are_refused_by_name_and_nothing_of_the_lis
 
 
 def test_what_the_database_refuses_is_its_callers_error_and_nobody_elses(world: World) -> None:
-    with_check = "ALTER TABLE executions ADD CONSTRAINT no_poison CHECK (args::text NOT LIKE '%%poison%%')"
-    world.rows(with_check + "; SELECT 1")
+    with psycopg.connect(world.url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE executions ADD CHECK (args::text NOT LIKE '%poison%')")
     _node(world)
     outcomes = _run(world, "beside_poison", 50)
     assert outcomes.count("DatabaseError") == 1
@@ -168,13 +168,13 @@ def test_parents_of_three_levels_finish_on_one_slot(world: World) -> None:
 
 
 def test_a_parent_that_is_out_of_time_while_it_waits_fails_and_its_slot_is_free_again(world: World) -> None:
-    node = _node(world, "--procs", "1", "--concurrency", "1")
-    ids = world.enqueue("inside.waits_for_long", 3600, max_retries=0, timeout_s=1)
-    row = eventually(lambda: (row := world.row(ids[0]))["status"] == "failed" and row)
-    assert row["error"]["type"] == "Timeout"
-    # The sub-job has the only slot.
-    world.rows("UPDATE executions SET status = 'cancelled' WHERE status = 'pending' RETURNING 1")
-    assert node.stop() == 0
+    node = _node(world, "--procs", "1", "--concurrency", "2")
+    ids = world.enqueue("inside.waits_for_later", count=5, max_retries=0, timeout_s=1)
+    for id in ids:
+        row = eventually(lambda id=id: (row := world.row(id))["status"] == "failed" and row)  # type: ignore[misc]
+        assert row["error"]["type"] == "Timeout"
+    _child_is_idle(node)
+    assert _most_at_once(world, 20) == 2
 
 
 def test_no_more_run_than_there_are_slots_after_many_waits_of_all_kinds(world: World) -> None:
@@ -182,15 +182,18 @@ def test_no_more_run_than_there_are_slots_after_many_waits_of_all_kinds(world: W
     world.enqueue("inside.mixed_waits", count=40, max_retries=0)
     assert _at_rest(world).keys() == {"completed"}
     _child_is_idle(node)
-    mark = len(world.runs("busy"))
-    assert mark == 0
-    world.enqueue("inside.busy", 0.1, count=30)
-    assert _at_rest(world).keys() == {"completed"}
+    assert _most_at_once(world, 30) == 3
+
+
+def _most_at_once(world: World, count: int) -> int:
+    """Runs so many that take a while, and returns how many of them ran at a time."""
+    ids = world.enqueue("inside.busy", 0.1, count=count)
+    eventually(lambda: len(world.runs("idle")) == len(ids))
     level = most = 0
     for line in world.ledger_file.read_text().splitlines():
         level += {"busy": 1, "idle": -1}.get(line.split()[0], 0)
         most = max(most, level)
-    assert most == 3
+    return most
 
 
 def test_a_drain_ends_parents_that_wait_and_they_finish_on_the_next_node(world: World) -> None:
@@ -230,7 +233,9 @@ def test_a_child_killed_while_its_parents_wait_costs_a_retry_of_these_and_loses_
     _child_is_idle(node)
 
 
-def test_a_database_that_is_gone_for_a_while_delays_enqueues_and_waits_and_loses_none(world: World) -> None:
+def test_a_connection_that_ends_again_and_again_delays_enqueues_and_waits_and_loses_or_doubles_none(
+    world: World,
+) -> None:
     _node(world, "--procs", "2")
     (id,) = world.enqueue("inside.steadily", 60, max_retries=0)
     for _ in range(6):
@@ -240,9 +245,34 @@ def test_a_database_that_is_gone_for_a_while_delays_enqueues_and_waits_and_loses
             " WHERE application_name = 'currantd:utility' AND pid <> pg_backend_pid()"
         )
     assert _result(world, id) == 60
-    states = _at_rest(world)
-    assert states == {"completed": 61}
+    assert _at_rest(world) == {"completed": 61}
     world.check_ledger(61)
+
+
+@pytest.mark.parametrize(("function", "marker"), [("fan_out", b"inside.echo"), ("with_keys", b"COMMIT")])
+def test_a_connection_cut_after_an_enqueues_commit_doubles_nothing_and_its_caller_never_knows(
+    world: World, function: str, marker: bytes
+) -> None:
+    with Proxy(world.url) as proxy:
+        node = Node(world.folder / "cut", proxy.url, world.ledger_file, module="inside", env={})
+        world.nodes.append(node)
+        node.ready()
+        proxy.cut_next(b"currantd:utility", marker)
+        arguments = [500] if function == "fan_out" else []
+        result = _run(world, function, *arguments)
+        assert proxy.cuts == 1
+        if function == "fan_out":
+            assert len(set(result)) == 500
+            assert _at_rest(world) == {"completed": 501}
+            assert {id for (id,) in world.rows("SELECT id FROM executions WHERE function_name = 'inside.echo'")} == set(
+                result
+            )
+        else:
+            (first, is_first), second, (_, other_is_first) = result
+            assert is_first
+            assert other_is_first
+            assert second == [first, False]
+            assert sum(world.states().values()) == 3
 
 
 def test_code_that_writes_nonsense_on_its_childs_socket_costs_the_child_and_nothing_else(world: World) -> None:
@@ -253,14 +283,3 @@ def test_code_that_writes_nonsense_on_its_childs_socket_costs_the_child_and_noth
     assert "bad frame" in node.log
     assert _run(world, "echo", 5) == 5
     assert node.process.poll() is None
-
-
-# Outside
-
-
-def test_outside_of_a_job_nothing_is_lent_or_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.process import inside
-
-    monkeypatch.delenv("CURRANT_DATABASE_URL", raising=False)
-    with pytest.raises(ConfigurationError, match="CURRANT_DATABASE_URL"):
-        asyncio.run(inside.echo.queue(1))
