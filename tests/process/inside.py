@@ -182,7 +182,7 @@ async def waits_for_later() -> None:
 
 
 @job(queue="test", name="inside.tree")
-async def tree(depth: int) -> int:
+async def tree(depth: int) -> Any:
     note("start")
     if not depth:
         return 1
