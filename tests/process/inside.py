@@ -176,6 +176,12 @@ async def waits_for_long(seconds: float) -> None:
     await (await sleeper.queue(seconds)).result()
 
 
+@job(queue="test", name="inside.waits_at_once")
+async def waits_at_once(id: str) -> Any:
+    """Waits in its very first step."""
+    return await echo.handle(id).result()
+
+
 @job(queue="test", name="inside.waits_for_later")
 async def waits_for_later() -> None:
     await (await echo.options(delay=3600).queue()).result()

@@ -167,6 +167,14 @@ def test_parents_of_three_levels_finish_on_one_slot(world: World) -> None:
     _child_is_idle(node)
 
 
+def test_one_that_waits_in_its_first_step_lends_its_slot_as_well(world: World) -> None:
+    (sub,) = world.enqueue("inside.echo", 8, priority=1)
+    ids = [world.enqueue("inside.waits_at_once", sub, priority=9)[0] for _ in range(3)]
+    node = _node(world, "--procs", "1", "--concurrency", "1")
+    assert [_result(world, id) for id in ids] == [8, 8, 8]
+    _child_is_idle(node)
+
+
 def test_a_parent_that_is_out_of_time_while_it_waits_fails_and_its_slot_is_free_again(world: World) -> None:
     node = _node(world, "--procs", "1", "--concurrency", "2")
     ids = world.enqueue("inside.waits_for_later", count=5, max_retries=0, timeout_s=1)

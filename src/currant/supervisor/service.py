@@ -18,6 +18,7 @@ from currant.protocol.frames import frame_bytes_max
 from currant.protocol.work import Cancel, CancelIds, Enqueue, FromChild, Lend, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.settings import Settings, child_environment
+from currant.store.enqueue import SOON_S
 from currant.supervisor.children import Child, Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -36,8 +37,6 @@ from currant.supervisor.requests import Requests
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.watches import Watches
 
-#: What is enqueued for this soon is known to the promoter at once, and of later ones the tick tells in time.
-SOON_S = 10.0
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
 #: How long a stop waits for the claim under way.
@@ -382,6 +381,7 @@ class Service:
                 self._dispatcher.returned(back)
         elif isinstance(message, Lend):
             self._ledger.lend(child.name, message.lent, self._clock())
+            self._dispatcher.backlog_came()
         else:
             self._child_asked(child, message)
             return
