@@ -17,7 +17,7 @@ from contextvars import copy_context
 from currant.child.executor import execute
 from currant.child.failures import encode_error
 from currant.child.slots import Lender, Slots
-from currant.context import running
+from currant.context import CurrentExecution, running
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES
@@ -54,7 +54,9 @@ class Runner:
         self._context = copy_context()
         self._backlog: deque[Execution] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
+        #: The lease of each that runs, and what is in its very first step.
         self._leases: dict[int, int] = {}
+        self._starting: Execution | None = None
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
         self._cancel_asked: set[int] = set()
@@ -78,8 +80,7 @@ class Runner:
         Returns None when there is nothing to take back: the code belongs to none, or that has ended, or LENT_MAX lend.
         """
         execution = running.get(None)
-        # Code that goes on after its execution's end has no slot, and the cell may be another's by now.
-        if execution is None or self._leases.get(execution.cell) != execution.lease:
+        if execution is None or not self._runs(execution):
             return None
         self._ask_for_turn()
         return self._slots.begin(execution.cell)
@@ -114,6 +115,13 @@ class Runner:
         for task in tasks:
             task.cancel()
         return tasks
+
+    def _runs(self, execution: CurrentExecution) -> bool:
+        # Code that goes on after its execution's end has no slot, and the cell may be another's by now.
+        if self._leases.get(execution.cell) == execution.lease:
+            return True
+        starting = self._starting
+        return starting is not None and (starting.cell, starting.lease) == (execution.cell, execution.lease)
 
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:
@@ -153,7 +161,7 @@ class Runner:
 
         def _start(self, execution: Execution) -> None:
             self._cells.mark_started(execution.cell)
-            self._leases[execution.cell] = execution.lease
+            self._starting = execution
             task = asyncio.Task(
                 self._run(execution),
                 loop=self._loop,
@@ -161,15 +169,17 @@ class Runner:
                 context=self._context.copy(),
                 eager_start=True,
             )
+            self._starting = None
             if not task.done():
                 self._running[execution.cell] = task
+                self._leases[execution.cell] = execution.lease
     else:
 
         def _start(self, execution: Execution) -> None:
             self._cells.mark_started(execution.cell)
-            self._leases[execution.cell] = execution.lease
             task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
             self._running[execution.cell] = task
+            self._leases[execution.cell] = execution.lease
             task.add_done_callback(self._settle_unborn)
 
         def _settle_unborn(self, task: asyncio.Task[None]) -> None:
@@ -194,10 +204,10 @@ class Runner:
         self._finish(execution.cell, ending, body)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None) -> None:
-        self._running.pop(cell, None)
-        self._leases.pop(cell, None)
-        if self._slots.lenders:
-            self._slots.ended(cell)
+        if self._running.pop(cell, None) is not None:
+            self._leases.pop(cell, None)
+            if self._slots.lenders:
+                self._slots.ended(cell)
         if self._cancel_asked:
             self._cancel_asked.discard(cell)
         self._outcomes.append(Outcome(cell, ending, body))
