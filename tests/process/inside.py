@@ -108,6 +108,11 @@ async def cancel_some() -> list[bool]:
     return [first, await waiting.cancel(), await done.cancel(), await Handle[None]("no such execution\0").cancel()]
 
 
+@job(queue="test", name="inside.cancel_these")
+async def cancel_these(ids: list[str]) -> list[bool]:
+    return await asyncio.gather(*(Handle[None](id).cancel() for id in ids))
+
+
 @job(queue="test", name="inside.await_each")
 async def await_each() -> list[Any]:
     good, bad = await echo.queue({"of": [1, "two"]}), await failing.queue()
@@ -141,6 +146,15 @@ async def in_thread() -> list[Any]:
         return [result, waiting.cancel_sync(), len(enqueue_many_sync([echo.call(each) for each in range(3)]))]
 
     return await asyncio.to_thread(work)
+
+
+@job(queue="test", name="inside.sync_parent")
+def sync_parent(depth: int) -> Any:
+    note("start")
+    if not depth:
+        return 1
+    handles = enqueue_many_sync([sync_parent.call(depth - 1), tree.call(depth - 1)])
+    return 1 + sum(handle.result_sync() for handle in handles)
 
 
 @job(queue="test", name="inside.sync_on_the_loop")

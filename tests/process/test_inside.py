@@ -136,6 +136,25 @@ def test_synchronous_code_in_a_thread_of_a_job_does_the_same_and_lends_the_slot(
     assert _run(world, "in_thread") == [41, True, 3]
 
 
+def test_synchronous_jobs_enqueue_and_wait_and_lend_their_slots(world: World) -> None:
+    node = _node(world, "--procs", "1", "--concurrency", "1")
+    assert _run(world, "sync_parent", 3) == 15
+    world.enqueue("inside.sync_parent", 1, count=20, max_retries=0)
+    assert _at_rest(world) == {"completed": 15 + 60}
+    world.check_ledger(75)
+    _child_is_idle(node)
+
+
+def test_a_parent_that_is_cancelled_while_it_waits_ends_and_its_slot_is_free_again(world: World) -> None:
+    node = _node(world, "--procs", "1", "--concurrency", "2")
+    ids = world.enqueue("inside.waits_for_later", count=5, max_retries=0)
+    eventually(lambda: world.rows("SELECT count(*) FROM executions WHERE status = 'scheduled'") == [(5,)])
+    assert _run(world, "cancel_these", ids) == [True] * 5
+    eventually(lambda: world.rows("SELECT count(*) FROM executions WHERE status = 'cancelled'") == [(5,)])
+    _child_is_idle(node)
+    assert _most_at_once(world, 20) == 2
+
+
 def test_the_sync_twins_on_the_event_loop_are_an_error_at_once(world: World) -> None:
     _node(world)
     kind, message = _run(world, "sync_on_the_loop")

@@ -100,9 +100,9 @@ def table(tables: dict[int, Table], request: pytest.FixtureRequest) -> Table:
 
 
 @asynccontextmanager
-async def undone(url: str) -> AsyncIterator[Connection]:
-    """A hot connection in a transaction that is rolled back."""
-    async with connected(url, hot=True) as connection, connection.transaction(force_rollback=True):
+async def undone(url: str, *, hot: bool = True) -> AsyncIterator[Connection]:
+    """A hot connection, or one such as applications have, in a transaction that is rolled back."""
+    async with connected(url, hot=hot) as connection, connection.transaction(force_rollback=True):
         yield connection
 
 
@@ -253,6 +253,18 @@ async def test_explain_the_holders_of_unique_keys_are_probed_by_key(table: Table
         plan = await explain(connection, "unique_holders", parameters)
     assert_no_scan_of_the_table(plan)
     assert plan.by_index("executions_unique"), plan.text
+
+
+@in_loop
+@pytest.mark.parametrize("count", [1, 20])
+async def test_explain_cancel_and_its_question_probe_the_primary_key(tables: dict[int, Table], count: int) -> None:
+    # Of the large table alone: the small one is read as quickly by a scan.
+    async with undone(tables[LARGE].url, hot=False) as connection:
+        ids = [f"job_q{number:028}" for number in range(1, count + 1)]
+        for name, parameters in (("cancel", {"ids": ids, "prefix": "currant:node:"}), ("cancels_asked", {"ids": ids})):
+            plan = await explain(connection, name, parameters)
+            assert not plan.scans("Seq Scan"), plan.text
+            assert plan.by_index("executions_pkey"), plan.text
 
 
 def assert_probes_by_id(plan: Plan) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import functools
-import os
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from currant.child import failures
 from currant.child.executor import execute
-from currant.child.runner import Runner
+from currant.child.threads import Threads
 from currant.context import current_execution
+from currant.endings import Discard, Retry, Snooze
 from currant.errors import NotJSON
-from currant.executions import Ending, Execution, Outcome
-from currant.protocol import cells, work
+from currant.executions import Ending, Execution
 from currant.registry import Definition
 
 LIMIT = 1 << 20
@@ -31,13 +31,19 @@ def run(
     args: bytes | None = b"[]",
     kwargs: bytes | None = b"{}",
     timeout_s: float | None = None,
-    cancel_asked: frozenset[int] = frozenset(),
+    cancel_asked: Ending | None = None,
 ) -> tuple[Ending, Any]:
     """Executes the function and returns its ending and the body, decoded."""
     execution = Execution("job_1", 3, b"", "app.f", "default", 2, 0, 3, timeout_s, args, kwargs, CELL)
     definition = Definition("app.f", function, "default", 3, None, 5) if function is not None else None
-    ending, body = asyncio.run(execute(execution, definition, LIMIT, cancel_asked))
+    asked = {} if cancel_asked is None else {CELL: cancel_asked}
+    ending, body, _ = asyncio.run(execute(execution, definition, LIMIT, asked, no_threads()))
     return ending, None if body is None else msgspec.json.decode(body)
+
+
+def no_threads() -> Threads:
+    """For what needs none."""
+    return Threads("none", lambda _: pytest.fail("nothing runs in a thread here"))
 
 
 def raising(error: BaseException | type[BaseException]) -> Callable[[], Awaitable[Any]]:
@@ -185,14 +191,90 @@ def test_any_message_is_storable(text: str) -> None:
 
 
 def test_a_cancellation_that_we_asked_for_is_a_release() -> None:
-    assert run(raising(asyncio.CancelledError()), cancel_asked=frozenset({CELL})) == (Ending.RELEASED, None)
+    assert run(raising(asyncio.CancelledError()), cancel_asked=Ending.RELEASED) == (Ending.RELEASED, None)
 
 
 def test_what_ends_well_despite_our_cancellation_is_kept() -> None:
-    assert run(returning(1), cancel_asked=frozenset({CELL})) == (Ending.COMPLETED, 1)
+    assert run(returning(1), cancel_asked=Ending.RELEASED) == (Ending.COMPLETED, 1)
+    assert run(returning(1), cancel_asked=Ending.CANCELLED) == (Ending.COMPLETED, 1)
+
+
+def test_a_cancellation_by_request_ends_as_cancelled_and_says_so() -> None:
+    ended = run(raising(asyncio.CancelledError()), cancel_asked=Ending.CANCELLED)
+    assert ended == (Ending.CANCELLED, {"type": "Cancelled", "message": "cancelled by request"})
+
+
+# What a job raises to say how it goes on
+
+
+async def outcome_of(function: Callable[..., Any]) -> tuple[Ending, Any, float | None]:
+    execution = Execution("job_1", 3, b"", "app.f", "default", 2, 0, 3, None, b"[]", b"{}", CELL)
+    definition = Definition("app.f", function, "default", 3, None, 5)
+    ending, body, delay_s = await execute(execution, definition, LIMIT, {}, no_threads())
+    return ending, None if body is None else msgspec.json.decode(body), delay_s
+
+
+def wrapping(error: BaseException) -> Callable[[], Awaitable[Any]]:
+    async def function() -> NoReturn:
+        try:
+            raise ValueError("what went wrong")
+        except ValueError as cause:
+            raise error from cause
+
+    return function
+
+
+class OwnRetry(Retry):
+    def __init__(self) -> None:
+        Exception.__init__(self, "mine")
+
+
+@pytest.mark.parametrize("how", [raising, wrapping])
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (Retry("busy"), (Ending.RETRIED, {"type": "Retry", "message": "busy"}, None)),
+        (Retry("busy", after=2), (Ending.RETRIED, {"type": "Retry", "message": "busy"}, 2.0)),
+        (
+            Retry(after=timedelta(minutes=1)),
+            (Ending.RETRIED, {"type": "Retry", "message": "the function asked to be tried again"}, 60.0),
+        ),
+        (OwnRetry(), (Ending.RETRIED, {"type": "Retry", "message": "mine"}, None)),
+        (Snooze(1.5), (Ending.SNOOZED, None, 1.5)),
+        (Discard("too old"), (Ending.CANCELLED, {"type": "Discarded", "message": "too old"}, None)),
+    ],
+)
+def test_a_job_says_how_it_goes_on_and_the_error_has_no_traceback(
+    how: Callable[[BaseException], Callable[[], Awaitable[Any]]],
+    error: BaseException,
+    ended: tuple[Ending, Any, float | None],
+) -> None:
+    assert asyncio.run(outcome_of(how(error))) == ended
+
+
+def test_what_replaces_a_retry_on_its_way_out_counts() -> None:
+    async def gives_up() -> None:
+        try:
+            raise Retry("busy")
+        except Retry as retry:
+            raise ValueError("no more") from retry
+
+    ending, body, _ = asyncio.run(outcome_of(gives_up))
+    assert (ending, body["type"]) == (Ending.FAILED, "ValueError")
 
 
 # Timeouts
+
+
+def test_the_deadline_is_when_the_timeout_ends() -> None:
+    async def deadline() -> list[str | None]:
+        at = current_execution().deadline
+        return [None if at is None else at.isoformat()]
+
+    before = datetime.now(UTC)
+    _, (at,) = run(deadline, timeout_s=30.0)
+    assert before + timedelta(seconds=30) <= datetime.fromisoformat(at) <= datetime.now(UTC) + timedelta(seconds=30)
+    assert run(deadline) == (Ending.COMPLETED, [None])
 
 
 def test_past_its_timeout_it_fails_and_the_traceback_names_the_line() -> None:
@@ -333,35 +415,7 @@ def test_what_the_function_sets_stays_in_its_task() -> None:
             variable.set("after")
 
         definition = Definition("app.f", set_it, "q", 3, None, 5)
-        await asyncio.create_task(execute(execution, definition, LIMIT, ()))
+        await asyncio.create_task(execute(execution, definition, LIMIT, {}, no_threads()))
         return variable.get()
 
     assert asyncio.run(both()) == "before"
-
-
-# The runner
-
-
-def test_what_is_cancelled_before_its_first_step_is_released() -> None:
-    async def main() -> list[Outcome]:
-        sent: list[work.FromChild] = []
-        is_sent = asyncio.Event()
-        fd = cells.create()
-        definition = Definition("app.f", asyncio.Event().wait, "q", 3, None, 5)
-        loop = asyncio.get_running_loop()
-
-        def send(message: work.FromChild) -> None:
-            sent.append(message)
-            is_sent.set()
-
-        runner = Runner(send, lambda _: definition, cells.Cells(fd), 4, LIMIT, loop)
-        os.close(fd)
-        runner.receive(work.Run([Execution("job_1", 1, b"", "app.f", "q", 1, 0, 3, None, b"[]", b"{}", CELL)]))
-        # The runner's turn comes first, and before eager tasks (3.12) it only makes the task.
-        await asyncio.sleep(0)
-        runner.receive(work.Cancel([CELL]))
-        async with asyncio.timeout(5):
-            await is_sent.wait()
-        return [outcome for message in sent if isinstance(message, work.Outcomes) for outcome in message.outcomes]
-
-    assert asyncio.run(main()) == [Outcome(CELL, Ending.RELEASED)]

@@ -1,8 +1,10 @@
 """One execution, from its JSON to its ending. Whatever user code raises ends here."""
 
 import asyncio
+import functools
 import inspect
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
@@ -10,16 +12,19 @@ import msgspec
 
 from currant import payload
 from currant.child import failures
+from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
+from currant.endings import Discard, Retry, Snooze
 from currant.errors import NotJSON, PayloadError, PayloadTooLarge
-from currant.executions import Ending, Execution, encode_failure
+from currant.executions import CANCELLED, Ending, Execution, encode_failure
+from currant.limits import seconds_of
 from currant.registry import Definition
 
-Result = tuple[Ending, bytes | None]
+#: The ending, the JSON of the result or the error, and the wait that the function asked for, in seconds.
+Result = tuple[Ending, bytes | None, float | None]
 
-_UNKNOWN: Result = (Ending.UNKNOWN, None)
-_RELEASED: Result = (Ending.RELEASED, None)
-_COMPLETED_NONE: Result = (Ending.COMPLETED, b"null")
+_UNKNOWN: Result = (Ending.UNKNOWN, None, None)
+_COMPLETED_NONE: Result = (Ending.COMPLETED, b"null", None)
 
 _decode = msgspec.json.Decoder().decode
 _JSON_TYPES = {
@@ -42,9 +47,13 @@ class _RejectedError(Exception):
 
 
 async def execute(
-    execution: Execution, definition: Definition | None, payload_bytes_max: int, cancel_asked: Container[int]
+    execution: Execution,
+    definition: Definition | None,
+    payload_bytes_max: int,
+    cancel_asked: Mapping[int, Ending],
+    threads: Threads,
 ) -> Result:
-    """Runs one execution in the current task and returns how it ended, with the JSON of its result or its error.
+    """Runs one execution in the current task and returns how it ended.
 
     Never raises, not even a BaseException: one would end the loop, and with it the neighbours.
 
@@ -52,11 +61,13 @@ async def execute(
         execution: what to run; its `timeout_s` counts from now.
         definition: the function, or None when no module registers it.
         payload_bytes_max: the limit of the result's JSON.
-        cancel_asked: the cells that we were asked to cancel. It is read at the end: what ends by a cancellation is
-            released when we were asked, and has failed when user code cancelled itself.
+        cancel_asked: the cells that we were asked to cancel, and how each then ends. It is read at the end: what ends
+            by a cancellation ends so when we were asked, and has failed when user code cancelled itself.
+        threads: where a synchronous function runs.
     """
     if definition is None:
         return _UNKNOWN
+    timeout_s, scope = execution.timeout_s, None
     running.set(
         CurrentExecution(
             execution.id,
@@ -64,12 +75,15 @@ async def execute(
             execution.attempt,
             execution.function,
             execution.queue,
-            cell=execution.cell,
+            None if timeout_s is None else datetime.now(UTC) + timedelta(seconds=timeout_s),
+            execution.cell,
         )
     )
-    timeout_s, scope = execution.timeout_s, None
     try:
-        call = _call(execution, definition, payload_bytes_max)
+        if definition.is_async:
+            call = _call(execution, definition, payload_bytes_max)
+        else:
+            call = _call_in_thread(execution, definition, payload_bytes_max, threads)
         if timeout_s is None:
             result = await call
         else:
@@ -77,18 +91,55 @@ async def execute(
                 result = await call
             if scope.expired() or _is_over(scope):
                 return _timed_out(timeout_s, None)
-        return _COMPLETED_NONE if result is None else (Ending.COMPLETED, _encode(result, definition, payload_bytes_max))
-    except _RejectedError as error:
-        return Ending.REJECTED, encode_failure(error.kind, failures.message(error))
-    except asyncio.CancelledError as error:
-        return _RELEASED if execution.cell in cancel_asked else (Ending.FAILED, failures.encode_error(error))
+        if result is None:
+            return _COMPLETED_NONE
+        return Ending.COMPLETED, _encode(result, definition, payload_bytes_max), None
     except BaseException as error:
-        if timeout_s is not None and scope is not None and scope.expired():
+        if (
+            timeout_s is not None
+            and scope is not None
+            and scope.expired()
+            and not isinstance(error, asyncio.CancelledError)
+        ):
             return _timed_out(timeout_s, error)
-        return Ending.FAILED, failures.encode_error(error)
+        return _ended_by(error, cancel_asked.get(execution.cell))
 
 
-def _call(execution: Execution, definition: Definition, payload_bytes_max: int) -> Awaitable[Any]:
+def cancelled(ending: Ending) -> Result:
+    """Returns the result of what we were asked to cancel, to end so."""
+    return ending, CANCELLED if ending is Ending.CANCELLED else None, None
+
+
+def _ended_by(error: BaseException, cancel_asked: Ending | None) -> Result:
+    if isinstance(error, _RejectedError):
+        return Ending.REJECTED, encode_failure(error.kind, failures.message(error)), None
+    if isinstance(error, asyncio.CancelledError) and cancel_asked is not None:
+        return cancelled(cancel_asked)
+    if isinstance(error, Retry):
+        return Ending.RETRIED, encode_failure("Retry", failures.message(error)), _wait_of(error)
+    if isinstance(error, Snooze):
+        return Ending.SNOOZED, None, _wait_of(error)
+    if isinstance(error, Discard):
+        return Ending.CANCELLED, encode_failure("Discarded", failures.message(error)), None
+    return Ending.FAILED, failures.encode_error(error), None
+
+
+def _wait_of(error: Retry | Snooze) -> float | None:
+    # Checked again: a subclass of the user's may hold anything there, or nothing.
+    after_s = getattr(error, "after_s", None)
+    return None if after_s is None else seconds_of(after_s, "after")
+
+
+def _call_in_thread(
+    execution: Execution, definition: Definition, payload_bytes_max: int, threads: Threads
+) -> Awaitable[Any]:
+    timeout_s = execution.timeout_s
+    ends_at = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+    call = functools.partial(_call, execution, definition, payload_bytes_max)
+    return threads.call(call, execution.cell, ends_at)
+
+
+def _call(execution: Execution, definition: Definition, payload_bytes_max: int) -> Any:
     """Calls the function, which for an `async def` binds the arguments and runs nothing yet."""
     function = definition.function
     try:
@@ -102,10 +153,15 @@ def _call(execution: Execution, definition: Definition, payload_bytes_max: int) 
         if error.__traceback__ is None or error.__traceback__.tb_next is not None:
             raise
         raise _RejectedError("TypeError", f"{definition.name}{_signature(function)}: {error}") from None
-    if type(call) is CoroutineType or inspect.isawaitable(call):
+    if (type(call) is CoroutineType or inspect.isawaitable(call)) is definition.is_async:
         return call
+    what = type(call).__qualname__
+    if definition.is_async:
+        raise _RejectedError("TypeError", f"{definition.name} returned {what}, not a coroutine: write `async def`")
+    if isinstance(call, CoroutineType):
+        call.close()
     raise _RejectedError(
-        "TypeError", f"{definition.name} returned {type(call).__qualname__}, not a coroutine: write `async def`"
+        "TypeError", f"{definition.name} is a plain function and returned an awaitable, {what}: write `async def`"
     )
 
 
@@ -155,7 +211,7 @@ def _timed_out(timeout_s: float, error: BaseException | None) -> Result:
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, asyncio.CancelledError):
         error = error.__cause__
     trace = failures.traceback_text(error) if error is not None else None
-    return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace)
+    return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace), None
 
 
 def _signature(function: Callable[..., Any]) -> str:

@@ -11,17 +11,18 @@ from currant import backends
 from currant.child.backend import SocketBackend
 from currant.child.link import Link
 from currant.child.runner import Runner
+from currant.child.threads import Threads
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, Reply, Results, ToChild
+from currant.protocol.work import Hello, Overrun, Reply, Results, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
 _GOODBYE_S = 0.5
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
-    """Runs what comes over the socket until it is closed; returns the exit code."""
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
+    """Runs what comes over the socket until it is closed; returns the exit code. `child` is the number of its place."""
     cells = Cells(cells_fd)
     os.close(cells_fd)
     loop = uvloop.new_event_loop()
@@ -39,7 +40,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
-    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop)
+    threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
+    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
     backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
     backends.install(backend)
     sock.setblocking(False)

@@ -55,6 +55,7 @@ _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
 _PRESENT = load("present")
+_CANCELS_ASKED = load("cancels_asked")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -242,6 +243,11 @@ async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
 async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Returns those of these ids that executions have."""
     return {row[0] for row in await fetch(connection, _PRESENT, {"ids": list(ids)})}
+
+
+async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these executions that run and are to be cancelled."""
+    return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
 
 
 async def schema_version(connection: Connection) -> int:
