@@ -14,7 +14,7 @@ from rich.text import Text
 
 from currant import settings as setting
 from currant.bench import report as bench_report
-from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
+from currant.bench.plan import ENQUEUERS, RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
 from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
 from currant.errors import CurrantError
@@ -75,6 +75,13 @@ def bench_command(
     drain: Annotated[
         bool, typer.Option("--drain", help="Enqueue everything first, then measure the drain and the SQL floor.")
     ] = False,
+    enqueue: Annotated[
+        bool, typer.Option("--enqueue", help="Measure the enqueue instead, beside the bare INSERT; no job runs.")
+    ] = False,
+    enqueuers: Annotated[
+        int | None,
+        typer.Option("--enqueuers", help=f"With --enqueue: concurrent callers of .queue(); {ENQUEUERS} if not given."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as well.")
     ] = None,
@@ -100,6 +107,8 @@ def bench_command(
             warmup_percent=warmup_percent,
             rate=rate,
             drain=drain,
+            enqueue=enqueue,
+            enqueuers=enqueuers,
         )
         if json_file is not None:
             check_target(json_file)

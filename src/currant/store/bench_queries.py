@@ -45,6 +45,7 @@ _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _LATENCY = load("bench_latency")
 _BATCHES = load("bench_batches")
+_ENQUEUE_ONE = load("enqueue_one")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -76,3 +77,12 @@ async def latency(connection: Connection, *, queue: str, warmup: int) -> Latency
 async def batches(connection: Connection, *, queue: str) -> list[Batch]:
     """Returns the batches of completions in order."""
     return [Batch(*row) for row in await fetch(connection, _BATCHES, {"queue": queue})]
+
+
+async def insert_one(connection: Connection, id: str, *, function: str, queue: str) -> None:
+    """Runs the statement of a single enqueue and nothing else, as plain code over psycopg would."""
+    parameters = {
+        "id": id, "function": function, "queue": queue, "priority": 5, "args": "[]", "kwargs": "{}", "options": "{}",
+        "retries": 3, "timeout_s": None,
+    }  # fmt: skip
+    await connection.execute(_ENQUEUE_ONE, parameters, prepare=True)

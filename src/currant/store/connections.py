@@ -101,7 +101,10 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
 
 def conninfo_of(url: str, name: str) -> str:
     """Returns the address with our defaults; what it says itself counts."""
-    defaults: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
+    # What we send is UTF-8, whatever the database holds it in.
+    defaults: dict[str, Any] = {
+        "connect_timeout": CONNECT_S, "application_name": name, "client_encoding": "utf8", **_KEEPALIVE
+    }  # fmt: skip
     return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
 
 

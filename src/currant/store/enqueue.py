@@ -11,7 +11,7 @@ from currant.errors import DatabaseUnreachable
 from currant.store import arrays
 from currant.store.connections import Connection
 from currant.store.queries import present
-from currant.store.statements import fetch, load
+from currant.store.statements import execute, fetch, load
 
 #: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
 SOON_S = 10.0
@@ -19,6 +19,7 @@ SOON_S = 10.0
 _ROUNDS_MAX = 5
 
 _ENQUEUE = load("enqueue")
+_ENQUEUE_ONE = load("enqueue_one")
 _ENQUEUE_ANY = load("enqueue_any")
 _UNIQUE_HOLDERS = load("unique_holders")
 
@@ -32,6 +33,9 @@ def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Ste
 
     Those with a unique key that an execution not ended holds are not inserted: the holder stands in their place.
     """
+    if len(executions) == 1 and executions[0].is_plain:
+        yield _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0])
+        return [Enqueued(ids[0], True)]
     if all(each.is_plain for each in executions):
         channels = arrays.texts(dict.fromkeys(each.queue for each in executions))
         yield _ENQUEUE, _parameters(ids, executions) | {"channels": channels}
@@ -59,13 +63,23 @@ def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Ste
     return [settled[id] for id in ids]
 
 
+async def enqueue_apart(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Inserts executions of different callers, on a connection of ours: each is settled for itself."""
+    if len(executions) == 1 and executions[0].is_plain:
+        await execute(connection, _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0]))
+        return [Enqueued(ids[0], True)]
+    return await carry_out(connection, enqueue_steps(ids, executions))
+
+
 async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> list[Enqueued]:
     """Inserts executions, all or none, on a connection of ours."""
     steps = enqueue_steps(ids, executions)
     if all(each.is_plain for each in executions):
-        return await _carry_out(connection, steps)
+        return await carry_out(connection, steps)
     async with connection.transaction():
-        return await _carry_out(connection, steps)
+        return await carry_out(connection, steps)
 
 
 async def enqueue_again(
@@ -124,7 +138,8 @@ def enqueue_within_sync(
             rows = cursor.fetchall()
 
 
-async def _carry_out(connection: Connection, steps: Steps) -> list[Enqueued]:
+async def carry_out(connection: Connection, steps: Steps) -> list[Enqueued]:
+    """Runs the statements on a connection of ours, in its transaction if it has one."""
     rows: Rows | None = None
     while True:
         try:
@@ -143,6 +158,20 @@ def _holders(
     }
     rows = yield _UNIQUE_HOLDERS, parameters
     return {(function, key): id for function, key, id in rows}
+
+
+def _parameters_of_one(id: str, execution: NewExecution) -> dict[str, Any]:
+    return {
+        "id": id,
+        "function": execution.function,
+        "queue": execution.queue,
+        "priority": execution.priority,
+        "args": execution.args.decode(),
+        "kwargs": execution.kwargs.decode(),
+        "options": execution.options.decode(),
+        "retries": execution.max_retries,
+        "timeout_s": execution.timeout_s,
+    }
 
 
 def _parameters(ids: Sequence[str], executions: Sequence[NewExecution]) -> dict[str, Any]:

@@ -56,6 +56,8 @@ _ENDED = load("ended")
 _CANCEL = load("cancel")
 _PRESENT = load("present")
 _CANCELS_ASKED = load("cancels_asked")
+_TRANSACTION_ID = load("transaction_id")
+_TRANSACTION_FATE = load("transaction_fate")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -248,6 +250,18 @@ async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
 async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Returns those of these executions that run and are to be cancelled."""
     return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
+
+
+async def transaction_id(connection: Connection) -> str:
+    """Returns the id of the transaction under way."""
+    ((id,),) = await fetch(connection, _TRANSACTION_ID, {})
+    return str(id)
+
+
+async def transaction_fate(connection: Connection, transaction: str) -> str | None:
+    """Returns whether a transaction is `committed`, `aborted` or `in progress`; None when that is forgotten."""
+    ((fate,),) = await fetch(connection, _TRANSACTION_FATE, {"transaction": transaction})
+    return None if fate is None else str(fate)
 
 
 async def schema_version(connection: Connection) -> int:
