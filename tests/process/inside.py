@@ -72,6 +72,21 @@ async def with_keys() -> list[tuple[str, bool]]:
     return [(each.id, each.first) for each in (first, second, other)]
 
 
+@job(queue="test", name="inside.with_key")
+async def with_key(key: str) -> tuple[str, bool]:
+    handle = await echo.options(unique=key).queue()
+    return handle.id, handle.first
+
+
+@job(queue="test", name="inside.enqueues_late")
+async def enqueues_late(seconds: float) -> list[str]:
+    note("start")
+    await asyncio.sleep(seconds)
+    kept, cancelled = await echo.queue(), await echo.queue()
+    assert await cancelled.cancel()
+    return [kept.id, cancelled.id]
+
+
 @job(queue="test", name="inside.later")
 async def later(seconds: float) -> list[str]:
     moment = datetime.now(UTC) + timedelta(seconds=seconds)

@@ -233,6 +233,16 @@ def test_a_drain_ends_parents_that_wait_and_they_finish_on_the_next_node(world: 
     assert _at_rest(world).keys() == {"completed"}
 
 
+def test_what_still_runs_in_a_drain_enqueues_and_cancels_as_before(world: World) -> None:
+    node = _node(world, "--procs", "1", "--concurrency", "2")
+    (id,) = world.enqueue("inside.enqueues_late", 1.0, max_retries=0)
+    eventually(lambda: len(world.runs()) == 1)
+    assert node.stop() == 0
+    kept, cancelled = _result(world, id)
+    assert world.row(kept)["status"] == "pending"
+    assert world.row(cancelled)["status"] == "cancelled"
+
+
 def _child_is_idle(node: Node) -> None:
     """Everything is given back by the ledger's word: nothing runs or waits in a child."""
 
@@ -300,6 +310,23 @@ def test_a_connection_cut_after_an_enqueues_commit_doubles_nothing_and_its_calle
             assert other_is_first
             assert second == [first, False]
             assert sum(world.states().values()) == 3
+
+
+def test_a_key_that_a_transaction_is_about_to_insert_holds_up_its_own_enqueue_and_no_other(world: World) -> None:
+    _node(world)
+    with psycopg.connect(world.url) as other:
+        other.execute(
+            "INSERT INTO executions (id, type, function_name, queue, status, unique_key)"
+            " VALUES ('job_theirs', 'job', 'inside.echo', 'nowhere', 'pending', 'contested')"
+        )
+        (contested,) = world.enqueue("inside.with_key", "contested", max_retries=0)
+        # In the way of the other's lock a statement has failed, and is to be repeated.
+        eventually(lambda: world.row(contested)["status"] == "running")
+        assert _run(world, "with_key", "another")[1] is True
+        assert len(_run(world, "fan_out", 2000)) == 2000
+        assert world.row(contested)["status"] == "running"
+        other.commit()
+    assert _result(world, contested) == ["job_theirs", False]
 
 
 def test_code_that_writes_nonsense_on_its_childs_socket_costs_the_child_and_nothing_else(world: World) -> None:
