@@ -24,6 +24,13 @@ class Latency(NamedTuple):
     seconds: float
 
 
+class Inside(NamedTuple):
+    """How many executions were enqueued, and the seconds between the first and the last."""
+
+    executions: int
+    seconds: float
+
+
 class Batch(NamedTuple):
     """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
 
@@ -32,6 +39,8 @@ class Batch(NamedTuple):
     executions: int
 
 
+_INSIDE = load("bench_inside")
+_CLEAR = load("bench_clear")
 _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _LATENCY = load("bench_latency")
@@ -42,6 +51,16 @@ _ENQUEUE_ONE = load("enqueue_one")
 async def vacuum(connection: Connection) -> None:
     """Vacuums and analyzes the table of executions."""
     await connection.execute(_VACUUM)
+
+
+async def clear(connection: Connection) -> None:
+    """Removes all executions."""
+    await connection.execute(_CLEAR)
+
+
+async def inside(connection: Connection, *, queue: str) -> Inside:
+    """Counts what a queue has been given."""
+    return Inside(*(await fetch(connection, _INSIDE, {"queue": queue}))[0])
 
 
 async def tally(connection: Connection, *, queue: str) -> Tally:

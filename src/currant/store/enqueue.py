@@ -7,8 +7,10 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from currant.backends import Enqueued, NewExecution
+from currant.errors import DatabaseUnreachable
 from currant.store import arrays
 from currant.store.connections import Connection
+from currant.store.queries import present
 from currant.store.statements import execute, fetch, load
 
 #: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
@@ -80,6 +82,27 @@ async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequen
         return await carry_out(connection, steps)
     async with connection.transaction():
         return await carry_out(connection, steps)
+
+
+async def enqueue_again(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Does what is left to do of an enqueue whose connection was lost: the ids tell what had been done after all.
+
+    Those that were not inserted because another held their unique key are enqueued as if they came now.
+    """
+    done = await present(connection, ids)
+    if done and all(each.is_plain for each in executions):
+        # All or none: what is missing has been carried out, and was deleted.
+        return [Enqueued(id, True) for id in ids]
+    left = {id: each for id, each in zip(ids, executions, strict=True) if id not in done}
+    try:
+        rest = await enqueue(connection, list(left), list(left.values())) if left else []
+    except psycopg.errors.UniqueViolation as error:
+        # The lost statement was still under way when this looked; it is over now.
+        raise DatabaseUnreachable("a statement that was cut off was carried out meanwhile") from error
+    settled = dict(zip(left, rest, strict=True))
+    return [settled.get(id) or Enqueued(id, True) for id in ids]
 
 
 async def enqueue_within(
