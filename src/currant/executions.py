@@ -53,6 +53,8 @@ class Execution(msgspec.Struct, array_like=True, gc=False):
     kwargs: bytes | None
     #: Where the child marks that it has started: an index into the memory it shares with the supervisor.
     cell: int = -1
+    #: Deleted when it succeeds: nobody wants its result.
+    discard: bool = False
 
 
 class Ending(enum.IntEnum):

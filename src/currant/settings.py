@@ -15,7 +15,7 @@ from currant.protocol.cells import CELLS_MAX
 
 
 def _plain(default: Any) -> str:
-    return "none" if default in (None, ()) else f"{default:g}" if isinstance(default, float) else str(default)
+    return "none" if default in (None, ()) else f"{default:.15g}" if isinstance(default, float) else str(default)
 
 
 #: The groups in which `currantd --help` shows the settings.
@@ -57,6 +57,15 @@ def _number(low: float, *, above: bool = False) -> tuple[Callable[[Any], float],
         return number
 
     return parse, f"must be a number {'greater than' if above else 'of at least'} {low:g}"
+
+
+def _keep(value: Any) -> float:
+    if value == "forever":
+        return float("inf")
+    return _number(0)[0](value)
+
+
+_KEEP = (_keep, "must be a number of seconds of at least 0, or the word forever")
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -163,6 +172,16 @@ class Settings:
     )
     retry_max_s: float = _setting(3600.0, "The longest wait before a retry, in seconds.", *_number(0))
     crashes_max: int = _setting(3, "How many crashes of its child an execution is allowed to meet.", *_whole(1, 1000))
+    keep_completed_s: float = _setting(
+        7 * 86_400.0,
+        "How long completed executions are kept, in seconds, or `forever`; 0 deletes each when it succeeds.",
+        *_KEEP,
+    )
+    keep_failed_s: float = _setting(
+        30 * 86_400.0,
+        "How long failed and cancelled executions, and dead letters, are kept, in seconds, or `forever`.",
+        *_KEEP,
+    )
     heartbeat_timeout_s: float = _setting(
         30.0, "A node whose heartbeat is older is dead, in seconds; the same for all nodes.", *_number(6)
     )

@@ -152,6 +152,7 @@ def claim_parameters(queues: list[str], rows: int = BATCH) -> dict[str, Any]:
         "bytes": 8 << 20,
         "payload": 2 << 20,
         "until_s": 1e12,
+        "discard": False,
     }
 
 

@@ -22,6 +22,7 @@ class Store:
         self.fenced_ids: set[str] = set()
         self.locked_ids: set[str] = set()
         self.completed: list[Result] = []
+        self.discarded: list[str] = []
         self.settled: list[Verdict] = []
         self.parked: list[Execution] = []
         self.batches: list[int] = []
@@ -67,6 +68,11 @@ class Store:
     async def complete(self, results: list[Result]) -> int:
         await self._check([(execution, body) for execution, body in results])
         self.completed += results
+        return self._still_ours([execution for execution, _ in results])
+
+    async def discard(self, results: list[Result]) -> int:
+        await self._check([(execution, body) for execution, body in results])
+        self.discarded += [execution.id for execution, _ in results]
         return self._still_ours([execution for execution, _ in results])
 
     async def settle(self, verdicts: list[Verdict]) -> int:
@@ -244,6 +250,9 @@ class Broken:
     async def settle(self, verdicts: list[Verdict]) -> int:
         raise RuntimeError("a bug")
 
+    async def discard(self, results: list[Result]) -> int:
+        raise RuntimeError("a bug")
+
     async def park(self, executions: list[Execution]) -> int:
         raise RuntimeError("a bug")
 
@@ -303,3 +312,16 @@ async def test_an_outcome_whose_row_is_locked_waits_and_holds_up_no_other(monkey
         assert len(store.completed) == 10
         assert store.refused == []
         store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_results_that_nobody_wants_are_deleted_and_the_others_recorded() -> None:
+    async with Store() as store:
+        both = results(4)
+        for execution, _ in both[::2]:
+            execution.discard = True
+        store.add_results(both)
+        await store.completer.flushed()
+        assert store.discarded == [execution.id for execution, _ in both[::2]]
+        assert [execution.id for execution, _ in store.completed] == [execution.id for execution, _ in both[1::2]]
+        assert store.ledger.unsaved == 0

@@ -102,7 +102,7 @@ class ForkServer:
         system.leave_signals_to_supervisor()
         gc.collect()
         gc.freeze()
-        self._send(ServerHello(sorted(each.name for each in registry), sorted({each.queue for each in registry})))
+        self._send(_hello())
         while True:
             self._fork_as_asked(boot)
             for fd, _ in self._poll.poll():
@@ -210,6 +210,13 @@ class ForkServer:
         _close_all(self._children)
         for pair in self._pairs:
             _close_all(pair or ())
+
+
+def _hello() -> ServerHello:
+    keeps = [keep for each in registry for keep in (each.keep_completed_s, each.keep_failed_s) if keep]
+    return ServerHello(
+        sorted(each.name for each in registry), sorted({each.queue for each in registry}), min(keeps, default=None)
+    )
 
 
 def _close_all(fds: Iterable[int]) -> None:

@@ -22,6 +22,8 @@ class ServerHello(msgspec.Struct, tag="hello", array_like=True):
 
     functions: list[str]
     queues: list[str]
+    #: The shortest time, in seconds and above 0, that a function wants its ended executions kept; None: no own word.
+    keep_s_min: float | None = None
 
 
 class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):

@@ -67,6 +67,7 @@ async def claim(
     bytes_max: int,
     payload_bytes_max: int,
     until_s: float = 1e12,
+    discard: bool = False,
 ) -> Claim:
     """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
 
@@ -74,6 +75,7 @@ async def claim(
         look: how many candidates to look at in each queue, at least `rows`.
         payload_bytes_max: larger arguments are left out: None.
         until_s: when the claim ends to be valid, in Unix time by the database's clock.
+        discard: whether an execution whose options say nothing of it is deleted when it succeeds.
     """
     parameters = {
         "node": node,
@@ -82,11 +84,12 @@ async def claim(
         "look": look,
         "bytes": bytes_max,
         "until_s": until_s,
+        "discard": discard,
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
     found = await fetch(connection, _CLAIM, parameters)
-    alive, seen = found[0][11:13]
+    alive, seen = found[0][12:14]
     executions = [
         Execution(
             id,
@@ -100,8 +103,10 @@ async def claim(
             timeout_s,
             args and args[1:],
             kwargs and kwargs[1:],
+            -1,
+            discard,
         )
-        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, _, _ in found
+        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, _, _ in found
         if id is not None
     ]
     return Claim(executions, alive == 1, seen)

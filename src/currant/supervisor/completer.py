@@ -27,6 +27,7 @@ class Writer(Protocol):
     """
 
     async def complete(self, results: list[Result]) -> int: ...
+    async def discard(self, results: list[Result]) -> int: ...
     async def settle(self, verdicts: list[Verdict]) -> int: ...
     async def park(self, executions: list[Execution]) -> int: ...
 
@@ -87,6 +88,14 @@ class Completer:
             size=lambda result: len(result[1]),
             refuse=self._refuse_result,
         )
+        #: Of executions that are deleted when they succeed.
+        self._discards: _Lane[Result] = _Lane(
+            writer.discard,
+            rows_max=COMPLETE_ROWS_MAX,
+            execution=lambda result: result[0],
+            size=lambda result: len(result[1]),
+            refuse=self._refuse_result,
+        )
         self._verdicts: _Lane[Verdict] = _Lane(
             writer.settle,
             rows_max=SETTLE_ROWS_MAX,
@@ -106,6 +115,9 @@ class Completer:
         self._progress = asyncio.Event()
 
     def add_results(self, results: list[Result]) -> None:
+        if any(execution.discard for execution, _ in results):
+            self._add(self._discards, [result for result in results if result[0].discard])
+            results = [result for result in results if not result[0].discard]
         self._add(self._results, results)
 
     def add_verdicts(self, verdicts: list[Verdict]) -> None:
@@ -116,7 +128,7 @@ class Completer:
 
     def leases(self) -> set[tuple[str, int]]:
         """Returns (id, lease) of everything that waits to be written or is being written."""
-        return _leases(self._results) | _leases(self._verdicts) | _leases(self._unknown)
+        return _leases(self._results) | _leases(self._discards) | _leases(self._verdicts) | _leases(self._unknown)
 
     async def flushed(self) -> None:
         """Returns when everything that has been added by now is written, but for locked rows, whatever else comes."""
@@ -133,6 +145,7 @@ class Completer:
             self._wake.clear()
             while self._written < self._added:
                 await self._write(self._results)
+                await self._write(self._discards)
                 await self._write(self._verdicts)
                 await self._write(self._unknown)
 

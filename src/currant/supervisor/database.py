@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Verdict
-from currant.store import migrate, queries
+from currant.store import migrate, queries, retention
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session
 from currant.store.queries import Claim, Promotion, Tick
+from currant.store.retention import Keep, Pruned, Range
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
@@ -33,17 +34,23 @@ class Database:
         *,
         payload_bytes_max: int,
         heartbeat_timeout_s: float,
+        discard: bool,
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
         sent: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`lost` and `regained` hear of each connection's end and return, `sent` of each statement."""
+        """`lost` and `regained` hear of each connection's end and return, `sent` of each statement.
+
+        Args:
+            discard: whether executions are deleted when they succeed, but for those whose options say otherwise.
+        """
         self._clock = clock
         self._clock_offset_s = 0.0
         self._url = url
         self._payload_bytes_max = payload_bytes_max
         self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._discard = discard
         self._lost, self._regained, self._sent = lost, regained, sent
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
@@ -75,6 +82,7 @@ class Database:
                 bytes_max=CLAIM_BYTES_MAX,
                 payload_bytes_max=self._payload_bytes_max,
                 until_s=until_s,
+                discard=self._discard,
             ),
         )
 
@@ -85,6 +93,11 @@ class Database:
         executions = [execution for execution, _ in results]
         bodies = [body for _, body in results]
         return await self._insist(self._complete, lambda connection: queries.complete(connection, executions, bodies))
+
+    async def discard(self, results: list[tuple[Execution, bytes]]) -> int:
+        executions = [execution for execution, _ in results]
+        bodies = [body for _, body in results]
+        return await self._insist(self._complete, lambda connection: retention.discard(connection, executions, bodies))
 
     async def settle(self, verdicts: list[Verdict]) -> int:
         return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
@@ -142,6 +155,15 @@ class Database:
                 connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
             )
         )
+
+    async def prune_ranges(self, newest_s: float) -> list[Range]:
+        return await self._insist_utility(lambda connection: retention.prune_ranges(connection, newest_s=newest_s))
+
+    async def prune(self, where: Range, keep: Keep, rows: int) -> Pruned:
+        return await self._insist_utility(lambda connection: retention.prune(connection, where, keep=keep, rows=rows))
+
+    async def prune_dead(self, keep: Keep, rows: int) -> int:
+        return await self._insist_utility(lambda connection: retention.prune_dead(connection, keep=keep, rows=rows))
 
     async def reclaimed(self, nodes: list[str]) -> None:
         await self._insist_utility(lambda connection: queries.reclaimed(connection, nodes))

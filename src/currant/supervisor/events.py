@@ -136,6 +136,8 @@ class Counts:
     #: Outcomes that came too late: the lease was lost meanwhile.
     fenced: int = 0
     reclaimed: int = 0
+    #: Deleted because they ended long ago.
+    pruned: int = 0
     #: Statements sent, on any connection.
     statements: int = 0
     child_deaths: int = 0

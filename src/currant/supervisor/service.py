@@ -17,6 +17,7 @@ from currant.protocol.frames import frame_bytes_max
 from currant.protocol.work import Cancel, FromChild, Recalled
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.settings import Settings, child_environment
+from currant.store.retention import Keep
 from currant.supervisor.children import Child, Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -29,6 +30,7 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.listener import Listener
 from currant.supervisor.outcomes import Outcomes
+from currant.supervisor.prune import Pruner
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
 from currant.supervisor.tick import Promoter, Ticker
@@ -70,7 +72,7 @@ class Service:
     ) -> None:
         assert settings.database_url is not None
         self._settings, self._instance, self._log = settings, instance, log
-        self._clock = clock
+        self._clock, self._randomness = clock, randomness
         self.phase = Phase.STARTING
         self._drain_asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -87,6 +89,7 @@ class Service:
             settings.database_url,
             payload_bytes_max=settings.payload_bytes_max,
             heartbeat_timeout_s=settings.heartbeat_timeout_s,
+            discard=settings.keep_completed_s == 0,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
             sent=self._statement_sent,
@@ -168,6 +171,7 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._keep = Keep(settings.keep_completed_s, settings.keep_failed_s)
         report = Report(
             self._database,
             self._ledger,
@@ -203,7 +207,7 @@ class Service:
                 self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
             if await self._before_drain(self._connect()) is None:
                 return
-            await self._work(hello.functions)
+            await self._work(hello.functions, self._pruner(hello.keep_s_min))
         except BaseExceptionGroup as group:
             # Of the parts one failed first, and that is the reason; a mistake of ours keeps its traceback.
             raise group.exceptions[0] from None
@@ -231,7 +235,7 @@ class Service:
         self._connections.silent = False
         return True
 
-    async def _work(self, functions: list[str]) -> None:
+    async def _work(self, functions: list[str], pruner: Pruner) -> None:
         last = self._instance.last_node
         self._instance.record(self._database.node)
         async with asyncio.TaskGroup() as tasks:
@@ -247,6 +251,7 @@ class Service:
                     ("promoter", self._promoter.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
+                    ("pruner", pruner.run()),
                 )
             ]
             if last is not None:
@@ -405,6 +410,20 @@ class Service:
             self._instance.record(self._database.node)
             self._log.error(Event.FENCED, node=before, new_node=self._database.node)
             self._listener.renew("the node has a new name")
+
+    def _pruner(self, keep_s_min: float | None) -> Pruner:
+        return Pruner(
+            self._database,
+            self._keep,
+            newest_s=min(*self._keep, self._keep.completed_s if keep_s_min is None else keep_s_min),
+            pruned=self._note_pruned,
+            refused=self._connections.note_refusal,
+            clock=self._clock,
+            random=self._randomness,
+        )
+
+    def _note_pruned(self, count: int) -> None:
+        self._counts.pruned += count
 
     async def _unpark(self, functions: list[str]) -> None:
         try:
