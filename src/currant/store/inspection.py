@@ -165,7 +165,7 @@ async def retry(connection: Connection, ids: Sequence[str], letters: Sequence[st
         One for each different id, in the order of `ids`.
     """
     found = await fetch(connection, _RETRY, {"ids": list(ids), "letters": list(letters)})
-    known = {id: Retried(id, status, type, retried) for id, status, type, retried, _ in found}
+    known = {row[0]: Retried(*row[:4]) for row in found}
     return [known.get(id) or Retried(id, None, None, False) for id in dict.fromkeys(ids)]
 
 
@@ -177,7 +177,7 @@ async def list_dead(connection: Connection, which: Filter, *, rows: int) -> list
 async def find_dead(connection: Connection, ids: Sequence[str]) -> list[DeadLetter]:
     """Returns the dead letters with these ids, their own or their executions', the newest first."""
     found = await fetch(connection, _DEAD_FIND, {"ids": list(ids)})
-    return [DeadLetter(*row[:8], execution=_decoded(row[8])) for row in found]
+    return [DeadLetter(*row[:8], _decoded(row[8])) for row in found]
 
 
 async def walk_dead(
