@@ -92,14 +92,14 @@ def named_database(url_option: str | None, *, embedded: bool) -> Iterator[Settin
             yield complete
 
 
-def ask(settings: Settings, question: Callable[[Connection], Awaitable[T]], *, walks: bool = False) -> tuple[T, float]:
+def ask(settings: Settings, question: Callable[[Connection], Awaitable[T]]) -> tuple[T, float]:
     """Asks the database over a connection of its own; returns the answer and the database's clock, in Unix time.
 
     Raises what `inspection.opened` does.
     """
 
     async def asked() -> tuple[T, float]:
-        async with inspection.opened(str(settings.database_url), walks=walks) as connection:
+        async with inspection.opened(str(settings.database_url)) as connection:
             return await question(connection), await inspection.clock_s(connection)
 
     return asyncio.run(asked())

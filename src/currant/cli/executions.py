@@ -91,7 +91,7 @@ def list_command(
                 within_s=within_s,
             )
 
-        found, now_s = ask(settings, find, walks=True)
+        found, now_s = ask(settings, find)
         if as_json:
             output.write_json(found.executions)
         elif found.executions or found.complete:

@@ -22,7 +22,6 @@ def queues_command(
         queues, now_s = ask(
             settings,
             lambda connection: inspection.list_queues(connection, heartbeat_timeout_s=settings.heartbeat_timeout_s),
-            walks=True,
         )
         if as_json:
             output.write_json(queues)

@@ -57,18 +57,16 @@ class Found(NamedTuple):
 
 
 @asynccontextmanager
-async def opened(url: str, *, walks: bool = False) -> AsyncIterator[Connection]:
+async def opened(url: str) -> AsyncIterator[Connection]:
     """Gives a connection for a command, to a schema of our version, and says the driver's errors as ours.
-
-    Args:
-        walks: hold the plans of statements that walk an index in pieces fast, as nodes do for theirs.
 
     Raises:
         DatabaseUnreachable: no server answers, or the connection was lost.
         SchemaError: there is no schema, or one of another version.
         DatabaseError: the server refuses.
     """
-    connection = await connections.connect(url, "currant", hot=walks)
+    # Hot: what walks an index in pieces, or probes it by ids, must not become a scan of the table.
+    connection = await connections.connect(url, "currant", hot=True)
     try:
         await connection.execute(f"SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '10s'")
         await migrate.check(connection)
@@ -177,7 +175,7 @@ async def list_dead(connection: Connection, which: Filter, *, rows: int) -> list
 async def find_dead(connection: Connection, ids: Sequence[str]) -> list[DeadLetter]:
     """Returns the dead letters with these ids, their own or their executions', the newest first."""
     found = await fetch(connection, _DEAD_FIND, {"ids": list(ids)})
-    return [DeadLetter(*row[:8], _decoded(row[8])) for row in found]
+    return [DeadLetter(*[*row[:8], _decoded(row[8])]) for row in found]
 
 
 async def walk_dead(
