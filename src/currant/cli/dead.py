@@ -98,7 +98,7 @@ def retry_command(
     with named_database(database_url, embedded=embedded) as settings:
         if _are_named(ids, chosen=bool(queue or function), everything=everything, ways="--function, --queue or --all"):
             each, _ = ask(settings, lambda connection: _retry_named(connection, ids or []))
-            show_retried(each, as_json=as_json)
+            show_retried(each, as_json=as_json, missing="no dead letter has this id, nor has its execution")
             return
         done, _ = ask(settings, lambda connection: _retry_chosen(connection, Filter(function, queue)))
         if as_json:

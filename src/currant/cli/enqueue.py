@@ -146,7 +146,8 @@ def _call(job: Job[..., Any], arguments: tuple[bytes, bytes], named: dict[str, A
         new = call.execution
         check_size(len(new.args) + len(new.kwargs), settings.payload_bytes_max, f"{job.name}: args and kwargs")
     except (TypeError, PayloadError) as error:
-        raise ConfigurationError(str(error)) from None
+        text = str(error)
+        raise ConfigurationError(text if text.startswith(job.name) else f"{job.name}: {text}") from None
     return call
 
 
@@ -176,7 +177,7 @@ def _enqueue(settings: Settings, call: Call, *, wait: bool, wait_s: float | None
 def _tell_end(report: Report, wait_s: float | None, *, as_json: bool) -> None:
     if report.status == "completed":
         if not as_json:
-            output.write(msgspec.json.encode(report.result).decode())
+            output.write(output.as_json(report.result))
         return
     if report.status is None:
         typer.echo(f"currant: error: {report.id} has not ended within {wait_s:g} s; it goes on", err=True)

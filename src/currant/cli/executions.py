@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.pretty import Pretty
 
 from currant.cli import output
 from currant.cli.common import DatabaseOption, EmbeddedOption, ask, named_database
@@ -149,13 +148,18 @@ def retry_command(
         show_retried(each, as_json=as_json)
 
 
-def show_retried(each: list[Retried], *, as_json: bool) -> None:
-    """Prints what became of retries; ends with exit code 1 when one was refused."""
+def show_retried(each: list[Retried], *, as_json: bool, missing: str = "no execution has this id") -> None:
+    """Prints what became of retries; ends with exit code 1 when one was refused.
+
+    Args:
+        missing: what is said of an id that nothing has.
+    """
+    reasons = {one.id: missing if one.status is None else reason_of(one) for one in each}
     if as_json:
-        output.write_json([{**msgspec.structs.asdict(one), "reason": reason_of(one)} for one in each])
+        output.write_json([{**msgspec.structs.asdict(one), "reason": reasons[one.id]} for one in each])
     for one in each:
         if not one.retried:
-            _say(f"{one.id}: {reason_of(one)}")
+            _say(f"{one.id}: {reasons[one.id]}")
         elif not as_json:
             output.write(f"{one.id} is pending again")
     if not all(one.retried for one in each):
@@ -163,14 +167,14 @@ def show_retried(each: list[Retried], *, as_json: bool) -> None:
 
 
 def reason_of(one: Retried) -> str | None:
-    """Returns why an execution was not retried; None when it was."""
+    """Returns why executions like this one were not retried; None when it was."""
     if one.retried:
         return None
     if one.status is None:
-        return "no execution has this id"
+        return "their executions are not there any more"
     if one.type != "job":
-        return f"it is of type {one.type}, which Currant does not run"
-    return f"it is {one.status}, and only failed and cancelled executions can be retried"
+        return f"of type {one.type}, which Currant does not run"
+    return f"{one.status}: only failed and cancelled executions can be retried"
 
 
 async def _cancel(connection: Connection, ids: list[str]) -> list[Cancelled]:
@@ -202,7 +206,7 @@ def _show(record: Record, now_s: float) -> None:
     for name in [name for name in values if name.endswith("_at") or name in ("deadline", "unique_until")]:
         values[name] = output.dated(values[name], now_s)
     for name in ("args", "kwargs", "result"):
-        values[name] = None if values[name] is None else Pretty(values[name])
+        values[name] = None if values[name] is None else output.as_json(values[name])
     values["status"] = output.status(record.status)
     page.add(output.pairs(values.items()))
     if error:

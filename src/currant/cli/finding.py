@@ -38,11 +38,14 @@ def find_job(name: str, modules: tuple[str, ...], *, first: bool) -> Job[..., An
             job = job_named(name)
             if job is not None:
                 return job
-    known = sorted(definition.name for definition in registry)
+    # Our own are no choice of anyone's.
+    known = [definition.name for definition in registry if not definition.name.startswith("currant.")]
     close = get_close_matches(name, known, 3, 0.6)
     raise ConfigurationError(
         f"no function is registered as {name}: "
-        + (f"did you mean {' or '.join(close)}?" if close else _what_there_is(known))
+        + (f"did you mean {' or '.join(close)}? Or " if close else "")
+        + "give its whole name, as in app.jobs.send, from the folder that holds the module; for one with a name= of its"
+        " own, say which module registers it with -m"
     )
 
 
@@ -92,9 +95,3 @@ def _is_absent(failed: ImportFailed) -> bool:
 
 def _failure(failed: ImportFailed) -> ModuleImportFailed:
     return ModuleImportFailed(f"cannot import {failed.module}: {failed.message}\n\n{failed.traceback}".rstrip())
-
-
-def _what_there_is(known: list[str]) -> str:
-    if known:
-        return f"the modules register {', '.join(known[:10])}{' and others' if len(known) > 10 else ''}"
-    return "give its whole name, as in app.jobs.send, from the folder that holds the module, or the module with -m"

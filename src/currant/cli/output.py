@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from rich import box
 from rich.console import Console
-from rich.pretty import Pretty
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,11 @@ _STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "runnin
 def write_json(value: Any) -> None:
     """Prints one JSON document."""
     write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def as_json(value: Any) -> str:
+    """Returns a value as JSON in one line, as --args takes it."""
+    return msgspec.json.encode(value).decode()
 
 
 class Page:
@@ -63,8 +67,7 @@ def pairs(values: Iterable[tuple[str, Any]]) -> Table:
     made.add_column(overflow="fold")
     for name, value in values:
         if value is not None:
-            shown = value if isinstance(value, Text) else text(value) if isinstance(value, str) else Pretty(value)
-            made.add_row(Text(name, "bold"), shown)
+            made.add_row(Text(name, "bold"), value if isinstance(value, Text) else text(_plain(value)))
     return made
 
 
@@ -111,6 +114,10 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else as_json(value)
 
 
 def _parsed(moment: str | None) -> datetime | None:
