@@ -10,8 +10,22 @@ from currant.executions import Ending, RetryPolicy, judge
 from currant.store import inspection, queries
 from currant.store.connections import Connection
 from currant.store.inspection import Filter
-from tests.store.support import NODE, backend_pid, claim, column, complete, connected, enqueue, fetch, in_state
-from tests.store.support import listening, new, node, one, terminate
+from tests.store.support import (
+    NODE,
+    backend_pid,
+    claim,
+    column,
+    complete,
+    connected,
+    enqueue,
+    fetch,
+    in_state,
+    listening,
+    new,
+    node,
+    one,
+    terminate,
+)
 from tests.support import in_loop
 
 POLICY = RetryPolicy(1, 10, 3)
@@ -135,7 +149,8 @@ async def test_a_retry_begins_anew_with_the_lease_as_it_was(url: str) -> None:
         assert "fails" in await ears.heard(connection)
         row = await fetch(
             connection,
-            "SELECT status, attempt, crashes, lease, worker_id, completed_at, error ->> 'type' FROM executions WHERE id = %s",
+            "SELECT status, attempt, crashes, lease, worker_id, completed_at, error ->> 'type' FROM executions"
+            " WHERE id = %s",
             id,
         )
         assert row == [("pending", 0, 0, 1, None, None, "ValueError")]
@@ -218,8 +233,8 @@ async def test_a_walk_over_dead_letters_does_not_meet_what_fails_meanwhile(
             await fetch(
                 connection,
                 "INSERT INTO dead_letter_queue (id, execution_id, execution_data, failure_reason, failed_at)"
-                " SELECT id || 'x', execution_id, execution_data, failure_reason, clock_timestamp() FROM dead_letter_queue"
-                " WHERE id = %s",
+                " SELECT id || 'x', execution_id, execution_data, failure_reason, clock_timestamp()"
+                " FROM dead_letter_queue WHERE id = %s",
                 letters[-1][0],
             )
         assert met == ids
@@ -244,7 +259,8 @@ async def test_schedules_are_listed_by_their_next_run_and_removed_by_name(url: s
         await fetch(
             connection,
             "INSERT INTO schedules (function_name, cron, timezone, queue, next_run_at) VALUES"
-            " ('app.b', '0 0 * * *', 'UTC', 'q', '2030-01-02T00:00Z'), ('app.a', '0 0 * * *', 'UTC', 'q', '2030-01-03T00:00Z')",
+            " ('app.b', '0 0 * * *', 'UTC', 'q', '2030-01-02T00:00Z'),"
+            " ('app.a', '0 0 * * *', 'UTC', 'q', '2030-01-03T00:00Z')",
         )
         assert [each.function for each in await inspection.schedules(connection)] == ["app.b", "app.a"]
         assert await inspection.remove_schedule(connection, "app.b")
@@ -275,21 +291,23 @@ async def test_one_execution_is_shown_with_its_wishes_and_its_deadline(url: str)
 
 
 @in_loop
-async def test_a_command_says_what_the_database_said_in_our_words(url: str, empty_url: str) -> None:
-    async with connected(url, hot=False) as other:
-        with pytest.raises(DatabaseUnreachable):
-            async with inspection.opened(url) as connection:
-                await terminate(other, await backend_pid(connection))
-                await inspection.get(connection, "job_1")
+async def test_a_command_says_what_the_database_said_in_our_words(url: str) -> None:
+    async def told(*statements: str) -> None:
+        async with inspection.opened(url) as connection:
+            for statement in statements:
+                await fetch(connection, statement)
+
+    async def cut_off() -> None:
+        async with connected(url, hot=False) as other, inspection.opened(url) as connection:
+            await terminate(other, await backend_pid(connection))
+            await inspection.get(connection, "job_1")
+
+    with pytest.raises(DatabaseUnreachable):
+        await cut_off()
     with pytest.raises(StatementRefused, match="division by zero"):
-        async with inspection.opened(url) as connection:
-            await fetch(connection, "SELECT 1 / 0")
+        await told("SELECT 1 / 0")
     with pytest.raises(DatabaseError, match="did not answer within"):
-        async with inspection.opened(url) as connection:
-            await fetch(connection, "SET statement_timeout = '10ms'")
-            await fetch(connection, "SELECT pg_sleep(60)")
-    async with connected(url, hot=False) as other:
-        await fetch(other, "DELETE FROM schema_migrations WHERE version > 1")
+        await told("SET statement_timeout = '10ms'", "SELECT pg_sleep(60)")
+    await told("DELETE FROM schema_migrations WHERE version > 1")
     with pytest.raises(SchemaError, match="of version 1"):
-        async with inspection.opened(url):
-            pass
+        await told()

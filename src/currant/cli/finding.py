@@ -40,7 +40,7 @@ def find_job(name: str, modules: tuple[str, ...], *, first: bool) -> Job[..., An
                 return job
     # Our own are no choice of anyone's.
     known = [definition.name for definition in registry if not definition.name.startswith("currant.")]
-    close = get_close_matches(name, known, 3, 0.6)
+    close = get_close_matches(name, known, 2, 0.8)
     raise ConfigurationError(
         f"no function is registered as {name}: "
         + (f"did you mean {' or '.join(close)}? Or " if close else "")

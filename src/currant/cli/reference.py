@@ -65,8 +65,8 @@ def _place(parameter: Any) -> tuple[bool, bool]:
     return parameter.param_type_name != "argument", panel_of(parameter) == "Other"
 
 
-def _cell(help: str | None) -> str:
-    return re.sub(r" \[(CURRANT_\w+)", r" [`\1`", (help or "").replace("|", "\\|").replace("<", "&lt;"))
+def _cell(text: str | None) -> str:
+    return re.sub(r" \[(CURRANT_\w+)", r" [`\1`", (text or "").replace("|", "\\|").replace("<", "&lt;"))
 
 
 def _as_markdown(text: str | None) -> str:
