@@ -45,12 +45,15 @@ VersionOption = Annotated[
 
 @contextlib.contextmanager
 def reported(command: str) -> Iterator[None]:
-    """Turns Currant's errors into one line and an exit code, as exits.py says."""
+    """Turns Currant's errors, and Ctrl-C, into one line and an exit code, as exits.py says."""
     try:
         yield
     except CurrantError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
         raise typer.Exit(exits.USAGE if isinstance(error, ConfigurationError) else exits.FAILED) from None
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        raise typer.Exit(exits.INTERRUPTED) from None
 
 
 def check_exclusive(*, embedded: bool, url_option: str | None) -> None:

@@ -85,8 +85,6 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         if not hasattr(error, "format_message"):
             raise
         code = _told(error, name)
-    if code == exits.INTERRUPTED:
-        print(f"{name}: interrupted", file=sys.stderr)
     sys.exit(code)
 
 
