@@ -388,6 +388,28 @@ def test_nobody_who_reads_on_is_no_trouble(world: World, shell: Shell) -> None:
         assert process.returncode in (1, 141)
 
 
+def test_an_output_that_cannot_be_written_is_told_in_one_line(world: World, shell: Shell) -> None:
+    world.enqueue("echo", count=2)
+    with Path("/dev/full").open("wb") as full:
+        process = shell.popen("list", stdout=full)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == b"currant: error: the output cannot be written: No space left on device\n"
+
+
+def test_closed_streams_and_old_terminals_are_no_trouble(world: World, shell: Shell) -> None:
+    world.enqueue("ümlaut")
+    assert "\\xfcmlaut" in shell.says("list", PYTHONIOENCODING="ascii")
+    closed = " ".join([*CURRANT, "dead", "purge", "--all", "<&-"])
+    process = subprocess.run(
+        ["bash", "-c", f"{closed}; echo $? >&2; {' '.join([*CURRANT, 'list'])} >&-; echo $? >&2"],
+        env={**os.environ, "CURRANT_DATABASE_URL": shell.url}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    refused, *codes = process.stderr.splitlines()
+    assert "--yes" in refused
+    assert codes == ["2", "0"]
+
+
 def test_an_interrupt_ends_a_wait_in_one_line(world: World, shell: Shell) -> None:
     process = shell.popen("enqueue", "jobs.echo", "--wait", stdout=subprocess.PIPE)
     assert process.stdout is not None

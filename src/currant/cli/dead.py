@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -12,7 +13,7 @@ from currant.cli.common import DatabaseOption, EmbeddedOption, ask, named_databa
 from currant.cli.executions import reason_of, show_retried
 from currant.cli.exits import FAILED
 from currant.cli.output import Page
-from currant.cli.shell import App
+from currant.cli.shell import App, is_terminal
 from currant.cli.values import FunctionOption, JsonOption, LimitOption, QueueOption, duration, stored
 from currant.errors import ConfigurationError, CurrantError
 from currant.executions import DeadLetter, Retried
@@ -130,7 +131,7 @@ def purge_command(
     """
     with named_database(database_url, embedded=embedded) as settings:
         if _are_named(ids, chosen=older_than is not None, everything=everything, ways="--older-than or --all"):
-            _confirm(f"Delete the dead letters of {len(ids or []):,} ids?", yes=yes or not sys.stdin.isatty())
+            _confirm(f"Delete the dead letters of {len(ids or []):,} ids?", yes=yes or not is_terminal(sys.stdin))
             count, _ = ask(settings, lambda connection: _purge_named(connection, ids or []))
         else:
             meant = (
@@ -154,7 +155,7 @@ def _are_named(ids: list[str] | None, *, chosen: bool, everything: bool, ways: s
 def _confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise ConfigurationError("nobody can be asked here: say --yes if it is meant")
     if not typer.confirm(question, err=True):
         raise typer.Exit(FAILED)
@@ -206,18 +207,17 @@ def _show_list(letters: list[DeadLetter], now_s: float) -> None:
     if not letters:
         page.add("no dead letter is like that")
         return
-    rows = [
-        (
-            each.execution_id,
-            each.function or "",
-            each.queue or "",
-            output.age(each.failed_at, now_s),
-            each.error_type or "",
-            each.reason,
-        )
-        for each in letters
-    ]
-    page.add(output.table("execution", "function", "queue", "failed", "error", "reason", rows=rows))
+    columns: dict[str, Callable[[DeadLetter], output.Cell]] = {
+        "execution": lambda each: each.execution_id,
+        "function": lambda each: each.function or "",
+        "queue": lambda each: each.queue or "",
+        "failed": lambda each: output.age(each.failed_at, now_s),
+        "error": lambda each: each.error_type or "",
+        "reason": lambda each: each.reason,
+    }
+    if page.narrow:
+        del columns["queue"], columns["reason"]
+    page.add(output.table(*columns, rows=[[cell(each) for cell in columns.values()] for each in letters]))
 
 
 def _show(letter: DeadLetter, now_s: float) -> None:

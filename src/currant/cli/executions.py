@@ -1,5 +1,6 @@
 """`currant status`, `list`, `cancel` and `retry`: single executions."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -221,24 +222,29 @@ def _show_list(executions: list[Listed], now_s: float) -> None:
     if not executions:
         page.add("no execution is like that")
         return
-    names = ["id", "status", "function", "queue", "attempt", "enqueued", "note"]
-    if page.wide:
-        names.insert(6, "exactly")
-    page.add(output.table(*names, rows=[_row(each, now_s, wide=page.wide) for each in executions]))
+    columns: dict[str, Callable[[Listed], output.Cell]] = {
+        "id": lambda each: each.id,
+        "status": lambda each: output.status(each.status),
+        "function": lambda each: each.function,
+        "queue": lambda each: each.queue,
+        "attempt": _attempt,
+        "enqueued": lambda each: output.age(each.created_at, now_s),
+        "exactly": lambda each: output.exact(each.created_at),
+        "note": lambda each: _note(each, now_s),
+    }
+    if page.narrow:
+        del columns["queue"], columns["attempt"]
+    if not page.wide:
+        del columns["exactly"]
+    rows = [[cell(each) for cell in columns.values()] for each in executions]
+    page.add(output.table(*columns, rows=rows))
 
 
-def _row(each: Listed, now_s: float, *, wide: bool) -> list[output.Cell]:
+def _attempt(each: Listed) -> str:
     runs = each.attempt - each.crashes
-    cells: list[output.Cell] = [
-        each.id,
-        output.status(each.status),
-        each.function,
-        each.queue,
-        f"{runs} of {each.max_retries + 1}" if runs else "",
-        output.age(each.created_at, now_s),
-    ]
-    if wide:
-        cells.append(output.exact(each.created_at))
-    # What a completed one once failed with is no news, and neither is the node of one that ended.
+    return f"{runs} of {each.max_retries + 1}" if runs else ""
+
+
+def _note(each: Listed, now_s: float) -> str:
     notes = [f"runs {output.age(each.run_at, now_s)}" if each.run_at else "", each.error_type or ""]
-    return [*cells, ", ".join(note for note in notes if note)]
+    return ", ".join(note for note in notes if note)

@@ -1,5 +1,6 @@
 """What the commands print: one JSON document for programs, tables and dates for people."""
 
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from currant.cli.shell import is_terminal
 from currant.cli.shell import write as write
 
 #: Where no terminal bounds the lines, nothing is wrapped: the output is for grep and awk.
 _COLUMNS_UNBOUNDED = 4_000
 #: A cell of a table.
 Cell = str | Text
+_FOLDED = ("function", "queue", "error", "reason", "note", "nodes")
 _STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 
 
@@ -30,31 +33,53 @@ def as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+class _Lines(io.StringIO):
+    """Where rich writes to; it draws as the encoding of standard output allows."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
 class Page:
-    """Collects what is to be shown to people, as wide as their terminal, and prints it at once."""
+    """Prints for people: as wide as their terminal, and in colours if it has some."""
 
     def __init__(self) -> None:
-        is_terminal = sys.stdout.isatty()
-        self._console = Console(highlight=False, width=None if is_terminal else _COLUMNS_UNBOUNDED)
+        terminal = is_terminal(sys.stdout)
+        # Into memory: rich would write to the stream itself, and its trouble is for `write` to tell.
+        self._lines = _Lines()
+        self._console = Console(
+            file=self._lines,
+            force_terminal=terminal or None,
+            highlight=False,
+            width=None if terminal else _COLUMNS_UNBOUNDED,
+        )
 
     @property
     def wide(self) -> bool:
         """Whether there is room for columns that are not needed most."""
         return self._console.width >= 130
 
+    @property
+    def narrow(self) -> bool:
+        """Whether only what is needed most has room beside an id."""
+        return self._console.width < 105
+
     def add(self, item: Any, *, style: str | None = None) -> None:
         """Adds a renderable of rich's, or a text as it is, without markup."""
-        with self._console.capture() as capture:
-            self._console.print(text(item, style) if isinstance(item, str) else item, soft_wrap=isinstance(item, str))
-        # Outside of a terminal rich pads each line of a table to its width.
-        write("\n".join(line.rstrip() for line in capture.get().splitlines()))
+        self._console.print(text(item, style) if isinstance(item, str) else item, soft_wrap=isinstance(item, str))
+        lines = self._lines.getvalue().splitlines()
+        self._lines.seek(0)
+        self._lines.truncate()
+        # rich pads each line of a table to its width.
+        write("\n".join(line.rstrip() for line in lines))
 
 
 def table(*columns: str, rows: Iterable[Sequence[Cell]]) -> Table:
-    """Returns a table; the first column is never broken, so that an id can be copied."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for place, name in enumerate(columns):
-        made.add_column(name, no_wrap=place == 0, overflow="fold")
+    """Returns a table; where there is little room, names and texts are folded, and never an id, a state or a date."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in columns:
+        made.add_column(name, no_wrap=name not in _FOLDED, overflow="fold")
     for row in rows:
         made.add_row(*(text(cell) if isinstance(cell, str) else cell for cell in row))
     return made

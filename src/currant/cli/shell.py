@@ -1,14 +1,17 @@
 """How the commands are put together and run: grouped help without boxes, mistakes in one line, quiet ends."""
 
+import contextlib
+import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from currant.cli import exits
+from currant.errors import CurrantError
 
 #: Options of every command, which come last in its help.
 _LAST, _LAST_NAMES = "Other", ("version", "install_completion", "show_completion", "help")
@@ -74,32 +77,56 @@ class App(typer.Typer):
 
 def run(app: typer.Typer, name: str) -> NoReturn:
     """Runs the command that the process was started for, and ends the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What an old terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
     except typer.Abort:
         code = exits.INTERRUPTED
-    except BrokenPipeError:
-        code = _nobody_reads()
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         code = _told(error, name)
+    try:
+        with _written():
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except CurrantError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        code = exits.FAILED
+    except typer.Exit as end:
+        code = end.exit_code
     sys.exit(code)
 
 
 def write(text: str) -> None:
-    """Prints to standard output. Ends the command when nobody reads it any more, as other programs do."""
-    try:
+    """Prints to standard output at once.
+
+    Ends the command when nobody reads it any more, as other programs do.
+
+    Raises:
+        CurrantError: it cannot be written to: the disk is full.
+    """
+    with _written():
         print(text, end="" if text.endswith("\n") else "\n", flush=True)
-    except BrokenPipeError:
-        raise typer.Exit(_nobody_reads()) from None
 
 
-def _nobody_reads() -> int:
-    # What is left in the buffer would be tried again at the exit of Python, and fail with a complaint.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return exits.NOBODY_READS
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What is left in the buffer would be tried again at the exit of Python, and fail with a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(exits.NOBODY_READS) from None
+        raise CurrantError(f"the output cannot be written: {error.strerror}") from None
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether people are at the stream; None: it was closed before the start."""
+    return stream is not None and stream.isatty()
 
 
 def _told(error: Any, name: str) -> int:
