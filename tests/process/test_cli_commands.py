@@ -238,10 +238,13 @@ def test_cancel_says_what_became_of_each(world: World, shell: Shell) -> None:
     world.node("--procs", "1")
     eventually(lambda: world.row(running)["status"] == "running")
     result = shell.run("cancel", waiting, "job_nowhere", running, code=1)
-    assert result.stdout.splitlines() == [f"{waiting} cancelled", f"{running} runs: asked to end"]
+    told, asked = result.stdout.splitlines()
+    assert told == f"{waiting} cancelled"
+    # Its node may be as quick as the command.
+    assert asked in (f"{running} runs: asked to end", f"{running} cancelled")
     assert result.stderr == "currant: job_nowhere: no execution has this id\n"
     assert world.row(waiting)["status"] == "cancelled"
-    assert world.row(running)["cancel_requested_at"] is not None
+    eventually(lambda: world.row(running)["status"] == "cancelled")
     assert shell.json("cancel", again) == [{"id": again, "cancelled": True, "status": "cancelled", "reason": None}]
     (refused,) = shell.json("cancel", again, code=1)
     assert (refused["cancelled"], refused["reason"]) == (False, "it is cancelled already")
