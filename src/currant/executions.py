@@ -265,6 +265,7 @@ class Schedule(msgspec.Struct):
     next_run_at: str
     last_run_at: str | None
     last_execution_id: str | None
+    #: When a node that knows the function last started, or fired it.
     seen_at: str
 
 

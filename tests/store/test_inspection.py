@@ -100,7 +100,6 @@ async def test_an_empty_database_has_empty_lists(url: str) -> None:
         assert await listed(asking) == []
         assert await inspection.list_queues(asking, heartbeat_timeout_s=30) == []
         assert await inspection.list_dead(asking, Filter(), rows=5) == []
-        assert await inspection.schedules(asking) == []
         assert [letters async for letters in inspection.walk_dead(asking, Filter())] == []
 
 
@@ -251,21 +250,6 @@ async def test_a_walk_leaves_out_what_is_not_old_enough(url: str) -> None:
         assert letter[1] == old
         assert await inspection.delete_dead(connection, [letter[0]]) == 1
         assert await one(connection, "SELECT count(*) FROM dead_letter_queue") == 1
-
-
-@in_loop
-async def test_schedules_are_listed_by_their_next_run_and_removed_by_name(url: str) -> None:
-    async with connected(url, hot=False) as connection:
-        await fetch(
-            connection,
-            "INSERT INTO schedules (function_name, cron, timezone, queue, next_run_at) VALUES"
-            " ('app.b', '0 0 * * *', 'UTC', 'q', '2030-01-02T00:00Z'),"
-            " ('app.a', '0 0 * * *', 'UTC', 'q', '2030-01-03T00:00Z')",
-        )
-        assert [each.function for each in await inspection.schedules(connection)] == ["app.b", "app.a"]
-        assert await inspection.remove_schedule(connection, "app.b")
-        assert not await inspection.remove_schedule(connection, "app.b")
-        assert [each.function for each in await inspection.schedules(connection)] == ["app.a"]
 
 
 @in_loop

@@ -10,7 +10,7 @@ from currant.cli.output import Page
 from currant.cli.shell import App
 from currant.cli.values import JsonOption, stored
 from currant.errors import CurrantError
-from currant.store import inspection
+from currant.store import queries
 
 app = App(invoke_without_command=True)
 
@@ -26,7 +26,8 @@ def schedules(
     if context.invoked_subcommand is not None:
         return
     with named_database(database_url, embedded=embedded) as settings:
-        each, now_s = ask(settings, inspection.schedules)
+        found, now_s = ask(settings, queries.schedules)
+        each = sorted(found, key=lambda one: one.next_run_at)
         if as_json:
             output.write_json(each)
             return
@@ -63,7 +64,7 @@ def remove_command(
     A node that still knows the function sets the schedule up again when it starts.
     """
     with named_database(database_url, embedded=embedded) as settings:
-        removed, _ = ask(settings, lambda connection: inspection.remove_schedule(connection, function))
+        removed, _ = ask(settings, lambda connection: queries.remove_schedule(connection, function))
         if not removed:
             raise CurrantError(f"no schedule is of the function {function}: `currant schedules` lists them")
         if as_json:

@@ -1,4 +1,4 @@
-"""What people ask of the database and tell it to do: lists, single executions, dead letters, retries, schedules."""
+"""What people ask of the database and tell it to do: lists, single executions, dead letters, retries."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from currant.errors import DatabaseError, DatabaseUnreachable, StatementRefused
-from currant.executions import DeadLetter, Listed, Queue, Record, Retried, Schedule
+from currant.executions import DeadLetter, Listed, Queue, Record, Retried
 from currant.store import connections, migrate
 from currant.store.connections import Connection, one_line
 from currant.store.statements import execute, fetch, load
@@ -31,8 +31,6 @@ _DEAD_LIST = load("dead_list")
 _DEAD_FIND = load("dead_find")
 _DEAD_PIECE = load("dead_piece")
 _DEAD_DELETE = load("dead_delete")
-_SCHEDULES = load("list_schedules")
-_REMOVE_SCHEDULE = load("remove_schedule")
 _CLOCK = load("clock")
 
 
@@ -196,16 +194,6 @@ async def walk_dead(
 async def delete_dead(connection: Connection, ids: Sequence[str]) -> int:
     """Deletes dead letters; returns how many."""
     return await execute(connection, _DEAD_DELETE, {"ids": list(ids)})
-
-
-async def schedules(connection: Connection) -> list[Schedule]:
-    """Returns all schedules, the next to run first."""
-    return [Schedule(*row) for row in await fetch(connection, _SCHEDULES, {})]
-
-
-async def remove_schedule(connection: Connection, function: str) -> bool:
-    """Removes the schedule of a function; returns whether there was one."""
-    return await execute(connection, _REMOVE_SCHEDULE, {"function": function}) > 0
 
 
 def _decoded(value: bytes | None) -> Any:
