@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 import currant
+import currant.client
 from currant import ConfigurationError, DatabaseError, DatabaseUnreachable, SchemaError, enqueue_many, job
 from currant.backends import using
 from currant.client import DatabaseBackend
@@ -58,6 +59,16 @@ def backend(url: str, **options: float) -> DatabaseBackend:
     return DatabaseBackend(url, payload_bytes_max=1 << 20, **options)  # type: ignore[arg-type]
 
 
+async def enqueue_until_full(used: DatabaseBackend, connection: psycopg.Connection, pool_size: int) -> int:
+    """Enqueues until the pool, which grows by one at a time while callers wait, is at its size; returns how often."""
+    calls = 0
+    while len(pids(connection)) < pool_size:
+        await asyncio.gather(*(used.enqueue([new()]) for _ in range(50)))
+        calls += 50
+        assert calls < 50_000
+    return calls
+
+
 def at_once(url: str, pool_size: int, calls: int) -> DatabaseBackend:
     used = backend(url, pool_size=pool_size)
 
@@ -72,24 +83,28 @@ def at_once(url: str, pool_size: int, calls: int) -> DatabaseBackend:
 def test_one_caller_needs_one_connection_and_a_crowd_no_more_than_the_pools_size(
     application: psycopg.Connection, url: str
 ) -> None:
-    peaks = []
-    for pool_size, calls in ((10, 1), (3, 200)):
+    async def enqueue() -> None:
+        used = backend(url, pool_size=10)
+        await used.enqueue([new()])
+        assert len(pids(application)) == 1
+        await used.close()
+        eventually(lambda: not pids(application))
+        used = backend(url, pool_size=3)
+        calls = await enqueue_until_full(used, application, 3)
+        await asyncio.gather(*(used.enqueue([new()]) for _ in range(200)))
+        assert len(pids(application)) == used.peak == 3
+        await used.close()
+        eventually(lambda: not pids(application))
+        assert count(application) == calls + 201
 
-        async def enqueue(used: DatabaseBackend, calls: int = calls) -> None:
-            await asyncio.gather(*(used.enqueue([new()]) for _ in range(calls)))
-            peaks.append(len(pids(application)))
-            await used.close()
-            eventually(lambda: not pids(application))
-
-        asyncio.run(enqueue(backend(url, pool_size=pool_size)))
-    assert peaks == [1, 3]
-    assert count(application) == 201
+    asyncio.run(enqueue())
 
 
 def test_the_pools_size_comes_from_configure_or_the_environment(
     application: psycopg.Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def enqueue() -> int:
+    async def enqueue(pool_size: int) -> int:
+        await enqueue_until_full(currant.client.default(), application, pool_size)
         await asyncio.gather(*(pooled.queue(number) for number in range(50)))
         found = len(pids(application))
         await currant.aclose()
@@ -97,14 +112,14 @@ def test_the_pools_size_comes_from_configure_or_the_environment(
 
     monkeypatch.setenv("CURRANT_POOL_SIZE", "2")
     currant.configure()
-    assert asyncio.run(enqueue()) == 2
+    assert asyncio.run(enqueue(2)) == 2
     currant.configure(database_url=url, pool_size=4)
-    assert asyncio.run(enqueue()) == 4
+    assert asyncio.run(enqueue(4)) == 4
     with pytest.raises(ConfigurationError, match=r"pool-size must be an integer from 1 to 1000, got 0"):
         currant.configure(pool_size=0)
     with pytest.raises(ConfigurationError, match="address cannot be read"):
         currant.configure(database_url="mysql:///x")
-    assert asyncio.run(enqueue()) == 4  # a refused one changes nothing
+    assert asyncio.run(enqueue(4)) == 4  # a refused one changes nothing
 
 
 def test_configure_moves_to_another_database_and_leaves_no_connection_behind(
@@ -142,6 +157,7 @@ async def test_idle_connections_are_closed_and_made_again(url: str) -> None:
 async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_row(url: str) -> None:
     used = backend(url, pool_size=4)
     with psycopg.connect(url, autocommit=True) as connection:
+        calls = await enqueue_until_full(used, connection, 4)
         for _ in range(3):
             await asyncio.gather(*(used.enqueue([new()]) for _ in range(40)))
             before = pids(connection)
@@ -151,7 +167,7 @@ async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_
             while pids(connection) & before:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await used.enqueue([new()])
-        assert count(connection) == 121
+        assert count(connection) == calls + 121
     await used.close()
 
 
