@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 
 import currant
 import currant.client
@@ -201,6 +202,23 @@ async def test_connections_terminated_during_the_enqueues_lose_and_double_nothin
     assert len(ids) == len(set(ids)) == 1400
     assert {id for (id,) in rows} == set(ids)
     await used.close()
+
+
+@in_loop
+async def test_callers_that_are_cancelled_use_up_no_connection(url: str) -> None:
+    used = backend(url, pool_size=3)
+    for number in range(60):
+        calls = [asyncio.ensure_future(used.enqueue([new()] * each)) for each in (1, 2, 1, 2, 2, 2)]
+        await asyncio.sleep(number * 0.0002)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        await enqueue_until_full(used, connection, 3)
+        await asyncio.gather(*(used.enqueue([new()] * 2) for _ in range(50)))
+        assert len(pids(connection)) == 3
+        await used.close()
+        eventually(lambda: not pids(connection))
 
 
 def test_a_server_that_was_restarted_between_two_enqueues_is_no_error() -> None:
@@ -439,6 +457,44 @@ def test_a_wrong_password_is_told_at_once_and_not_shown() -> None:
             enqueue_at(wrong)
         assert "wrong-one" not in str(caught.value)
         assert type(caught.value) is DatabaseError
+
+
+def test_a_missing_database_is_named(url: str) -> None:
+    with pytest.raises(DatabaseError, match=r'database "no_such" does not exist'):
+        enqueue_at(psycopg.conninfo.make_conninfo(url, dbname="no_such"))
+
+
+@in_loop
+async def test_after_a_failure_nothing_tries_again_in_the_background(url: str) -> None:
+    used = backend(psycopg.conninfo.make_conninfo(url, dbname="no_such"))
+    failed = await asyncio.gather(*(used.enqueue([new()] * 2) for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in failed} == {DatabaseError}
+    await used.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_an_application_that_logs_nothing_of_its_own_hears_of_a_failure_by_the_error_alone(url: str) -> None:
+    done = script(
+        "try:\n    f.queue_sync()\nexcept currant.DatabaseError as error:\n    print(error)\n",
+        psycopg.conninfo.make_conninfo(url, dbname="no_such"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "does not exist" in done.stdout
+
+
+@in_loop
+async def test_the_warnings_of_an_applications_own_pool_stay(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    missing = psycopg.conninfo.make_conninfo(url, dbname="no_such")
+    used = backend(missing)
+    with pytest.raises(DatabaseError):
+        await used.enqueue([new()])
+    await used.close()
+    assert not caplog.records
+    async with AsyncConnectionPool(missing, min_size=1, open=False, name="the application's"):
+        while not caplog.records:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert [each.levelname for each in caplog.records][:1] == ["WARNING"]
+    assert "the application's" in caplog.records[0].getMessage()
 
 
 def test_a_missing_schema_says_what_to_run(empty_url: str) -> None:

@@ -16,7 +16,8 @@ from currant.bench.progress import progress
 from currant.client import DatabaseBackend
 from currant.errors import DatabaseError
 from currant.identifiers import new_ids
-from currant.jobs import AsyncJob, enqueue_many, new_execution
+from currant.jobs import AsyncJob, enqueue_many
+from currant.new_executions import new_execution
 from currant.store import bench_queries
 from currant.store.connections import Connection
 from currant.store.enqueue import enqueue
