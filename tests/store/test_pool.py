@@ -16,8 +16,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 
 import currant
+import currant.client
 from currant import ConfigurationError, DatabaseError, DatabaseUnreachable, SchemaError, enqueue_many, job
 from currant.backends import using
 from currant.client import DatabaseBackend
@@ -58,6 +60,16 @@ def backend(url: str, **options: float) -> DatabaseBackend:
     return DatabaseBackend(url, payload_bytes_max=1 << 20, **options)  # type: ignore[arg-type]
 
 
+async def enqueue_until_full(used: DatabaseBackend, connection: psycopg.Connection, pool_size: int) -> int:
+    """Enqueues until the pool, which grows by one at a time while callers wait, is at its size; returns how often."""
+    calls = 0
+    while len(pids(connection)) < pool_size:
+        await asyncio.gather(*(used.enqueue([new()]) for _ in range(50)))
+        calls += 50
+        assert calls < 50_000
+    return calls
+
+
 def at_once(url: str, pool_size: int, calls: int) -> DatabaseBackend:
     used = backend(url, pool_size=pool_size)
 
@@ -72,24 +84,28 @@ def at_once(url: str, pool_size: int, calls: int) -> DatabaseBackend:
 def test_one_caller_needs_one_connection_and_a_crowd_no_more_than_the_pools_size(
     application: psycopg.Connection, url: str
 ) -> None:
-    peaks = []
-    for pool_size, calls in ((10, 1), (3, 200)):
+    async def enqueue() -> None:
+        used = backend(url, pool_size=10)
+        await used.enqueue([new()])
+        assert len(pids(application)) == 1
+        await used.close()
+        eventually(lambda: not pids(application))
+        used = backend(url, pool_size=3)
+        calls = await enqueue_until_full(used, application, 3)
+        await asyncio.gather(*(used.enqueue([new()]) for _ in range(200)))
+        assert len(pids(application)) == used.peak == 3
+        await used.close()
+        eventually(lambda: not pids(application))
+        assert count(application) == calls + 201
 
-        async def enqueue(used: DatabaseBackend, calls: int = calls) -> None:
-            await asyncio.gather(*(used.enqueue([new()]) for _ in range(calls)))
-            peaks.append(len(pids(application)))
-            await used.close()
-            eventually(lambda: not pids(application))
-
-        asyncio.run(enqueue(backend(url, pool_size=pool_size)))
-    assert peaks == [1, 3]
-    assert count(application) == 201
+    asyncio.run(enqueue())
 
 
 def test_the_pools_size_comes_from_configure_or_the_environment(
     application: psycopg.Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def enqueue() -> int:
+    async def enqueue(pool_size: int) -> int:
+        await enqueue_until_full(currant.client.default(), application, pool_size)
         await asyncio.gather(*(pooled.queue(number) for number in range(50)))
         found = len(pids(application))
         await currant.aclose()
@@ -97,14 +113,14 @@ def test_the_pools_size_comes_from_configure_or_the_environment(
 
     monkeypatch.setenv("CURRANT_POOL_SIZE", "2")
     currant.configure()
-    assert asyncio.run(enqueue()) == 2
+    assert asyncio.run(enqueue(2)) == 2
     currant.configure(database_url=url, pool_size=4)
-    assert asyncio.run(enqueue()) == 4
+    assert asyncio.run(enqueue(4)) == 4
     with pytest.raises(ConfigurationError, match=r"pool-size must be an integer from 1 to 1000, got 0"):
         currant.configure(pool_size=0)
     with pytest.raises(ConfigurationError, match="address cannot be read"):
         currant.configure(database_url="mysql:///x")
-    assert asyncio.run(enqueue()) == 4  # a refused one changes nothing
+    assert asyncio.run(enqueue(4)) == 4  # a refused one changes nothing
 
 
 def test_configure_moves_to_another_database_and_leaves_no_connection_behind(
@@ -142,6 +158,7 @@ async def test_idle_connections_are_closed_and_made_again(url: str) -> None:
 async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_row(url: str) -> None:
     used = backend(url, pool_size=4)
     with psycopg.connect(url, autocommit=True) as connection:
+        calls = await enqueue_until_full(used, connection, 4)
         for _ in range(3):
             await asyncio.gather(*(used.enqueue([new()]) for _ in range(40)))
             before = pids(connection)
@@ -151,7 +168,7 @@ async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_
             while pids(connection) & before:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await used.enqueue([new()])
-        assert count(connection) == 121
+        assert count(connection) == calls + 121
     await used.close()
 
 
@@ -185,6 +202,23 @@ async def test_connections_terminated_during_the_enqueues_lose_and_double_nothin
     assert len(ids) == len(set(ids)) == 1400
     assert {id for (id,) in rows} == set(ids)
     await used.close()
+
+
+@in_loop
+async def test_callers_that_are_cancelled_use_up_no_connection(url: str) -> None:
+    used = backend(url, pool_size=3)
+    for number in range(60):
+        calls = [asyncio.ensure_future(used.enqueue([new()] * each)) for each in (1, 2, 1, 2, 2, 2)]
+        await asyncio.sleep(number * 0.0002)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        await enqueue_until_full(used, connection, 3)
+        await asyncio.gather(*(used.enqueue([new()] * 2) for _ in range(50)))
+        assert len(pids(connection)) == 3
+        await used.close()
+        eventually(lambda: not pids(connection))
 
 
 def test_a_server_that_was_restarted_between_two_enqueues_is_no_error() -> None:
@@ -423,6 +457,44 @@ def test_a_wrong_password_is_told_at_once_and_not_shown() -> None:
             enqueue_at(wrong)
         assert "wrong-one" not in str(caught.value)
         assert type(caught.value) is DatabaseError
+
+
+def test_a_missing_database_is_named(url: str) -> None:
+    with pytest.raises(DatabaseError, match=r'database "no_such" does not exist'):
+        enqueue_at(psycopg.conninfo.make_conninfo(url, dbname="no_such"))
+
+
+@in_loop
+async def test_after_a_failure_nothing_tries_again_in_the_background(url: str) -> None:
+    used = backend(psycopg.conninfo.make_conninfo(url, dbname="no_such"))
+    failed = await asyncio.gather(*(used.enqueue([new()] * 2) for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in failed} == {DatabaseError}
+    await used.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_an_application_that_logs_nothing_of_its_own_hears_of_a_failure_by_the_error_alone(url: str) -> None:
+    done = script(
+        "try:\n    f.queue_sync()\nexcept currant.DatabaseError as error:\n    print(error)\n",
+        psycopg.conninfo.make_conninfo(url, dbname="no_such"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "does not exist" in done.stdout
+
+
+@in_loop
+async def test_the_warnings_of_an_applications_own_pool_stay(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    missing = psycopg.conninfo.make_conninfo(url, dbname="no_such")
+    used = backend(missing)
+    with pytest.raises(DatabaseError):
+        await used.enqueue([new()])
+    await used.close()
+    assert not caplog.records
+    async with AsyncConnectionPool(missing, min_size=1, open=False, name="the application's"):
+        while not caplog.records:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert [each.levelname for each in caplog.records][:1] == ["WARNING"]
+    assert "the application's" in caplog.records[0].getMessage()
 
 
 def test_a_missing_schema_says_what_to_run(empty_url: str) -> None:

@@ -133,7 +133,7 @@ class DatabaseBackend:
                 except psycopg.Error as error:
                     if again or not is_lost(connection, error):
                         raise translated(error, self._url) from error
-            pool.drop_idle()
+            await pool.drop_idle()
         raise AssertionError
 
     def _side(self) -> _Side:
@@ -146,8 +146,6 @@ class DatabaseBackend:
         side = _Side(pool, Writer(self._url, pool, self._pool_size), Results(self._url, pool))
         with self._turn:
             self._sides[loop] = side
-        # For a loop that goes without being closed. Not at the exit: then `close` does it, in its own order.
-        weakref.finalize(loop, pool.finish).atexit = False
         return side
 
 

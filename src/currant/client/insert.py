@@ -51,9 +51,9 @@ async def insert(
                 raise
             if lost:
                 retries.in_doubt = True
-                pool.drop_idle()
+                await pool.drop_idle()
         finally:
-            pool.give(connection)
+            await pool.give(connection)
         connection = None
         await retries.pause()
 

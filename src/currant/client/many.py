@@ -69,7 +69,7 @@ async def _insist(pool: Pool, url: str, source: Callable[[], Batches], *, repeat
             if not again or asyncio.get_running_loop().time() > until:
                 reason = one_line(error)
                 raise unreachable(url, f"the connection was lost, and nothing was written: {reason}") from error
-        pool.drop_idle()
+        await pool.drop_idle()
         await backoff.pause()
 
 
@@ -96,7 +96,7 @@ class _Attempt:
             self.is_lost = is_lost(connection, error)
             raise
         finally:
-            pool.give(connection)
+            await pool.give(connection)
         return self.enqueued
 
     async def _write(self, connection: Connection) -> None:
@@ -130,7 +130,7 @@ async def _is_committed(pool: Pool, url: str, transaction: str, error: psycopg.E
     backoff = Backoff()
     fate = None
     while asyncio.get_running_loop().time() < until:
-        pool.drop_idle()
+        await pool.drop_idle()
         try:
             async with pool.connection() as connection:
                 fate = await queries.transaction_fate(connection, transaction)

@@ -111,7 +111,7 @@ class Results:
                 found = await queries.ended(connection, ids)
             except psycopg.Error as error:
                 if is_lost(connection, error):
-                    self._pool.drop_idle()
+                    await self._pool.drop_idle()
                     raise DatabaseUnreachable(str(error)) from error
                 raise
         for each in found:

@@ -103,7 +103,7 @@ class Writer:
             if calls:
                 await self._write(lane, calls, connection)
             else:
-                self._pool.give(connection)
+                await self._pool.give(connection)
         except Exception as error:
             _fail(calls, translated(error, self._url))
         finally:
