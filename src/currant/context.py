@@ -8,7 +8,7 @@ import msgspec
 from currant.errors import CurrantError
 
 
-class CurrentExecution(msgspec.Struct, frozen=True):
+class CurrentExecution(msgspec.Struct, frozen=True, gc=False):
     """The execution that the code runs in. (`id`, `lease`) is new with every run: a key for idempotent effects."""
 
     id: str

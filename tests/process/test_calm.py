@@ -1,6 +1,7 @@
 """What a node costs a database that has no work for it, counted at the server."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -38,10 +39,19 @@ class Watch:
         return count
 
 
-@pytest.mark.parametrize("procs", [2, 100])
-def test_an_idle_node_has_three_connections_and_sends_a_statement_in_four_seconds(world: World, procs: int) -> None:
+#: With schedules, hooks, middleware, and a limit to what is kept.
+EVERYTHING = "jobs,cron_jobs,hooked_jobs"
+
+
+@pytest.mark.parametrize(("procs", "modules"), [(2, "jobs"), (100, "jobs"), (2, EVERYTHING)])
+def test_an_idle_node_has_three_connections_and_sends_a_statement_in_four_seconds(
+    world: World, procs: int, modules: str
+) -> None:
     watch = Watch(world)
-    node = world.node("--procs", str(procs))
+    limits: dict[str, Any] = {}
+    if modules == EVERYTHING:
+        limits = {"CURRANT_KEEP_COMPLETED_S": "3600", "CURRANT_KEEP_FAILED_S": "3600"}
+    node = world.node("--procs", str(procs), module=modules, TEST_CRON="0 0 1 1 *", **limits)
     eventually(lambda: len(node.descendants()) == procs + 1)
     world.enqueue("echo", count=200)
     world.at_rest()

@@ -25,8 +25,8 @@ class Child:
         if isinstance(message, Recall):
             self.recalled.set()
 
-    def clear(self, cell: int) -> None:
-        self.cleared.append(cell)
+    def clear(self, cells: list[int]) -> None:
+        self.cleared += cells
 
     def is_started(self, cell: int) -> bool:
         return cell in self.started

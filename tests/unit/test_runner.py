@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,43 @@ async def test_what_is_cancelled_before_its_first_step_is_released() -> None:
     await asyncio.sleep(0)
     child.receive(work.Cancel([7]))
     assert await child.outcomes(1) == [Outcome(7, Ending.RELEASED)]
+
+
+@in_loop
+async def test_of_many_started_in_one_turn_each_that_never_began_ends_once_and_the_others_as_they_do() -> None:
+    async def cancel_the_next() -> None:
+        others = [each for each in asyncio.all_tasks() if each.get_name() == "job_2"]
+        for each in others:
+            each.cancel()
+
+    child = Supervised(cancel_the_next)
+    child.receive(work.Run([execution(cell) for cell in (1, 2, 3)]))
+    endings = {each.cell: each.ending for each in await child.outcomes(3)}
+    # With eager tasks (3.12) each has ended before the next is made.
+    begins_at_once = sys.version_info >= (3, 12)
+    assert endings == {
+        1: Ending.COMPLETED,
+        2: Ending.COMPLETED if begins_at_once else Ending.FAILED,
+        3: Ending.COMPLETED,
+    }
+    assert len(await child.outcomes(3)) == 3
+
+
+@in_loop
+async def test_who_cancels_itself_in_its_last_step_has_completed_and_ends_once() -> None:
+    async def cancel_myself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    child = Supervised(cancel_myself)
+    child.receive(work.Run([execution(1)]))
+    await child.outcomes(1)
+    await asyncio.sleep(0)
+    child.receive(work.Run([execution(1)]))
+    await child.outcomes(2)
+    await asyncio.sleep(0)
+    assert await child.outcomes(2) == 2 * [Outcome(1, Ending.COMPLETED, b"null")]
 
 
 @in_loop

@@ -56,10 +56,11 @@ class Runner:
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
         self._backlog: deque[Execution] = deque()
-        self._running: dict[int, asyncio.Task[None]] = {}
-        #: The lease of each that runs, and what is in its very first step.
-        self._leases: dict[int, int] = {}
+        #: What runs, by cell: the task and the lease.
+        self._running: dict[int, tuple[asyncio.Task[None], int]] = {}
+        #: What is in its very first step, with eager tasks; without them, the tasks whose first step is still to come.
         self._starting: Execution | None = None
+        self._unborn: list[tuple[int, asyncio.Task[None]]] = []
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
         #: The cells of what runs and is to be cancelled, and how it ends by that.
@@ -120,14 +121,15 @@ class Runner:
     def close(self) -> list[asyncio.Task[None]]:
         """Drops what has not started and cancels what runs; returns the tasks, which may need some time to end."""
         self._backlog.clear()
-        tasks = list(self._running.values())
+        tasks = [task for task, _ in self._running.values()]
         for task in tasks:
             task.cancel()
         return tasks
 
     def _runs(self, execution: CurrentExecution) -> bool:
         # Code that goes on after its execution's end has no slot, and the cell may be another's by now.
-        if self._leases.get(execution.cell) == execution.lease:
+        held = self._running.get(execution.cell)
+        if held is not None and held[1] == execution.lease:
             return True
         starting = self._starting
         return starting is not None and (starting.cell, starting.lease) == (execution.cell, execution.lease)
@@ -142,6 +144,9 @@ class Runner:
             if self._slots.lenders:
                 self._slots.grant()
             self._start_some()
+            if self._unborn:
+                # After the first steps of all of them. A callback of each task's own would cost a tenth of its run.
+                self._loop.call_soon(self._settle_unborn)
             if self._slots.lent != self._lent_told:
                 # Before the outcomes: for a moment the supervisor rather knows of too few slots than of too many.
                 self._lent_told = self._slots.lent
@@ -180,26 +185,26 @@ class Runner:
             )
             self._starting = None
             if not task.done():
-                self._running[execution.cell] = task
-                self._leases[execution.cell] = execution.lease
+                self._running[execution.cell] = task, execution.lease
     else:
 
         def _start(self, execution: Execution) -> None:
             self._cells.mark_started(execution.cell)
             task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
-            self._running[execution.cell] = task
-            self._leases[execution.cell] = execution.lease
-            task.add_done_callback(self._settle_unborn)
+            self._running[execution.cell] = task, execution.lease
+            self._unborn.append((execution.cell, task))
 
-        def _settle_unborn(self, task: asyncio.Task[None]) -> None:
-            """Ends what was cancelled before its first step, in which case not a line of `_run` has run."""
-            if not task.cancelled():
-                return
-            for cell in [cell for cell, other in self._running.items() if other is task]:
-                if cell in self._cancel_asked:
-                    self._finish(cell, *cancelled(self._cancel_asked[cell]))
-                else:
-                    self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
+    def _settle_unborn(self) -> None:
+        """Ends what was cancelled before its first step, in which case not a line of `_run` has run."""
+        tasks, self._unborn = self._unborn, []
+        for cell, task in tasks:
+            # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
+            if not task.cancelled() or cell not in self._running or self._running[cell][0] is not task:
+                continue
+            if cell in self._cancel_asked:
+                self._finish(cell, *cancelled(self._cancel_asked[cell]))
+            else:
+                self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
         try:
@@ -213,10 +218,8 @@ class Runner:
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
-        if self._running.pop(cell, None) is not None:
-            self._leases.pop(cell, None)
-            if self._slots.lenders:
-                self._slots.ended(cell)
+        if self._running.pop(cell, None) is not None and self._slots.lenders:
+            self._slots.ended(cell)
         if self._cancel_asked:
             self._cancel_asked.pop(cell, None)
         self._outcomes.append(Outcome(cell, ending, body, delay_s))
@@ -241,7 +244,7 @@ class Runner:
             # Whoever asked for its end by name is not overruled by a drain.
             if self._cancel_asked.get(cell) is not Ending.CANCELLED:
                 self._cancel_asked[cell] = ending
-            self._running[cell].cancel()
+            self._running[cell][0].cancel()
 
     def _take_unstarted(self, cells: set[int]) -> list[Execution]:
         """Takes those in `cells` out of the backlog and returns them."""

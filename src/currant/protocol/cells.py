@@ -6,6 +6,7 @@ child's death, when nothing can be asked any more.
 
 import mmap
 import os
+from collections.abc import Iterable
 
 #: The most executions that a child may hold at a time, started or not.
 CELLS_MAX = 8192
@@ -24,9 +25,11 @@ class Cells:
     def is_started(self, cell: int) -> bool:
         return self._memory[cell] != 0
 
-    def clear(self, cell: int) -> None:
-        """For the supervisor, before it hands out the cell."""
-        self._memory[cell] = 0
+    def clear(self, cells: Iterable[int]) -> None:
+        """For the supervisor, before it hands out the cells."""
+        memory = self._memory
+        for cell in cells:
+            memory[cell] = 0
 
     def close(self) -> None:
         self._memory.close()

@@ -107,7 +107,7 @@ async def claim(
             id,
             lease,
             tid,
-            function,
+            name,
             queue,
             attempt,
             crashes,
@@ -118,7 +118,8 @@ async def claim(
             -1,
             discard,
         )
-        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, *_ in found
+        # No starred name for the rest: it would be a list for each row.
+        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, _, _, _ in found
         if id is not None
     ]
     return Claim(executions, alive == 1, seen, due_in_s)

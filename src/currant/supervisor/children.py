@@ -62,8 +62,8 @@ class Child:
     def unread_bytes(self) -> int:
         return self.link.unread_bytes
 
-    def clear(self, cell: int) -> None:
-        self.cells.clear(cell)
+    def clear(self, cells: list[int]) -> None:
+        self.cells.clear(cells)
 
     def is_started(self, cell: int) -> bool:
         return self.cells.is_started(cell)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import accumulate, takewhile
 from typing import Generic, Protocol, TypeVar
 
 from currant.errors import RowLocked, StatementRefused
@@ -53,14 +54,12 @@ class _Lane(Generic[T]):
 
     def take(self) -> list[T]:
         """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row."""
-        size = count = 0
-        for item in self.waiting[: self.rows_max]:
-            count += 1
-            size += self.size(item)
-            if size >= WRITE_BYTES_MAX:
-                break
-        self.writing, self.waiting = self.waiting[:count], self.waiting[count:]
-        return self.writing
+        batch = self.waiting[: self.rows_max]
+        if sum(map(self.size, batch)) >= WRITE_BYTES_MAX:
+            ends = accumulate(map(self.size, batch))
+            batch = batch[: 1 + sum(1 for _ in takewhile(lambda end: end < WRITE_BYTES_MAX, ends))]
+        self.writing, self.waiting = batch, self.waiting[len(batch) :]
+        return batch
 
 
 class Completer:
@@ -115,8 +114,8 @@ class Completer:
         self._progress = asyncio.Event()
 
     def add_results(self, results: list[Result]) -> None:
-        if any(execution.discard for execution, _ in results):
-            self._add(self._discards, [result for result in results if result[0].discard])
+        if discards := [result for result in results if result[0].discard]:
+            self._add(self._discards, discards)
             results = [result for result in results if not result[0].discard]
         self._add(self._results, results)
 

@@ -20,7 +20,7 @@ class Child(Protocol):
     """What the dispatcher needs of a child."""
 
     def send(self, message: ToChild) -> None: ...
-    def clear(self, cell: int) -> None: ...
+    def clear(self, cells: list[int]) -> None: ...
     def is_started(self, cell: int) -> bool: ...
 
 
@@ -53,12 +53,15 @@ class Dispatcher:
 
     def dispatch(self, executions: list[Execution]) -> None:
         """Sends the executions to children; what no child has room for any more is released."""
-        too_large = [each for each in executions if _bytes_of(each) > self._frame_bytes_max]
-        if too_large:
+        size = sum(map(_bytes_of, executions))
+        # Together first: that none is too large alone need not be looked at one by one.
+        if size > self._frame_bytes_max and (
+            too_large := [each for each in executions if _bytes_of(each) > self._frame_bytes_max]
+        ):
             self._reject(too_large)
             executions = [each for each in executions if _bytes_of(each) <= self._frame_bytes_max]
         plan, rest = self._ledger.assign(executions, self._clock())
-        self._send(plan)
+        self._send(plan, size)
         if rest:
             self._release(rest)
         self.backlog_came()
@@ -71,7 +74,7 @@ class Dispatcher:
     def returned(self, executions: list[Execution]) -> None:
         """Takes what a child gave back: to other children's free slots, or released."""
         plan, rest = self._ledger.assign_to_slots(executions)
-        self._send(plan)
+        self._send(plan, sum(map(_bytes_of, executions)))
         if rest:
             self._release(rest)
 
@@ -107,23 +110,21 @@ class Dispatcher:
         cells = self._ledger.recall(name, child.is_started, most)
         child.send(Recall(cells))
 
-    def _send(self, plan: dict[int, list[Execution]]) -> None:
+    def _send(self, plan: dict[int, list[Execution]], size: int) -> None:
+        """Sends what is planned; `size`: at least the bytes of all of it."""
         for name, executions in plan.items():
             child = self._child(name)
-            for execution in executions:
-                child.clear(execution.cell)
-            for run in _runs(executions):
+            child.clear([execution.cell for execution in executions])
+            for run in [Run(executions)] if size <= BATCH_BYTES else _runs(executions):
                 child.send(run)
 
 
 def _runs(executions: list[Execution]) -> list[Run]:
     """Cuts executions into frames of bounded size."""
-    sizes = [_bytes_of(each) for each in executions]
-    if sum(sizes) <= BATCH_BYTES:
-        return [Run(executions)]
     runs: list[Run] = []
     size = BATCH_BYTES
-    for execution, own in zip(executions, sizes, strict=True):
+    for execution in executions:
+        own = _bytes_of(execution)
         if size + own > BATCH_BYTES:
             runs.append(Run([]))
             size = 0

@@ -88,7 +88,7 @@ class Ledger:
         unstarted: list[Execution] = []
         for cell, execution in gone.held.items() if gone else ():
             (started if is_started(cell) else unstarted).append(execution)
-            self._bytes -= _size(execution)
+        self._bytes -= _size(started) + _size(unstarted)
         return started, unstarted
 
     def close(self, child: int) -> None:
@@ -148,13 +148,10 @@ class Ledger:
         if of is None:
             return []
         of.roll(now)
-        finished = []
-        for outcome in outcomes:
-            execution = of.held.pop(outcome.cell, None)
-            if execution is not None:
-                of.free_cells.append(outcome.cell)
-                finished.append((execution, outcome))
-                self._bytes -= _size(execution)
+        take = of.held.pop
+        finished = [(execution, outcome) for outcome in outcomes if (execution := take(outcome.cell, None)) is not None]
+        of.free_cells += [outcome.cell for _, outcome in finished]
+        self._bytes -= _size([execution for execution, _ in finished])
         of.finished_now += len(finished)
         of.finished += len(finished)
         of.progress_at = now
@@ -171,7 +168,7 @@ class Ledger:
             if execution is not None:
                 of.free_cells.append(cell)
                 back.append(execution)
-                self._bytes -= _size(execution)
+        self._bytes -= _size(back)
         of.recalling = False
         return back
 
@@ -261,10 +258,11 @@ class Ledger:
             child = self._children[name]
             dealt = executions[start : start + count]
             start += count
+            take, held = child.free_cells.pop, child.held
             for execution in dealt:
-                execution.cell = child.free_cells.pop()
-                child.held[execution.cell] = execution
-                self._bytes += _size(execution)
+                execution.cell = cell = take()
+                held[cell] = execution
+            self._bytes += _size(dealt)
             if dealt:
                 plan.setdefault(name, []).extend(dealt)
         return executions[start:]
@@ -290,5 +288,5 @@ def spread(count: int, places: dict[int, int]) -> dict[int, int]:
     return shares
 
 
-def _size(execution: Execution) -> int:
-    return len(execution.args or b"") + len(execution.kwargs or b"")
+def _size(executions: list[Execution]) -> int:
+    return sum([len(each.args or b"") + len(each.kwargs or b"") for each in executions])

@@ -56,34 +56,38 @@ WITH node AS MATERIALIZED (
     RETURNING
         b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes,
         coalesce(e.max_retries, 3) AS max_retries,
-        -- What a raw row may hold there must not fail the claim of the others.
-        CASE WHEN jsonb_typeof(e.options -> 'timeout') = 'number'
+        -- What a raw row may hold there must not fail the claim of the others. An empty object has at most 8 bytes, and
+        -- is not looked into.
+        CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'timeout') = 'number'
              THEN least(greatest((e.options ->> 'timeout')::numeric, 0.001), 1e9)::float8
              ELSE e.timeout_seconds END AS timeout_s,
         -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
         (b.bytes < 128 OR coalesce(octet_length(e.args::text), 0) + coalesce(octet_length(e.kwargs::text), 0)
          <= %(payload)s::bigint) AS fits,
         coalesce(e.args, '[]') AS args, coalesce(e.kwargs, '{}') AS kwargs,
-        CASE jsonb_typeof(e.options -> 'keep_completed')
-            WHEN 'number' THEN (e.options ->> 'keep_completed')::numeric <= 0
-            ELSE %(discard)s::boolean END AS discard
+        CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
+             THEN (e.options ->> 'keep_completed')::numeric <= 0
+             ELSE %(discard)s::boolean END AS discard
+), facts AS MATERIALIZED (
+    -- Once, not for each row.
+    SELECT counts.alive, counts.seen,
+        -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
+        CASE WHEN counts.seen < %(rows)s::int THEN (
+            SELECT extract(epoch FROM min(s.run_at) - now())::float8
+            FROM unnest(%(queues)s::text[]) AS q (name)
+            CROSS JOIN LATERAL (
+                SELECT e.run_at FROM executions AS e
+                WHERE e.queue = q.name AND e.run_at IS NOT NULL AND e.status = 'scheduled'
+                ORDER BY e.run_at
+                LIMIT 1
+            ) AS s
+        ) END AS due_in_s
+    FROM (SELECT (SELECT count(*) FROM node)::int AS alive, (SELECT count(*) FROM candidates)::int AS seen OFFSET 0) AS counts
 )
 SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
-    (SELECT count(*) FROM node)::int AS alive,
-    (SELECT count(*) FROM candidates)::int AS seen,
-    -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
-    CASE WHEN (SELECT count(*) FROM candidates) < %(rows)s::int THEN (
-        SELECT extract(epoch FROM min(s.run_at) - now())::float8
-        FROM unnest(%(queues)s::text[]) AS q (name)
-        CROSS JOIN LATERAL (
-            SELECT e.run_at FROM executions AS e
-            WHERE e.queue = q.name AND e.run_at IS NOT NULL AND e.status = 'scheduled'
-            ORDER BY e.run_at
-            LIMIT 1
-        ) AS s
-    ) END AS due_in_s
-FROM (SELECT) AS always
+    facts.alive, facts.seen, facts.due_in_s
+FROM facts
 LEFT JOIN claimed AS c ON true
 ORDER BY c.rank
