@@ -46,6 +46,8 @@ class Job(Generic[P, R]):
         self._definition = definition
         self._when = when
         self._codec = codec_of(definition.function, definition.name)
+        # One for all handles: a bound method made anew would weigh as much as a handle.
+        self._decode = self._codec.decode_result
         self._signature = signature_of(definition.function)
         self._positional = _positional_bounds(self._signature)
         self.__name__ = definition.function.__name__
@@ -120,8 +122,9 @@ class Job(Generic[P, R]):
         Raises:
             TypeError: the arguments do not fit the function.
             NotJSON: the arguments cannot be stored.
+            ConfigurationError: the options have a connection, which `enqueue_many` takes for all of its calls.
         """
-        return Call(self._new_execution(args, kwargs), self._codec.decode_result)
+        return self._call(args, kwargs)
 
     def call_json(self, args: bytes = b"[]", kwargs: bytes = b"{}") -> Call:
         """Returns the call with arguments given as JSON, which are checked as a worker will read them.
@@ -129,9 +132,10 @@ class Job(Generic[P, R]):
         Raises:
             TypeError: the arguments do not fit the function.
             NotJSON, DoesNotFit: they are no JSON, or not what the function's annotations say.
+            ConfigurationError: as for `call`.
         """
         values, named = self._codec.decode_arguments(args, kwargs)
-        return Call(self._new_execution(tuple(values), named), self._codec.decode_result)
+        return self._call(tuple(values), named)
 
     async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Enqueues a call; it is durable when this returns, or, with a connection, when its transaction commits.
@@ -151,10 +155,19 @@ class Job(Generic[P, R]):
 
     def handle(self, id: str) -> Handle[R]:
         """Returns the handle of an execution of this function that was enqueued before."""
-        return Handle(id, decode=self._codec.decode_result)
+        return Handle(id, decode=self._decode)
 
     def _handle(self, enqueued: Enqueued) -> Handle[R]:
-        return Handle(enqueued.id, enqueued.first, self._codec.decode_result)
+        return Handle(enqueued.id, enqueued.first, self._decode)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        if self._when.connection is not None:
+            # It would be written elsewhere, and stay when the caller's transaction is rolled back.
+            raise ConfigurationError(
+                "a call is for enqueue_many: leave connection= out of the options, and give the connection to it:"
+                " enqueue_many(calls, connection=...)"
+            )
+        return Call(self._new_execution(args, kwargs), self._decode)
 
     def _new_execution(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewExecution:
         low, high = self._positional

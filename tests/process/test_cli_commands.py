@@ -177,7 +177,7 @@ def test_enqueue_shows_where_a_module_fails(shell: Shell) -> None:
         (["jobs.echo", "--kwargs", '{"valeu": 1}'], "got an unexpected keyword argument 'valeu'"),
         (["jobs.ecoh"], "no function is registered as jobs.ecoh: did you mean jobs.echo?"),
         (["no_module.f"], "no function is registered as no_module.f"),
-        (["jobs.echo", "--retries", "-1"], "retries must be an integer of at least 0, got -1"),
+        (["jobs.echo", "--retries", "-1"], "retries must be an integer from 0 to 2147483647, got -1"),
         (["jobs.echo", "--timeout", "0"], "timeout must be a number of seconds greater than 0"),
         (["jobs.echo", "--delay", "soon"], "'--delay': must be seconds, or a number with s, min, h, d or w"),
         (["jobs.echo", "--run-at", "2030-01-01T00:00"], "'--run-at': must be a moment with its time zone"),
