@@ -38,6 +38,12 @@ def seconds_of(value: float | timedelta, name: str) -> float:
     return _bounded(seconds, name, value)
 
 
+def wait_s(timeout: float | timedelta) -> float:
+    """Returns how long to wait, in seconds, of any duration; raises ConfigurationError when it is none."""
+    endless = not isinstance(timeout, timedelta | bool) and isinstance(timeout, int | float) and timeout >= INT32_MAX
+    return float(INT32_MAX) if endless else seconds_of(timeout, "timeout")
+
+
 def check_moment(run_at: datetime) -> float:
     """Returns Unix time."""
     if not isinstance(run_at, datetime) or run_at.tzinfo is None or run_at.utcoffset() is None:
