@@ -1,6 +1,7 @@
 """The ranges of what `@job`, `.options()` and their like take; each check returns what is stored."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from currant.errors import ConfigurationError
 from currant.names import stored_size
@@ -36,6 +37,18 @@ def seconds_of(value: float | timedelta, name: str) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise ConfigurationError(f"{name} must be a timedelta or a number of seconds of at least 0, got {value!r}")
     return _bounded(seconds, name, value)
+
+
+def check_keep(keep: float | timedelta | Literal["forever"], name: str) -> float:
+    """Returns seconds: for ever is longer than any other."""
+    if keep == "forever" or keep == float("inf"):
+        return float(INT32_MAX)
+    try:
+        return seconds_of(keep, name)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{name} must be a timedelta, a number of seconds from 0 to {INT32_MAX}, or 'forever', got {keep!r}"
+        ) from None
 
 
 def wait_s(timeout: float | timedelta) -> float:

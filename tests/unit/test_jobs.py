@@ -221,6 +221,20 @@ def test_a_queue_of_63_bytes_is_fine() -> None:
     assert check_queue("q" * 63) == "q" * 63
 
 
+@pytest.mark.parametrize("value", ["forever", float("inf")])
+def test_what_a_job_leaves_can_be_kept_for_ever_as_the_settings_say_it(value: Any) -> None:
+    kept = job(name="kept for ever", keep_completed=value, keep_failed=value)(plain)
+    options = msgspec.json.decode(kept.call().execution.options)
+    # prune.sql takes more than 1e9 s for as long as that, which are 31 years.
+    assert min(options["keep_completed"], options["keep_failed"]) > 1e9
+
+
+@pytest.mark.parametrize("value", [-1, "7d", float("nan"), True])
+def test_what_is_no_time_to_keep_is_refused_with_the_word(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^keep_failed must be a timedelta, a number .* or 'forever'"):
+        job(name="kept", keep_failed=value)(plain)
+
+
 # The call
 
 
@@ -305,6 +319,13 @@ async def test_enqueue_many_writes_all_in_one_statement_in_their_order(backend: 
     assert [id for id, _ in backend.rows] == [handle.id for handle in handles] == sorted(each.id for each in handles)
     assert [row for _, row in backend.rows] == [call.execution for call in calls]
     assert msgspec.json.decode(backend.rows[7][1].args) == [7]
+
+
+@in_loop
+async def test_the_handles_of_many_share_what_decodes_their_results(backend: Recorder) -> None:
+    # A bound method for each would weigh as much as the handle, of which a generator may make a million.
+    handles = await enqueue_many(add.call(number) for number in range(100))
+    assert len({id(handle._decode) for handle in handles}) == 1
 
 
 @in_loop
