@@ -7,7 +7,7 @@ in a user's tests the inline mode (testing/inline.py).
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -72,6 +72,15 @@ class Backend(Protocol):
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine that uses this backend for a caller without an event loop, and waits for it."""
+        ...
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A backend that can say at once whether an execution has ended: for `result(timeout=0)`."""
+
+    async def look(self, id: str) -> Ended | None:
+        """Returns how it ended, or None. Raises DatabaseError."""
         ...
 
 

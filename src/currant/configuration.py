@@ -79,4 +79,4 @@ def _load(given: dict[str, Any]) -> "Settings":
     # Here and not above: `import currant` is what every child does, and it needs no settings.
     from currant import settings
 
-    return settings.load(given)
+    return settings.load(given, given_name=str)

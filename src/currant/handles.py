@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from currant import backends
-from currant.backends import Backend, Ended
+from currant.backends import Backend, Ended, Looks
 from currant.errors import ConfigurationError, ExecutionCancelled, ExecutionFailed, ExecutionNotFound
+from currant.limits import wait_s
 
 R = TypeVar("R")
 
 _decode = msgspec.json.Decoder().decode
+#: What the answer for an execution that has ended may take; a shorter timeout would give up before any.
+_ANSWER_S = 0.1
 
 
 class Handle(Generic[R]):
@@ -26,27 +30,33 @@ class Handle(Generic[R]):
             id: as `.queue()` or `currant list` gave it.
             first: whether this enqueue made the execution; False: another held the unique key, and this is its handle.
             decode: makes the result of its JSON; `Job.handle` knows the function's annotation.
+
+        Raises:
+            ConfigurationError: the id is no string. Whether it is one of an execution is not looked at.
         """
+        if not isinstance(id, str):
+            raise ConfigurationError(f"an execution's id is a string, as in handle.id, got {id!r}")
         self.id = id
         self.first = first
         self._decode = decode
 
-    async def result(self, timeout: float | None = None) -> R:
+    async def result(self, timeout: float | timedelta | None = None) -> R:
         """Waits for the end of the execution and returns its result. Inside a job it lends its slot meanwhile.
 
         Args:
-            timeout: seconds to wait; None: as long as it takes.
+            timeout: seconds, or a timedelta, to wait; None: as long as it takes; 0: returns what is there already.
 
         Raises:
             TimeoutError: it has not ended by then; it goes on.
             ExecutionFailed: it failed for good.
             ExecutionCancelled: it was cancelled, or discarded itself.
             ExecutionNotFound: it is not in the database: it was pruned, or its result is not kept.
+            DoesNotFit: the result is not what the function's annotation says.
             DatabaseError: the database cannot be asked.
         """
         return self._result_of(await self._ended(resolve(), timeout))
 
-    def result_sync(self, timeout: float | None = None) -> R:
+    def result_sync(self, timeout: float | timedelta | None = None) -> R:
         """The same for code without an event loop: in a thread, a script, a synchronous job."""
         backend = resolve()
         return self._result_of(backend.run_sync(self._ended(backend, timeout)))
@@ -78,16 +88,23 @@ class Handle(Generic[R]):
     def __repr__(self) -> str:
         return f"<handle of {self.id}>" if self.first else f"<handle of {self.id}, which was there before>"
 
-    async def _ended(self, backend: Backend, timeout: float | None) -> Ended:
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
-            raise ConfigurationError(f"timeout must be a number of seconds of at least 0, got {timeout!r}")
+    async def _ended(self, backend: Backend, timeout: float | timedelta | None) -> Ended:
+        timeout_s = None if timeout is None else wait_s(timeout)
+        if timeout_s == 0 and isinstance(backend, Looks):
+            ended = await backend.look(self.id)
+            if ended is None:
+                raise self._late(timeout_s)
+            return ended
         try:
-            async with asyncio.timeout(timeout) as scope:
+            async with asyncio.timeout(None if timeout_s is None else max(timeout_s, _ANSWER_S)) as scope:
                 return await backend.ended(self.id)
         except TimeoutError:
-            if not scope.expired():
+            if timeout_s is None or not scope.expired():
                 raise
-            raise TimeoutError(f"the execution {self.id} has not ended within {timeout:g} s; it goes on") from None
+            raise self._late(timeout_s) from None
+
+    def _late(self, timeout_s: float) -> TimeoutError:
+        return TimeoutError(f"the execution {self.id} has not ended within {timeout_s:g} s; it goes on")
 
     def _result_of(self, ended: Ended) -> R:
         if ended.status == "completed":

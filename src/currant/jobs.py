@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
 
 from currant.annotations import signature_of
 from currant.backends import Enqueued, NewExecution
@@ -12,7 +12,7 @@ from currant.cron import check_cron
 from currant.enqueueing import Connection, enqueue, enqueue_sync
 from currant.errors import ConfigurationError, RegistrationError
 from currant.handles import Handle
-from currant.limits import check_key, check_moment, check_priority, check_retries, check_timeout, seconds_of
+from currant.limits import check_keep, check_key, check_moment, check_priority, check_retries, check_timeout, seconds_of
 from currant.names import check_name, check_queue
 from currant.new_executions import new_execution
 from currant.registry import Definition, function_name, place, registry
@@ -46,6 +46,8 @@ class Job(Generic[P, R]):
         self._definition = definition
         self._when = when
         self._codec = codec_of(definition.function, definition.name)
+        # One for all handles: a bound method made anew would weigh as much as a handle.
+        self._decode = self._codec.decode_result
         self._signature = signature_of(definition.function)
         self._positional = _positional_bounds(self._signature)
         self.__name__ = definition.function.__name__
@@ -120,8 +122,9 @@ class Job(Generic[P, R]):
         Raises:
             TypeError: the arguments do not fit the function.
             NotJSON: the arguments cannot be stored.
+            ConfigurationError: the options have a connection, which `enqueue_many` takes for all of its calls.
         """
-        return Call(self._new_execution(args, kwargs), self._codec.decode_result)
+        return self._call(args, kwargs)
 
     def call_json(self, args: bytes = b"[]", kwargs: bytes = b"{}") -> Call:
         """Returns the call with arguments given as JSON, which are checked as a worker will read them.
@@ -129,9 +132,10 @@ class Job(Generic[P, R]):
         Raises:
             TypeError: the arguments do not fit the function.
             NotJSON, DoesNotFit: they are no JSON, or not what the function's annotations say.
+            ConfigurationError: as for `call`.
         """
         values, named = self._codec.decode_arguments(args, kwargs)
-        return Call(self._new_execution(tuple(values), named), self._codec.decode_result)
+        return self._call(tuple(values), named)
 
     async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Enqueues a call; it is durable when this returns, or, with a connection, when its transaction commits.
@@ -151,10 +155,19 @@ class Job(Generic[P, R]):
 
     def handle(self, id: str) -> Handle[R]:
         """Returns the handle of an execution of this function that was enqueued before."""
-        return Handle(id, decode=self._codec.decode_result)
+        return Handle(id, decode=self._decode)
 
     def _handle(self, enqueued: Enqueued) -> Handle[R]:
-        return Handle(enqueued.id, enqueued.first, self._codec.decode_result)
+        return Handle(enqueued.id, enqueued.first, self._decode)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        if self._when.connection is not None:
+            # It would be written elsewhere, and stay when the caller's transaction is rolled back.
+            raise ConfigurationError(
+                "a call is for enqueue_many: leave connection= out of the options, and give the connection to it:"
+                " enqueue_many(calls, connection=...)"
+            )
+        return Call(self._new_execution(args, kwargs), self._decode)
 
     def _new_execution(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewExecution:
         low, high = self._positional
@@ -205,15 +218,13 @@ async def enqueue_many(calls: Iterable[Call], *, connection: Connection | None =
         DatabaseError: they could not be written.
     """
     decoders: list[Callable[[bytes], Any]] = []
-    enqueued = await enqueue(_executions_of(calls, decoders), connection)
-    return [Handle(*each, decode) for each, decode in zip(enqueued, decoders, strict=True)]
+    return _handles(await enqueue(_executions_of(calls, decoders), connection), decoders)
 
 
 def enqueue_many_sync(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:
     """Does as `enqueue_many` for code without an event loop. Raises what `enqueue_many` does."""
     decoders: list[Callable[[bytes], Any]] = []
-    enqueued = enqueue_sync(_executions_of(calls, decoders), connection)
-    return [Handle(*each, decode) for each, decode in zip(enqueued, decoders, strict=True)]
+    return _handles(enqueue_sync(_executions_of(calls, decoders), connection), decoders)
 
 
 @overload
@@ -228,8 +239,8 @@ def job(
     timeout: float | timedelta | None = None,
     priority: int = 5,
     name: str | None = None,
-    keep_completed: float | timedelta | None = None,
-    keep_failed: float | timedelta | None = None,
+    keep_completed: float | timedelta | Literal["forever"] | None = None,
+    keep_failed: float | timedelta | Literal["forever"] | None = None,
     cron: str | None = None,
     timezone: str | None = None,
 ) -> "_Decorator": ...
@@ -242,8 +253,8 @@ def job(
     timeout: float | timedelta | None = None,
     priority: int = 5,
     name: str | None = None,
-    keep_completed: float | timedelta | None = None,
-    keep_failed: float | timedelta | None = None,
+    keep_completed: float | timedelta | Literal["forever"] | None = None,
+    keep_failed: float | timedelta | Literal["forever"] | None = None,
     cron: str | None = None,
     timezone: str | None = None,
 ) -> Any:
@@ -256,8 +267,8 @@ def job(
             a thread cannot be: its slot stays taken, and the failure is recorded when it ended or its child was.
         priority: higher runs first.
         name: its name in the database; `module.qualname` if not given.
-        keep_completed, keep_failed: seconds that its ended executions are kept, in place of what the settings say; with
-            `keep_completed=0` a completed one is deleted at once, and its result with it.
+        keep_completed, keep_failed: seconds that its ended executions are kept, or "forever", in place of what the
+            settings say; with `keep_completed=0` a completed one is deleted at once, and its result with it.
         cron: when it is run by itself, without arguments: five fields (minute, hour, day of the month, month, day of
             the week), or six with seconds in front. Of moments that no node was there for, however many, one run is
             made up for, at once. One run does not wait for the end of the one before.
@@ -279,8 +290,8 @@ def job(
             timeout_s=None if timeout is None else check_timeout(timeout),
             priority=check_priority(priority),
             is_async=is_async,
-            keep_completed_s=_seconds_or(None, keep_completed, "keep_completed"),
-            keep_failed_s=_seconds_or(None, keep_failed, "keep_failed"),
+            keep_completed_s=None if keep_completed is None else check_keep(keep_completed, "keep_completed"),
+            keep_failed_s=None if keep_failed is None else check_keep(keep_failed, "keep_failed"),
             cron=cron,
             timezone=timezone or "UTC",
         )
@@ -341,6 +352,16 @@ def _executions_of(calls: Iterable[Call], decoders: list[Callable[[bytes], Any]]
 
     # What is there already is checked before anything is written, what a generator yields when it does.
     return [execution_of(call) for call in calls] if isinstance(calls, list | tuple) else map(execution_of, calls)
+
+
+def _handles(enqueued: list[Enqueued], decoders: list[Callable[[bytes], Any]]) -> list[Handle[Any]]:
+    """Returns a handle for each; takes them from the lists as it goes, which may be very long."""
+    handles: list[Handle[Any]] = []
+    enqueued.reverse()
+    decoders.reverse()
+    while enqueued:
+        handles.append(Handle(*enqueued.pop(), decoders.pop()))
+    return handles
 
 
 def _no_call(value: object) -> TypeError:

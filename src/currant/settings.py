@@ -211,8 +211,12 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    given_name: Callable[[str], str] | None = None,
 ) -> Settings:
     """Returns the settings from the command line (`given`, where None means not given), environment and pyproject.toml.
+
+    Args:
+        given_name: what errors call what is given; by default the command line's options.
 
     Raises:
         ConfigurationError: a value breaks its rule; it names the option, variable or key, the rule and the value.
@@ -224,7 +228,7 @@ def load(
         option = (given or {}).get(each.name)
         variable = environment_name(each.name)
         if option is not None:
-            values[each.name] = _parse(each, option, "--" + each.name.removesuffix("_s").replace("_", "-"))
+            values[each.name] = _parse(each, option, (given_name or _option)(each.name))
         elif environ.get(variable):
             values[each.name] = _parse(each, environ[variable], variable)
         elif each.name in project:
@@ -235,6 +239,10 @@ def load(
     for queue in values.get("queues", ()):
         check_queue(queue)
     return Settings(**values)
+
+
+def _option(setting: str) -> str:
+    return "--" + setting.removesuffix("_s").replace("_", "-")
 
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:

@@ -116,7 +116,7 @@ def test_the_pools_size_comes_from_configure_or_the_environment(
     assert asyncio.run(enqueue(2)) == 2
     currant.configure(database_url=url, pool_size=4)
     assert asyncio.run(enqueue(4)) == 4
-    with pytest.raises(ConfigurationError, match=r"pool-size must be an integer from 1 to 1000, got 0"):
+    with pytest.raises(ConfigurationError, match=r"^pool_size must be an integer from 1 to 1000, got 0"):
         currant.configure(pool_size=0)
     with pytest.raises(ConfigurationError, match="address cannot be read"):
         currant.configure(database_url="mysql:///x")

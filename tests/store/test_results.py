@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 import currant
 from currant import (
+    ConfigurationError,
     CurrantError,
     DatabaseError,
     ExecutionCancelled,
@@ -126,6 +128,64 @@ async def test_one_who_gives_up_leaves_the_others_waiting(application: psycopg.C
     assert first.cancelled()
     end(application, handle, "completed", "7")
     assert await second == 7
+    await currant.aclose()
+
+
+@in_loop
+async def test_no_time_at_all_is_a_look_at_what_is_there(application: psycopg.Connection, polls: list[int]) -> None:
+    ended, going = await work.queue(), await work.queue()
+    end(application, ended, "completed", "7")
+    assert await ended.result(timeout=0) == 7
+    assert await ended.result(timeout=timedelta(0)) == 7
+    with pytest.raises(TimeoutError, match=rf"{going.id} has not ended within 0 s; it goes on"):
+        await going.result(timeout=0)
+    with pytest.raises(ExecutionNotFound):
+        await work.handle("job_nowhere").result(timeout=0)
+    assert polls == [1, 1, 1, 1]
+    application.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'currant' AND pid <> pg_backend_pid()"
+    )
+    assert await ended.result(timeout=0) == 7
+    await currant.aclose()
+
+
+@pytest.mark.parametrize("timeout", [timedelta(seconds=20), 1e300, 10**400, float("inf")])
+@in_loop
+async def test_a_timeout_is_a_duration_of_any_length(application: psycopg.Connection, timeout: float) -> None:
+    handle = await work.queue()
+    waiting = asyncio.ensure_future(handle.result(timeout))
+    await asyncio.sleep(0.05)
+    end(application, handle, "completed", "7")
+    assert await waiting == 7
+    await currant.aclose()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), True, "5", timedelta(seconds=-1)])
+@in_loop
+async def test_what_is_no_timeout_is_refused(application: psycopg.Connection, timeout: float) -> None:
+    handle = await work.queue()
+    with pytest.raises(
+        ConfigurationError, match="timeout must be a timedelta or a number of seconds of at least 0, got"
+    ):
+        await handle.result(timeout)
+    await currant.aclose()
+
+
+@in_loop
+async def test_a_wrong_id_is_told_to_who_gave_it_and_to_nobody_else(application: psycopg.Connection) -> None:
+    handle = await work.queue()
+    waiting = asyncio.ensure_future(handle.result(20))
+    await asyncio.sleep(0.05)
+    for wrong in (5, None, b"job_x"):
+        with pytest.raises(ConfigurationError, match=rf"an execution's id is a string, .* got {wrong!r}"):
+            work.handle(wrong)  # type: ignore[arg-type]
+    for unknown in ("", "a\0b", "\ud800", "x" * 10_000):
+        with pytest.raises(ExecutionNotFound):
+            await work.handle(unknown).result(5)
+        assert await work.handle(unknown).cancel() is False
+    end(application, handle, "completed", "7")
+    assert await waiting == 7
     await currant.aclose()
 
 

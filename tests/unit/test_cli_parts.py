@@ -66,6 +66,12 @@ def test_control_characters_are_shown_and_do_nothing() -> None:
     assert output.text("ü[bold]\n\t").plain == "ü[bold]\n\t"
 
 
+def test_a_cell_of_a_table_is_one_line_whatever_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    page = output.Page()
+    page.add(output.table("function", "reason", rows=[("a\nb", "one\ttwo\r\nthree")]))
+    assert capsys.readouterr().out.splitlines()[2:] == [r"a\nb      one\ttwo\r\nthree"]
+
+
 def test_json_with_a_mistake_is_shown_where_it_is() -> None:
     with pytest.raises(ConfigurationError, match=r"--args is no JSON: .* at character 2, before 'x, 1]'"):
         finding.parse_json("[x, 1]", list, "--args")

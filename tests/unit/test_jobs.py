@@ -3,7 +3,8 @@
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, assert_type
+from datetime import timedelta
+from typing import Any, assert_type, cast
 
 import msgspec
 import pytest
@@ -140,6 +141,15 @@ def test_an_async_generator_is_refused_as_one() -> None:
         job(name="counting")(counting)
 
 
+def test_a_call_with_a_connection_is_refused_as_enqueue_many_would_not_write_it_there() -> None:
+    connected = add.options(connection=cast(Any, object()))
+    refused = pytest.raises(ConfigurationError, match=r"give the connection to it: enqueue_many\(calls, connection=")
+    with refused:
+        connected.call(1)
+    with refused:
+        connected.call_json(b"[1]")
+
+
 @pytest.mark.parametrize("wrong", [[plain], ["plain"], 5, [None]])
 def test_what_is_no_call_is_refused_by_enqueue_many(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"enqueue_many takes calls, as in \[send\.call\(1\), send\.call\(2\)\], got"):
@@ -162,13 +172,14 @@ def test_a_partial_becomes_a_job_or_is_refused_as_one() -> None:
         ({"queue": "a\0"}, "a queue's name must have 1 to 63 bytes, got 'a"),
         ({"queue": 5}, "a queue's name must have 1 to 63 bytes, got 5"),
         ({"queue": "currant:x"}, "must not begin with 'currant:', which is reserved, got 'currant:x'"),
-        ({"retries": -1}, "retries must be an integer of at least 0, got -1"),
-        ({"retries": 1.5}, "retries must be an integer of at least 0, got 1.5"),
-        ({"retries": True}, "retries must be an integer of at least 0, got True"),
-        ({"retries": 2**31}, f"retries must be an integer of at least 0, got {2**31}"),
+        ({"retries": -1}, "retries must be an integer from 0 to 2147483647, got -1"),
+        ({"retries": 1.5}, "retries must be an integer from 0 to 2147483647, got 1.5"),
+        ({"retries": True}, "retries must be an integer from 0 to 2147483647, got True"),
+        ({"retries": 2**31}, f"retries must be an integer from 0 to 2147483647, got {2**31}"),
         ({"timeout": 0}, "timeout must be a number of seconds greater than 0, got 0"),
         ({"timeout": float("nan")}, "timeout must be a number of seconds greater than 0, got nan"),
-        ({"timeout": float("inf")}, "timeout must be a number of seconds greater than 0, got inf"),
+        ({"timeout": float("inf")}, "timeout must be less than 2147483647 seconds, which are 68 years, got inf"),
+        ({"timeout": 10**400}, "timeout must be less than 2147483647 seconds, which are 68 years, got 10000000000"),
         ({"timeout": "5"}, "timeout must be a number of seconds greater than 0, got '5'"),
         ({"timeout": True}, "timeout must be a number of seconds greater than 0, got True"),
         ({"priority": 2**31}, f"priority must be an integer of 32 bits, got {2**31}"),
@@ -183,6 +194,13 @@ def test_an_option_out_of_range_is_refused_by_its_name(options: dict[str, Any], 
         add.options(**options)
     assert message in str(caught.value)
     assert registry.get("options of a test") is None
+
+
+@pytest.mark.parametrize("name", ["delay", "unique_for"])
+@pytest.mark.parametrize("value", [2**31, 10**400, float("inf"), timedelta(days=30_000)])
+def test_a_delay_beyond_what_can_be_stored_is_told_the_limit(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{name} must be less than 2147483647 seconds, which are 68 years"):
+        add.options(unique="key", **{name: value})
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", 5])
@@ -201,6 +219,20 @@ def test_a_lone_surrogate_in_a_queue_or_a_name_is_refused_when_it_is_given(text:
 
 def test_a_queue_of_63_bytes_is_fine() -> None:
     assert check_queue("q" * 63) == "q" * 63
+
+
+@pytest.mark.parametrize("value", ["forever", float("inf")])
+def test_what_a_job_leaves_can_be_kept_for_ever_as_the_settings_say_it(value: Any) -> None:
+    kept = job(name="kept for ever", keep_completed=value, keep_failed=value)(plain)
+    options = msgspec.json.decode(kept.call().execution.options)
+    # prune.sql takes more than 1e9 s for as long as that, which are 31 years.
+    assert min(options["keep_completed"], options["keep_failed"]) > 1e9
+
+
+@pytest.mark.parametrize("value", [-1, "7d", float("nan"), True])
+def test_what_is_no_time_to_keep_is_refused_with_the_word(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^keep_failed must be a timedelta, a number .* or 'forever'"):
+        job(name="kept", keep_failed=value)(plain)
 
 
 # The call
@@ -287,6 +319,13 @@ async def test_enqueue_many_writes_all_in_one_statement_in_their_order(backend: 
     assert [id for id, _ in backend.rows] == [handle.id for handle in handles] == sorted(each.id for each in handles)
     assert [row for _, row in backend.rows] == [call.execution for call in calls]
     assert msgspec.json.decode(backend.rows[7][1].args) == [7]
+
+
+@in_loop
+async def test_the_handles_of_many_share_what_decodes_their_results(backend: Recorder) -> None:
+    # A bound method for each would weigh as much as the handle, of which a generator may make a million.
+    handles = await enqueue_many(add.call(number) for number in range(100))
+    assert len({id(handle._decode) for handle in handles}) == 1
 
 
 @in_loop

@@ -130,6 +130,10 @@ def enqueue_command(
         "unique_for": unique_for,
     }
     with reported("currant"):
+        if delay is not None and run_at is not None:
+            raise ConfigurationError("--delay and --run-at exclude each other")
+        if unique_for is not None and unique is None:
+            raise ConfigurationError("--unique-for needs a key: give --unique as well")
         given = {"database_url": database_url, "modules": ",".join(modules) if modules else None}
         settings = setting.load(given)
         with database(settings, embedded=embedded, url_option=database_url) as complete:

@@ -81,8 +81,12 @@ def table(*columns: str, rows: Iterable[Sequence[Cell]]) -> Table:
     for name in columns:
         made.add_column(name, no_wrap=name not in _FOLDED, overflow="fold")
     for row in rows:
-        made.add_row(*(text(cell) if isinstance(cell, str) else cell for cell in row))
+        made.add_row(*(text(_in_one_line(cell)) if isinstance(cell, str) else cell for cell in row))
     return made
+
+
+def _in_one_line(value: str) -> str:
+    return value.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> Table:

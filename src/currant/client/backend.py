@@ -17,6 +17,7 @@ from currant.client.portal import portal
 from currant.client.results import Results
 from currant.client.troubles import is_lost, translated
 from currant.client.writer import Writer
+from currant.names import stored_size
 from currant.store import connections, queries
 
 T = TypeVar("T")
@@ -75,13 +76,20 @@ class DatabaseBackend:
 
     async def ended(self, id: str) -> Ended:
         """Waits until the execution has ended. A lost connection only delays; raises DatabaseError for a refusal."""
+        if not stored_size(id):
+            return Ended(id, None, None)
         return await self._side().results.ended(id)
+
+    async def look(self, id: str) -> Ended | None:
+        """Returns how it ended, or None. Raises DatabaseError."""
+        return await self._side().results.look(id) if stored_size(id) else Ended(id, None, None)
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         """Cancels executions; False for each that had ended before, or does not exist. Raises DatabaseError."""
         done: set[str] = set()
-        for begin in range(0, len(ids), BATCH_ROWS):
-            done |= await self._cancel(ids[begin : begin + BATCH_ROWS])
+        possible = [id for id in ids if stored_size(id)]
+        for begin in range(0, len(possible), BATCH_ROWS):
+            done |= await self._cancel(possible[begin : begin + BATCH_ROWS])
         return [id in done for id in ids]
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:

@@ -62,6 +62,17 @@ class Results:
                 watched.ended.cancel()
                 self._changed.set()
 
+    async def look(self, id: str) -> Ended | None:
+        """Asks once; None: it has not ended. Raises DatabaseError."""
+        try:
+            try:
+                found = await self._found([id])
+            except DatabaseUnreachable:
+                found = await self._found([id])  # the connection had been lost while it was idle
+        except psycopg.Error as error:
+            raise translated(error, self._url) from error
+        return found[0] if found else None
+
     async def _poll(self) -> None:
         backoff = Backoff()
         try:
@@ -106,16 +117,18 @@ class Results:
         return [ids[begin : begin + BATCH_ROWS] for begin in range(0, len(ids), BATCH_ROWS)]
 
     async def _ask(self, ids: list[str]) -> None:
+        for each in await self._found(ids):
+            watched = self._watched.get(each.id)
+            if watched is not None and not watched.ended.done():
+                del self._watched[each.id]
+                watched.ended.set_result(each)
+
+    async def _found(self, ids: list[str]) -> list[Ended]:
         async with self._pool.connection() as connection:
             try:
-                found = await queries.ended(connection, ids)
+                return await queries.ended(connection, ids)
             except psycopg.Error as error:
                 if is_lost(connection, error):
                     await self._pool.drop_idle()
                     raise DatabaseUnreachable(str(error)) from error
                 raise
-        for each in found:
-            watched = self._watched.get(each.id)
-            if watched is not None and not watched.ended.done():
-                del self._watched[each.id]
-                watched.ended.set_result(each)
