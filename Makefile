@@ -26,7 +26,7 @@ lint: dev-ready ## Check style, format, types and the directions of imports.
 	@$(VENV)/bin/lint-imports
 
 docs: dev-ready ## Build the site of the documentation into site/.
-	@$(RUN) -m mkdocs build --strict --quiet $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet $(ARGS)
 
 bench: demo-ready ## Measure how fast a backlog is drained, next to what the database can do.
 	@$(RUN) -m currant bench --drain --workers 2 --concurrency 64 --jobs 40000 $(ARGS)

@@ -4,12 +4,15 @@ import asyncio
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from currant.store import connections, migrate
+from currant.store.embedded import start_throwaway
 from currant.store.scratch import Scratch, scratch_database, within
 
 
@@ -20,9 +23,32 @@ def server() -> Iterator[Scratch]:
         yield scratch
 
 
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[Scratch]:
+    """A throwaway PostgreSQL 15, where the system has its programs."""
+    programs = Path("/usr/lib/postgresql/15/bin")
+    if not (programs / "postgres").exists():
+        pytest.skip(f"there is no PostgreSQL 15 in {programs}")
+    with start_throwaway(programs=programs) as server:
+        yield Scratch(server.url, "PostgreSQL 15")
+
+
+@pytest.fixture(params=["server", "pg15"])
+def each_server(request: pytest.FixtureRequest) -> Scratch:
+    """The server of the run, and PostgreSQL 15: for what must work on both."""
+    found: Scratch = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
 def empty_url(server: Scratch) -> Iterator[str]:
     """The address of an empty schema."""
+    with empty_schema(server) as url:
+        yield url
+
+
+@contextmanager
+def empty_schema(server: Scratch) -> Iterator[str]:
     schema = f"currant_test_{secrets.token_hex(4)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))

@@ -45,6 +45,10 @@ class NotJSON(PayloadError):
     """A value is not JSON, or holds what Postgres cannot store in jsonb."""
 
 
+class DoesNotFit(PayloadError):
+    """Stored arguments or a stored result are not what the function's annotations say."""
+
+
 class PayloadTooLarge(PayloadError):
     """Arguments or a result are larger than CURRANT_PAYLOAD_BYTES_MAX."""
 

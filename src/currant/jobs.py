@@ -7,8 +7,9 @@ from typing import Any, Generic, NamedTuple, ParamSpec, Self, TypeVar, cast, ove
 
 import msgspec
 
-from currant import payload
-from currant.backends import NewExecution
+from currant.annotations import signature_of
+from currant.backends import Enqueued, NewExecution
+from currant.codec import codec_of
 from currant.enqueueing import Connection, enqueue, enqueue_sync
 from currant.errors import ConfigurationError, RegistrationError
 from currant.handles import Handle
@@ -24,6 +25,8 @@ class Call(NamedTuple):
     """A call to be enqueued, made by `Job.call` and checked there: for `enqueue_many`."""
 
     execution: NewExecution
+    #: Makes the result of its JSON.
+    decode: Callable[[bytes], Any]
 
 
 class _When(NamedTuple):
@@ -42,7 +45,8 @@ class Job(Generic[P, R]):
     def __init__(self, definition: Definition, when: _When = _When()) -> None:  # noqa: B008
         self._definition = definition
         self._when = when
-        self._signature = inspect.signature(definition.function)
+        self._codec = codec_of(definition.function, definition.name)
+        self._signature = signature_of(definition.function)
         self._positional = _positional_bounds(self._signature)
         self.__name__ = definition.function.__name__
         self.__qualname__ = definition.function.__qualname__
@@ -117,7 +121,7 @@ class Job(Generic[P, R]):
             TypeError: the arguments do not fit the function.
             NotJSON: the arguments cannot be stored.
         """
-        return Call(self._new_execution(args, kwargs))
+        return Call(self._new_execution(args, kwargs), self._codec.decode_result)
 
     async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Enqueues a call; it is durable when this returns, or, with a connection, when its transaction commits.
@@ -128,16 +132,19 @@ class Job(Generic[P, R]):
             DatabaseError: it could not be written.
         """
         (enqueued,) = await enqueue([self._new_execution(args, kwargs)], self._when.connection)
-        return Handle(enqueued.id, enqueued.first)
+        return self._handle(enqueued)
 
     def queue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Does as `queue` for code without an event loop. Raises what `queue` does."""
         (enqueued,) = enqueue_sync([self._new_execution(args, kwargs)], self._when.connection)
-        return Handle(enqueued.id, enqueued.first)
+        return self._handle(enqueued)
 
     def handle(self, id: str) -> Handle[R]:
         """Returns the handle of an execution of this function that was enqueued before."""
-        return Handle(id)
+        return Handle(id, decode=self._codec.decode_result)
+
+    def _handle(self, enqueued: Enqueued) -> Handle[R]:
+        return Handle(enqueued.id, enqueued.first, self._codec.decode_result)
 
     def _new_execution(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewExecution:
         low, high = self._positional
@@ -146,9 +153,7 @@ class Job(Generic[P, R]):
                 self._signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{self.name}{self._signature}: {error}") from None
-        args_json = b"[]" if not args else payload.encode(args, f"{self.name}: args")
-        kwargs_json = b"{}" if not kwargs else payload.encode(kwargs, f"{self.name}: kwargs")
-        execution = new_execution(self._definition, args_json, kwargs_json)
+        execution = new_execution(self._definition, *self._codec.encode_arguments(args, kwargs))
         when = self._when
         execution.delay_s, execution.run_at_s = when.delay_s, when.run_at_s
         execution.unique_key, execution.unique_for_s = when.unique, when.unique_for_s
@@ -204,12 +209,16 @@ async def enqueue_many(calls: Iterable[Call], *, connection: Connection | None =
         PayloadTooLarge: the arguments of one are over the limit.
         DatabaseError: they could not be written.
     """
-    return [Handle(each.id, each.first) for each in await enqueue(_executions_of(calls), connection)]
+    decoders: list[Callable[[bytes], Any]] = []
+    enqueued = await enqueue(_executions_of(calls, decoders), connection)
+    return [Handle(*each, decode) for each, decode in zip(enqueued, decoders, strict=True)]
 
 
 def enqueue_many_sync(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:
     """Does as `enqueue_many` for code without an event loop. Raises what `enqueue_many` does."""
-    return [Handle(each.id, each.first) for each in enqueue_sync(_executions_of(calls), connection)]
+    decoders: list[Callable[[bytes], Any]] = []
+    enqueued = enqueue_sync(_executions_of(calls, decoders), connection)
+    return [Handle(*each, decode) for each, decode in zip(enqueued, decoders, strict=True)]
 
 
 @overload
@@ -297,17 +306,19 @@ def _check_kind(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function)
 
 
-def _executions_of(calls: Iterable[Call]) -> Iterable[NewExecution]:
+def _executions_of(calls: Iterable[Call], decoders: list[Callable[[bytes], Any]]) -> Iterable[NewExecution]:
+    """Returns what is to be written, and puts what decodes each result into `decoders` as it goes."""
     if isinstance(calls, Call) or not isinstance(calls, Iterable):
         raise _no_call(calls)
+
+    def execution_of(call: Call) -> NewExecution:
+        if not isinstance(call, Call):
+            raise _no_call(call)
+        decoders.append(call.decode)
+        return call.execution
+
     # What is there already is checked before anything is written, what a generator yields when it does.
-    return [_execution_of(call) for call in calls] if isinstance(calls, list | tuple) else map(_execution_of, calls)
-
-
-def _execution_of(call: Call) -> NewExecution:
-    if not isinstance(call, Call):
-        raise _no_call(call)
-    return call.execution
+    return [execution_of(call) for call in calls] if isinstance(calls, list | tuple) else map(execution_of, calls)
 
 
 def _no_call(value: object) -> TypeError:

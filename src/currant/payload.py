@@ -5,7 +5,7 @@ an integer (jsonb writes it out in digits).
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,14 @@ from currant.errors import NotJSON, PayloadTooLarge
 _encode = msgspec.json.Encoder().encode
 _PLAIN = frozenset({bool, int, type(None)})
 _DEPTH_MAX = 200
+
+
+class Problem(NamedTuple):
+    """What is wrong with a value: where in it, in words, and the type that is not JSON if it is that."""
+
+    path: str
+    says: str
+    kind: type | None = None
 
 
 def encode(value: Any, what: str) -> bytes:
@@ -26,13 +34,23 @@ def encode(value: Any, what: str) -> bytes:
     Raises:
         NotJSON: it holds something else, NaN or an infinity, a NUL character or a lone surrogate, or refers to itself.
     """
-    problem = _problem(value, "", 0)
-    if problem is not None:
-        raise NotJSON(f"{what}{problem}")
+    found = _problem(value, "", 0)
+    if found is not None:
+        raise NotJSON(f"{what}{found.path} {found.says}")
     try:
         return _encode(value)
     except (OverflowError, ValueError, TypeError, RecursionError) as error:
         raise NotJSON(f"{what} cannot be written as JSON: {error}") from None
+
+
+def problem(value: Any) -> Problem | None:
+    """Returns what `encode` would refuse `value` for, or None."""
+    return _problem(value, "", 0)
+
+
+def kind_name(kind: type) -> str:
+    """Returns a type's full name for messages, a builtin's without its module."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def check_size(size: int, bytes_max: int, what: str) -> None:
@@ -44,43 +62,43 @@ def check_size(size: int, bytes_max: int, what: str) -> None:
         )
 
 
-def _problem(value: Any, path: str, depth: int) -> str | None:
+def _problem(value: Any, path: str, depth: int) -> Problem | None:
     kind = type(value)
     if kind is str:
         return _string_problem(value, path)
     if kind in _PLAIN:
         return None
     if kind is float:
-        return None if math.isfinite(value) else f"{path} is {value}, which JSON cannot hold"
+        return None if math.isfinite(value) else Problem(path, f"is {value}, which JSON cannot hold")
     if depth > _DEPTH_MAX:
-        return " is nested too deeply, or holds itself"
+        return Problem("", "is nested too deeply, or holds itself")
     if kind is dict:
         return _dict_problem(value, path, depth)
     if kind is list or kind is tuple:
         for index, item in enumerate(value):
-            problem = _problem(item, f"{path}[{index}]", depth + 1)
-            if problem is not None:
-                return problem
+            found = _problem(item, f"{path}[{index}]", depth + 1)
+            if found is not None:
+                return found
         return None
-    return f"{path} is of type {kind.__module__}.{kind.__qualname__}, which is not JSON".replace("builtins.", "")
+    return Problem(path, f"is of type {kind_name(kind)}, which is not JSON", kind)
 
 
-def _dict_problem(value: dict[Any, Any], path: str, depth: int) -> str | None:
+def _dict_problem(value: dict[Any, Any], path: str, depth: int) -> Problem | None:
     for key, item in value.items():
         if type(key) is not str:
-            return f"{path} has the key {key!r}, and JSON's keys are strings"
-        problem = _string_problem(key, path) or _problem(item, f"{path}[{key!r}]", depth + 1)
-        if problem is not None:
-            return problem
+            return Problem(path, f"has the key {key!r}, and JSON's keys are strings")
+        found = _string_problem(key, path) or _problem(item, f"{path}[{key!r}]", depth + 1)
+        if found is not None:
+            return found
     return None
 
 
-def _string_problem(value: str, path: str) -> str | None:
+def _string_problem(value: str, path: str) -> Problem | None:
     if "\0" in value:
-        return f"{path} holds a NUL character, which Postgres cannot store"
+        return Problem(path, "holds a NUL character, which Postgres cannot store")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            return f"{path} holds a lone surrogate, which is not Unicode text"
+            return Problem(path, "holds a lone surrogate, which is not Unicode text")
     return None

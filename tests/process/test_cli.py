@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from currant.store.migrate import VERSION
+from tests import version_1
 from tests.process.conftest import CURRANTD, HERE, World, eventually
 
 CURRANT = [sys.executable, "-m", "currant"]
@@ -137,10 +141,84 @@ def test_a_second_supervisor_is_refused_by_the_pid_of_the_first(world: World) ->
 def test_migrate_says_what_it_did_and_may_be_repeated(tmp_path: Path, empty_url: str) -> None:
     first = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
     assert first.returncode == 0
-    assert "from version 0 to 2" in first.stdout
+    assert f"from version 0 to {VERSION}" in first.stdout
     second = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
     assert second.returncode == 0
-    assert "of version 2 already" in second.stdout
+    assert f"of version {VERSION} already" in second.stdout
+
+
+def test_migrate_says_before_a_rewrite_how_large_the_table_is(tmp_path: Path, empty_url: str) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        version_1.make(connection)
+        version_1.fill(connection)
+    done = _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    said, result = done.stdout.splitlines()
+    assert re.search(
+        r"version 2 rewrites the table executions \(\d+ kB with its indexes\): it is locked meanwhile", said
+    )
+    assert f"from version 1 to {VERSION}" in result
+
+
+def test_migrate_sql_is_a_script_and_nothing_else(tmp_path: Path, empty_url: str) -> None:
+    alone = _run(CURRANT, "migrate", "--sql", "--from", "0", folder=tmp_path)
+    asked = _run(CURRANT, "migrate", "--sql", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    assert (alone.returncode, asked.returncode, asked.stdout) == (0, 0, alone.stdout)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(alone.stdout.encode())
+    last = _run(CURRANT, "migrate", "--sql", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    assert last.returncode == 0
+    assert "nothing to do" in last.stdout
+    assert all(not line or line.startswith("-- ") for line in last.stdout.splitlines())
+
+
+def test_migrate_dry_run_tells_what_would_be_done_and_does_nothing(tmp_path: Path, empty_url: str) -> None:
+    def dry_run() -> subprocess.CompletedProcess[str]:
+        return _run(CURRANT, "migrate", "--dry-run", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+
+    assert "has no schema of Currant's yet" in dry_run().stdout
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        version_1.make(connection)
+        version_1.fill(connection)
+        connection.execute("UPDATE worker_heartbeats SET last_heartbeat = now() WHERE worker_id = 'v1_old'")
+        found = dry_run()
+        assert found.returncode == 0
+        for part in (
+            "has the schema's version 1; in one transaction it would get:",
+            "  version 2: leases, crashes",
+            "version 2 rewrites the table executions",
+            "6 running, 6 suspended",
+            "stop the version-1 workers first: these sent a heartbeat in the last minute: v1_old",
+            "nothing was changed",
+        ):
+            assert part in found.stdout, found.stdout
+        connection.execute("DELETE FROM worker_heartbeats")
+        connection.execute("CREATE INDEX executions_ready ON executions (queue)")
+        found = dry_run()
+        assert found.returncode == 1
+        assert "this would fail: the name executions_ready is taken" in found.stdout
+        assert "running jobs whose worker is gone: 3; the first currantd runs them again" in found.stdout
+        connection.execute("DROP INDEX executions_ready")
+    _run(CURRANT, "migrate", folder=tmp_path, CURRANT_DATABASE_URL=empty_url)
+    assert "nothing would be done" in dry_run().stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--sql", "--dry-run"], "--sql and --dry-run exclude each other"),
+        (["--from", "1"], "--from is for --sql alone"),
+        (["--dry-run", "--from", "1"], "--from is for --sql alone"),
+        (["--sql", "--from", "1", "--embedded"], "--from asks no database"),
+        (["--sql", "--from", "1", "--database-url", "postgresql://a/b"], "--from asks no database"),
+        (["--sql", "--from", "-1"], f"from 0 (an empty schema) to {VERSION}, got -1"),
+        (["--sql", "--from", str(VERSION + 1)], f"to {VERSION}, got {VERSION + 1}"),
+    ],
+)
+def test_options_of_migrate_that_do_not_go_together_are_refused(tmp_path: Path, args: list[str], expected: str) -> None:
+    done = _run(CURRANT, "migrate", *args, folder=tmp_path, CURRANT_DATABASE_URL="postgresql://nowhere/x")
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert done.stdout == ""
 
 
 def test_status_of_one_execution_for_people_and_for_programs(world: World, tmp_path: Path) -> None:

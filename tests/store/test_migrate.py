@@ -1,16 +1,31 @@
 """Migrations: fresh, repeated, many at once, and from version 1 with everything that it holds."""
 
 import asyncio
+import time
+from collections.abc import Iterator
 from importlib import resources
 
+import psycopg
 import pytest
 
 from currant.errors import SchemaError
 from currant.store import migrate, queries
 from currant.store.connections import Connection
 from currant.store.migrate import Migrated
+from currant.store.scratch import Scratch
+from currant.store.survey import survey_at
+from currant.store.upgrade_queries import Size
+from tests import version_1
+from tests.conftest import empty_schema
 from tests.store.support import claim, column, connected, fetch, node, one, states
 from tests.support import in_loop
+
+
+@pytest.fixture
+def empty_url(each_server: Scratch) -> Iterator[str]:
+    """Everything here is to work on both servers."""
+    with empty_schema(each_server) as url:
+        yield url
 
 
 async def make_version_1(connection: Connection) -> None:
@@ -66,37 +81,38 @@ async def test_of_eight_at_once_one_migrates(empty_url: str) -> None:
 
 
 @in_loop
-async def test_the_upgrade_keeps_every_row_of_version_1(empty_url: str) -> None:
-    async with connected(empty_url) as connection:
-        await make_version_1(connection)
-        for status in ("pending", "running", "suspended", "completed", "failed"):
-            await insert_version_1(connection, f"job_{status}", status)
-            await insert_version_1(connection, f"wor_{status}", status, "workflow")
-            await insert_version_1(connection, f"act_{status}", status, "activity", f"'wor_{status}'")
-        await fetch(connection, "INSERT INTO workflow_signals VALUES ('s', 'wor_running', 'go')")
-        await fetch(connection, "INSERT INTO dead_letter_queue VALUES ('d', 'job_failed', '{}', 'why')")
-        await fetch(connection, "INSERT INTO worker_heartbeats (worker_id, queues) VALUES ('w', '{q}')")
-        columns = ", ".join(
-            await column(
-                connection,
-                "SELECT column_name::text FROM information_schema.columns"
-                " WHERE table_schema = current_schema() AND table_name = 'executions'",
-            )
-        )
-        kept = f"SELECT {columns} FROM executions ORDER BY id"
-        before = await fetch(connection, kept)
-        assert await migrate.migrate(connection) == Migrated(1, migrate.VERSION)
-        assert await fetch(connection, kept) == before
-        assert len(before) == 15
+async def test_the_upgrade_keeps_every_row_of_version_1(version_1_url: str) -> None:
+    async with connected(version_1_url) as connection:
+        with psycopg.connect(version_1_url, autocommit=True) as plain:
+            before = version_1.dump(plain)
+            assert await migrate.migrate(connection) == Migrated(1, migrate.VERSION)
+            after = version_1.dump(plain)
+        assert after.pop("schema_migrations")[:1] == before.pop("schema_migrations")
+        assert after == before
+        assert len(before["executions"]) == 44
         added = "SELECT DISTINCT lease, crashes, run_at, cancel_requested_at, unique_key FROM executions"
         assert await fetch(connection, added) == [(0, 0, None, None, None)]
-        assert await column(connection, "SELECT id FROM executions WHERE ready ORDER BY id") == [
-            "act_pending",
-            "job_pending",
-            "wor_pending",
-        ]
-        for table in ("workflow_signals", "dead_letter_queue", "worker_heartbeats"):
-            assert await one(connection, f"SELECT count(*) FROM {table}") == 1
+        assert await column(connection, "SELECT DISTINCT ready = (status = 'pending') FROM executions") == [True]
+
+
+@in_loop
+async def test_the_upgrade_of_100_000_rows(empty_url: str) -> None:
+    async with connected(empty_url) as connection:
+        await make_version_1(connection)
+        await fetch(
+            connection,
+            "INSERT INTO executions (id, type, function_name, queue, status, args)"
+            " SELECT 'job_' || md5(n::text), 'job', 'app.f', 'q', CASE n % 2 WHEN 0 THEN 'pending' ELSE 'completed'"
+            " END, jsonb_build_array(n, repeat('x', 100)) FROM generate_series(1, 100000) AS n",
+        )
+        told: list[tuple[int, Size]] = []
+        began = time.monotonic()
+        await migrate.migrate(connection, rewriting=lambda *what: told.append(what))
+        print(f"100,000 rows took {time.monotonic() - began:.2f} s")
+        assert await states(connection) == {"pending": 50_000, "completed": 50_000}
+        ((version, size),) = told
+        assert version == 2
+        assert size.text.endswith(" MB")
 
 
 @in_loop
@@ -149,6 +165,51 @@ async def test_version_1_checks_and_indexes_are_found_whatever_they_are_called(e
 
 
 @in_loop
+async def test_checks_and_indexes_of_the_user_s_own_stay(empty_url: str) -> None:
+    async with connected(empty_url) as connection:
+        await make_version_1(connection)
+        own = "CHECK (status <> 'suspended' OR type = 'workflow') NOT VALID"
+        await fetch(connection, f"ALTER TABLE executions ADD CONSTRAINT own {own}")
+        await fetch(connection, "CREATE INDEX own_by_status ON executions (function_name, status)")
+        await fetch(connection, "CREATE INDEX own_by_age ON executions (queue, created_at DESC)")
+        survey = await survey_at(empty_url)
+        assert survey.rows is not None
+        assert survey.rows.slow_indexes == ["own_by_status"]
+        await migrate.migrate(connection)
+        assert {"own_by_status", "own_by_age"} <= await indexes(connection)
+        with pytest.raises(Exception, match="own"):
+            await insert_version_1(connection, "job_1", "suspended")
+
+
+@in_loop
+async def test_what_version_1_left_running_is_marked_for_the_first_node(empty_url: str) -> None:
+    async with connected(empty_url) as connection:
+        await make_version_1(connection)
+        await fetch(connection, "INSERT INTO worker_heartbeats VALUES ('w', now(), '{q}', 'running')")
+        await insert_version_1(connection, "job_held", "running")
+        await insert_version_1(connection, "wor_gone", "running", "workflow")
+        await fetch(connection, "UPDATE executions SET worker_id = 'gone' WHERE id = 'wor_gone'")
+        with_mark = "SELECT worker_id FROM worker_heartbeats WHERE metadata ? 'reclaim'"
+        async with connection.transaction(force_rollback=True):
+            await migrate.migrate(connection)
+            # A worker vouches for the job, and workflows are not ours.
+            assert await column(connection, with_mark) == []
+        for id, worker in (("job_gone", "gone"), ("job_stopped", "s"), ("job_null", None)):
+            await insert_version_1(connection, id, "running")
+            await fetch(connection, "UPDATE executions SET worker_id = %s WHERE id = %s", worker, id)
+        await fetch(connection, "INSERT INTO worker_heartbeats VALUES ('s', now(), '{q}', 'stopped')")
+        assert [each.left_behind for each in (await survey_at(empty_url)).rows.states] == [3]  # type: ignore[union-attr]
+        await migrate.migrate(connection)
+        assert await column(connection, with_mark) == ["currant:version-1"]
+        dead = await queries.declare_dead(connection, node="n", timeout_s=30)
+        held = await queries.held(connection, dead, rows=10)
+        assert {(each.id, each.lease) for each in held} == {("job_gone", 0), ("job_stopped", 0), ("job_null", 0)}
+        # The other worker is dead as any node is, and its workflow stays as well.
+        dead = await queries.declare_dead(connection, node="n", timeout_s=30, known=["w"])
+        assert {each.id for each in await queries.held(connection, ["w"], rows=10)} == {"job_held"}
+
+
+@in_loop
 async def test_a_row_of_a_version_1_client_runs_after_the_upgrade(empty_url: str) -> None:
     async with connected(empty_url) as connection:
         await make_version_1(connection)
@@ -184,7 +245,9 @@ async def test_a_missing_or_older_schema_is_told_to_migrate(empty_url: str) -> N
         with pytest.raises(SchemaError, match="no schema of Currant's yet: run `currant migrate`"):
             await migrate.check(connection)
         await make_version_1(connection)
-        with pytest.raises(SchemaError, match="is of version 1, and this Currant works with 3: run `currant migrate`"):
+        with pytest.raises(
+            SchemaError, match=f"is of version 1, and this Currant works with {migrate.VERSION}: run `currant migrate`"
+        ):
             await migrate.check(connection)
 
 

@@ -233,10 +233,16 @@ def test_arguments_that_do_not_fit_are_refused_at_the_call_by_name() -> None:
 def test_arguments_that_are_not_json_are_refused_at_the_call_by_name() -> None:
     with pytest.raises(NotJSON) as caught:
         several.call(1, {"a": {1, 2}})
-    assert str(caught.value) == f"{__name__}.several: args[1]['a'] is of type set, which is not JSON"
+    assert str(caught.value) == (
+        f"{__name__}.several: argument `values[1]['a']` is of type set and would come back as list:"
+        " annotate it as `set` (`values` is annotated as `Any`)"
+    )
     with pytest.raises(NotJSON) as caught:
         send.call("x", subject=b"y")  # type: ignore[arg-type]
-    assert str(caught.value) == "mail: kwargs['subject'] is of type bytes, which is not JSON"
+    assert str(caught.value) == (
+        "mail: argument `subject` is of type bytes and would come back as str:"
+        " annotate it as `bytes` (`subject` is annotated as `str`)"
+    )
 
 
 def test_a_call_holds_the_row_to_be_written() -> None:

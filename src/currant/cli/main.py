@@ -17,11 +17,15 @@ from currant.bench import report as bench_report
 from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
 from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
+from currant.cli.migrating import check_options, rewrite_line, survey_lines
 from currant.cli.prune import prune_command
 from currant.errors import CurrantError
 from currant.executions import Record
 from currant.settings import Settings
 from currant.store import connections, migrate, queries
+from currant.store.steps import script
+from currant.store.survey import survey_at
+from currant.store.upgrade_queries import Size
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -35,15 +39,57 @@ def currant(version: VersionOption = False) -> None:
 
 
 @app.command("migrate")
-def migrate_command(database_url: DatabaseOption = None, embedded: EmbeddedOption = False) -> None:
+def migrate_command(
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print the statements, for a tool of your own, and change nothing.")
+    ] = False,
+    start: Annotated[
+        int | None,
+        typer.Option("--from", metavar="VERSION", help="For --sql: begin at this version and ask no database."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what is in the way, and change nothing.")
+    ] = False,
+    database_url: DatabaseOption = None,
+    embedded: EmbeddedOption = False,
+) -> None:
     """Makes the database's schema the one that this Currant works with. Run it as often as you like."""
-    with reported("currant"), _database(database_url, embedded=embedded) as settings:
-        before, after = asyncio.run(migrate.migrate_at(str(settings.database_url)))
-        place = connections.describe(str(settings.database_url))
-        if before == after:
-            print(f"{place}: the schema is of version {after} already")
-        else:
-            print(f"{place}: migrated the schema from version {before} to {after}")
+    with reported("currant"):
+        named = embedded or database_url is not None
+        check_options(sql=sql, dry_run=dry_run, start=start, database_named=named)
+        if start is not None:
+            print(script(start, migrate.VERSION), end="")
+            return
+        with _database(database_url, embedded=embedded) as settings:
+            url = str(settings.database_url)
+            if sql:
+                print(script(asyncio.run(migrate.found_at(url)), migrate.VERSION), end="")
+            elif dry_run:
+                _dry_run(url)
+            else:
+                _migrate(url)
+
+
+def _dry_run(url: str) -> None:
+    survey = asyncio.run(survey_at(url))
+    for line in survey_lines(connections.describe(url), survey):
+        print(line)
+    if survey.obstacles:
+        raise typer.Exit(1)
+
+
+def _migrate(url: str) -> None:
+    place = connections.describe(url)
+
+    def rewriting(version: int, size: Size) -> None:
+        # At once, also into a pipe: what follows may take long.
+        print(f"{place}: {rewrite_line(version, size)}", flush=True)
+
+    before, after = asyncio.run(migrate.migrate_at(url, rewriting=rewriting))
+    if before == after:
+        print(f"{place}: the schema is of version {after} already")
+    else:
+        print(f"{place}: migrated the schema from version {before} to {after}")
 
 
 @app.command("status")

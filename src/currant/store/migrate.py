@@ -1,20 +1,18 @@
 """The schema: what version there is, and making it the one that this Currant knows."""
 
-from importlib import resources
+from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from currant.errors import DatabaseError, SchemaError
-from currant.store import queries
+from currant.store import queries, upgrade_queries
 from currant.store.connections import Connection, connect
+from currant.store.steps import LOCK, record, steps
+from currant.store.upgrade_queries import Size
 
 #: The version that this Currant works with.
 VERSION = 3
-
-# Any fixed number that others are unlikely to take: "currant" in ASCII.
-_LOCK = 0x63757272616E74
 
 
 class Migrated(NamedTuple):
@@ -22,6 +20,10 @@ class Migrated(NamedTuple):
 
     before: int
     after: int
+
+
+def _nobody(version: int, size: Size) -> None:
+    """Who is told of a rewrite when nobody asked."""
 
 
 async def check(connection: Connection) -> None:
@@ -41,8 +43,19 @@ async def check(connection: Connection) -> None:
         )
 
 
-async def migrate(connection: Connection) -> Migrated:
+async def found(connection: Connection) -> int:
+    """Returns the schema's version, 0 without one. Raises SchemaError when it is newer than this Currant."""
+    version = await queries.schema_version(connection)
+    if version > VERSION:
+        await check(connection)
+    return version
+
+
+async def migrate(connection: Connection, *, rewriting: Callable[[int, Size], None] = _nobody) -> Migrated:
     """Applies what is missing, in one transaction, under an advisory lock: run by many at once, one does the work.
+
+    Args:
+        rewriting: told of a version that is about to rewrite the executions that there are, and how large they are.
 
     Raises:
         SchemaError: the schema is newer than this Currant.
@@ -50,26 +63,31 @@ async def migrate(connection: Connection) -> Migrated:
     """
     try:
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            before = await queries.schema_version(connection)
-            if before > VERSION:
-                await check(connection)
-            for version in range(before + 1, VERSION + 1):
-                await connection.execute(_script(version))
-                await connection.execute(sql.SQL("INSERT INTO schema_migrations (version) VALUES ({})").format(version))
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            before = await found(connection)
+            for step in steps(before, VERSION):
+                if step.rewrites and before > 0:
+                    rewriting(step.version, await upgrade_queries.size(connection))
+                await connection.execute(step.text.encode())
+                await connection.execute(record(step.version).encode())
     except psycopg.Error as error:
         raise DatabaseError(f"the migration was refused, and nothing has changed: {error}") from error
     return Migrated(before, max(before, VERSION))
 
 
-async def migrate_at(url: str) -> Migrated:
-    """Connects, migrates and disconnects. Raises what `connect` and `migrate` do."""
+async def found_at(url: str) -> int:
+    """Connects and returns what `found` does."""
     connection = await connect(url, "currant")
     try:
-        return await migrate(connection)
+        return await found(connection)
     finally:
         await connection.close()
 
 
-def _script(version: int) -> bytes:
-    return resources.files("currant.store").joinpath("migrations", f"{version:04}.sql").read_bytes()
+async def migrate_at(url: str, *, rewriting: Callable[[int, Size], None] = _nobody) -> Migrated:
+    """Connects, migrates and disconnects. Raises what `connect` and `migrate` do."""
+    connection = await connect(url, "currant")
+    try:
+        return await migrate(connection, rewriting=rewriting)
+    finally:
+        await connection.close()

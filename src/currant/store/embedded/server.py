@@ -56,13 +56,18 @@ class EmbeddedServer:
         self.stop()
 
 
-def start_throwaway(*, settings: Mapping[str, str] | None = None) -> EmbeddedServer:
+def start_throwaway(*, settings: Mapping[str, str] | None = None, programs: Path | None = None) -> EmbeddedServer:
     """A server on a temporary folder, for this process alone; folder and server go when the process ends in any way.
 
-    `settings` are extra settings of Postgres. Raises EmbeddedError, within about 35 s, with the end of Postgres's log.
+    Args:
+        settings: extra settings of Postgres.
+        programs: the folder with `initdb` and `postgres` of another installation, which the account can read.
+
+    Raises:
+        EmbeddedError: within about 35 s, with the end of Postgres's log.
     """
     account = account_for()
-    programs = programs_for(account)
+    programs = programs or programs_for(account)
     folder = throwaway_folder(account)
     link = _launch(_order(programs, folder, account, settings, lock=None))
     return EmbeddedServer(folder, partial(_end_throwaway, link, folder))

@@ -1,15 +1,17 @@
 -- Version 2: leases, crashes, scheduled and cancelled executions, and indexes that let completions be HOT.
--- A stored generated column rewrites the table: the whole of it is locked meanwhile.
+-- Rewrites executions: it adds a stored generated column, and the whole table is locked meanwhile.
 
--- Version 1 named its CHECKs itself, so the one over the states is found by what it says, not by a name.
+-- Version 1 named its CHECKs itself, so the one over the states is found by what it says, not by a name. One of the user's
+-- own over other columns besides stays.
 DO $$
 DECLARE
     found text;
 BEGIN
     FOR found IN
-        SELECT conname FROM pg_constraint
-        WHERE conrelid = 'executions'::regclass AND contype = 'c'
-          AND pg_get_constraintdef(oid) LIKE '%status%' AND pg_get_constraintdef(oid) LIKE '%''suspended''%'
+        SELECT c.conname FROM pg_constraint AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attname = 'status'
+        WHERE c.conrelid = 'executions'::regclass AND c.contype = 'c' AND c.conkey = ARRAY[a.attnum]
+          AND pg_get_constraintdef(c.oid) LIKE '%''suspended''%'
     LOOP
         EXECUTE format('ALTER TABLE executions DROP CONSTRAINT %I', found);
     END LOOP;
@@ -37,17 +39,18 @@ ALTER TABLE executions VALIDATE CONSTRAINT executions_status;
 ALTER TABLE executions SET (fillfactor = 30);
 
 -- A column in a partial index's predicate counts as indexed: version 1's would end the HOT completions. They too are
--- found by what they say.
+-- found by what they say. The user's own stay, whatever they cost; `currant migrate --dry-run` names them.
 DO $$
 DECLARE
-    found text;
+    found regclass;
 BEGIN
     FOR found IN
-        SELECT i.indexrelid::regclass FROM pg_index AS i
-        WHERE i.indrelid = 'executions'::regclass AND NOT i.indisprimary
-          AND (pg_get_indexdef(i.indexrelid) LIKE '%status%' OR pg_get_indexdef(i.indexrelid) LIKE '%(created_at DESC)%')
+        SELECT i.indexrelid FROM pg_index AS i
+        WHERE i.indrelid = 'executions'::regclass AND NOT i.indisunique
+          AND substring(pg_get_indexdef(i.indexrelid) FROM ' USING (.*)$')
+              ~ '^btree \((queue, status, priority DESC, created_at\) WHERE|worker_id, status\) WHERE|created_at DESC\)$)'
     LOOP
-        EXECUTE 'DROP INDEX ' || found;
+        EXECUTE format('DROP INDEX %s', found);
     END LOOP;
 END $$;
 
@@ -56,3 +59,16 @@ CREATE INDEX executions_ready ON executions (queue, priority DESC, created_at, i
 CREATE INDEX executions_run_at ON executions (queue, run_at) WHERE run_at IS NOT NULL;
 CREATE UNIQUE INDEX executions_unique ON executions (function_name, unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX workflow_signals_workflow ON workflow_signals (workflow_id);
+
+-- What version 1 left running and no heartbeat vouches for would stay so for ever. The mark of a dead node, "currant:version-1",
+-- lets the first node reclaim it (held.sql); no row of executions is touched. Who has a heartbeat, however old, is declared
+-- dead like any node.
+INSERT INTO worker_heartbeats (worker_id, last_heartbeat, queues, status, metadata)
+SELECT 'currant:version-1', now(), '{}', 'stopped', '{"reclaim": true}'
+WHERE EXISTS (
+    SELECT FROM executions AS e
+    WHERE e.status = 'running' AND e.type = 'job' AND NOT EXISTS (
+        SELECT FROM worker_heartbeats AS h
+        WHERE h.worker_id = e.worker_id AND h.status = 'running' AND h.last_heartbeat IS NOT NULL
+    )
+);

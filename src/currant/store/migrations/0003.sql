@@ -1,4 +1,4 @@
--- Version 3: unique keys that outlive their execution, and schedules. Neither rewrites a table.
+-- Version 3: unique keys that outlive their execution, and schedules.
 
 -- An execution that has ended keeps its unique_key until then.
 ALTER TABLE executions ADD COLUMN unique_until timestamptz;

@@ -7,6 +7,7 @@
 -- Arguments larger than `payload` bytes are not fetched: their execution is claimed, to fail for that reason.
 -- `discard` tells which are deleted when they succeed: as their options say, else as the parameter does.
 -- A claim that runs later than `until_s` (this clock, Unix time), on a connection given up long ago, claims nothing.
+-- Version 1 may hold NULL where it has a default: it stands for the default.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
 -- `alive` (0: the node's row is stopped or gone, nothing may be claimed) and `seen` (the number of candidates).
@@ -23,9 +24,9 @@ WITH node AS MATERIALIZED (
         SELECT
             e.ctid AS tid, e.priority, e.created_at, e.id,
             -- A compressed value is measured in full; a plain one without being read.
-            CASE WHEN pg_column_compression(e.args) IS NULL THEN pg_column_size(e.args)
+            CASE WHEN pg_column_compression(e.args) IS NULL THEN coalesce(pg_column_size(e.args), 0)
                  ELSE octet_length(e.args::text) END
-            + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN pg_column_size(e.kwargs)
+            + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
                    ELSE octet_length(e.kwargs::text) END AS bytes
         FROM executions AS e
         WHERE e.queue = q.name AND e.ready AND e.type = 'job'
@@ -48,18 +49,20 @@ WITH node AS MATERIALIZED (
     WHERE bytes_before < %(bytes)s::bigint
 ), claimed AS (
     UPDATE executions AS e
-    SET status = 'running', lease = e.lease + 1, attempt = least(e.attempt, 2147483646) + 1, worker_id = %(node)s, claimed_at = now()
+    SET status = 'running', lease = e.lease + 1, attempt = least(coalesce(e.attempt, 0), 2147483646) + 1, worker_id = %(node)s, claimed_at = now()
     FROM bounded AS b
     WHERE e.ctid = b.tid
     RETURNING
-        b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes, e.max_retries,
+        b.rank, e.id, e.lease, e.ctid AS tid, e.function_name, e.queue, e.attempt, e.crashes,
+        coalesce(e.max_retries, 3) AS max_retries,
         -- What a raw row may hold there must not fail the claim of the others.
         CASE WHEN jsonb_typeof(e.options -> 'timeout') = 'number'
              THEN least(greatest((e.options ->> 'timeout')::numeric, 0.001), 1e9)::float8
              ELSE e.timeout_seconds END AS timeout_s,
         -- Stored and written out, JSON can differ in size by far: what is not small is measured as it will be sent.
-        (b.bytes < 128 OR octet_length(e.args::text) + octet_length(e.kwargs::text) <= %(payload)s::bigint) AS fits,
-        e.args, e.kwargs,
+        (b.bytes < 128 OR coalesce(octet_length(e.args::text), 0) + coalesce(octet_length(e.kwargs::text), 0)
+         <= %(payload)s::bigint) AS fits,
+        coalesce(e.args, '[]') AS args, coalesce(e.kwargs, '{}') AS kwargs,
         CASE jsonb_typeof(e.options -> 'keep_completed')
             WHEN 'number' THEN (e.options ->> 'keep_completed')::numeric <= 0
             ELSE %(discard)s::boolean END AS discard
