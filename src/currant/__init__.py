@@ -17,6 +17,7 @@ from currant.errors import (
     SchemaError,
 )
 from currant.handles import Handle
+from currant.hooks import middleware, on_child_start, on_child_stop
 from currant.jobs import Call, Job, enqueue_many, enqueue_many_sync, job
 
 __all__ = [
@@ -43,4 +44,7 @@ __all__ = [
     "enqueue_many",
     "enqueue_many_sync",
     "job",
+    "middleware",
+    "on_child_start",
+    "on_child_stop",
 ]

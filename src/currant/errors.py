@@ -61,6 +61,10 @@ class ModuleImportFailed(CurrantError):
     """A module of the user's cannot be imported; the text holds its traceback."""
 
 
+class HookFailed(CurrantError):
+    """A start hook of the user's failed in a child; the text holds its traceback."""
+
+
 class ExecutionFailed(CurrantError):
     """The execution whose result was awaited failed for good. `traceback` is its own, as text."""
 

@@ -1,9 +1,9 @@
 """The functions that can be executed, by name, and what runs around them. The registry is the only global state."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from currant.errors import RegistrationError
 
@@ -28,7 +28,7 @@ class Definition(NamedTuple):
 
 
 #: A hook at a child's start or stop: called without arguments, awaited if it returns an awaitable.
-Hook = Callable[[], Awaitable[None] | None]
+Hook = Callable[[], Any]
 #: Makes the context that an execution runs in.
 Middleware = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -62,6 +62,17 @@ class Registry:
 
 registry = Registry()
 
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def put(callables: list[C], new: C) -> None:
+    """Appends it, or puts it in the place of the same function as it was before (a module reloaded)."""
+    for index, known in enumerate(callables):
+        if known == new or (_has_own_name(new) and _has_own_name(known) and _identity(known) == _identity(new)):
+            callables[index] = new
+            return
+    callables.append(new)
+
 
 def function_name(function: Callable[..., Any]) -> str:
     """Returns `module.qualname`; raises RegistrationError where that would not be found again by another process."""
@@ -84,6 +95,12 @@ def place(function: Any) -> str:
     if module is None or name is None:
         return repr(function)
     return f"{module}.{name}" + (f" ({code.co_filename}, line {code.co_firstlineno})" if code else "")
+
+
+def _has_own_name(function: Callable[..., Any]) -> bool:
+    """Tells whether nothing else has its name: two closures of one function, two lambdas, two bound methods do."""
+    name = getattr(function, "__qualname__", "<")
+    return not inspect.ismethod(function) and "<" not in name
 
 
 def _identity(function: Callable[..., Any]) -> tuple[str, str, str | None]:

@@ -159,7 +159,9 @@ class Settings:
         30.0, "A node whose heartbeat is older is dead, in seconds; the same for all nodes.", *_number(6)
     )
     boot_timeout_s: float = _setting(
-        60.0, "How long importing the modules, or starting a child, may take, in seconds.", *_number(0, above=True)
+        60.0,
+        "How long importing the modules, or starting a child with its start hooks, may take, in seconds.",
+        *_number(0, above=True),
     )
     log_level: str = _setting("info", "debug, info, warning or error.", _level, "must be debug, info, warning or error")
 

@@ -465,6 +465,13 @@ def test_a_child_whose_socket_is_closed_ends_by_itself(booted: Supervisor) -> No
     assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, 0)
 
 
+def test_a_child_that_is_asked_to_end_does(booted: Supervisor) -> None:
+    child = booted.fork()
+    assert child.call("add", 1, 2) == (Ending.COMPLETED, 3)
+    child.send(work.Stop())
+    assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, 0)
+
+
 def test_nonsense_ends_the_child_with_a_line(booted: Supervisor) -> None:
     child = booted.fork()
     child.end.socket.sendall(b"\xff" * 64)

@@ -66,7 +66,8 @@ def test_what_a_child_says_comes_back_as_it_was(message: work.FromChild) -> None
 @pytest.mark.parametrize(
     "message",
     [
-        control.ServerHello(["app.add"], ["default"], 60.0),
+        control.ServerHello(["app.add"], ["default"]),
+        control.ServerHello(["app.add"], ["default"], keep_s_min=60.0, stop_hooks=True),
         control.ImportFailed("app", "no module named 'app'", ""),
         control.Forked(1, 4711),
         control.ForkFailed(1, "Resource temporarily unavailable"),

@@ -10,10 +10,11 @@ import msgspec
 
 from currant import payload
 from currant.child import failures
+from currant.child.middleware import run_within
 from currant.context import CurrentExecution, running
 from currant.errors import NotJSON, PayloadError, PayloadTooLarge
 from currant.executions import Ending, Execution, encode_failure
-from currant.registry import Definition
+from currant.registry import Definition, registry
 
 Result = tuple[Ending, bytes | None]
 
@@ -61,6 +62,8 @@ async def execute(
     timeout_s, scope = execution.timeout_s, None
     try:
         call = _call(execution, definition, payload_bytes_max)
+        if registry.middleware:
+            call = run_within(registry.middleware, call)
         if timeout_s is None:
             result = await call
         else:

@@ -1,5 +1,6 @@
 """What an exception of the user's says, in bounded text. Nothing here raises, whatever the exception does."""
 
+import contextlib
 import importlib
 import os
 import traceback
@@ -14,7 +15,12 @@ _CHAIN_MAX = 50
 _FRAMES_MAX = 100
 
 #: Frames of these places at the head of a traceback say how the user's code was reached: nothing that the user asks.
-_OWN_PLACES = (os.path.dirname(__file__) + os.sep, os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib")
+_OWN_PLACES = (
+    os.path.dirname(__file__) + os.sep,
+    os.path.dirname(importlib.__file__) + os.sep,
+    "<frozen importlib",
+    contextlib.__file__,
+)
 
 
 def encode_error(error: BaseException) -> bytes:
@@ -50,6 +56,11 @@ def traceback_text(error: BaseException, chars_max: int = TRACEBACK_CHARS_MAX) -
     if len(text) > chars_max:
         return f"({len(text) - chars_max} characters before) …{text[-chars_max:]}"
     return text
+
+
+def sendable(text: str) -> str:
+    """Returns the text as a frame can hold it: a lone surrogate, which is no Unicode text, is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_own_code_only(error: BaseException) -> bool:

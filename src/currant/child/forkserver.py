@@ -215,7 +215,10 @@ class ForkServer:
 def _hello() -> ServerHello:
     keeps = [keep for each in registry for keep in (each.keep_completed_s, each.keep_failed_s) if keep]
     return ServerHello(
-        sorted(each.name for each in registry), sorted({each.queue for each in registry}), min(keeps, default=None)
+        functions=sorted(each.name for each in registry),
+        queues=sorted({each.queue for each in registry}),
+        keep_s_min=min(keeps, default=None),
+        stop_hooks=bool(registry.stop_hooks),
     )
 
 

@@ -30,13 +30,9 @@ def _failure(module: str, error: BaseException) -> ImportFailed:
             module, f"no module named {error.name!r} (looked in the current directory and on sys.path)", ""
         )
     text = f"{failures.type_name(error)}: {failures.message(error)}"
-    return ImportFailed(module, _sendable(text), _sendable(failures.traceback_text(error, _TEXT_CHARS_MAX)))
+    trace = failures.traceback_text(error, _TEXT_CHARS_MAX)
+    return ImportFailed(module, failures.sendable(text), failures.sendable(trace))
 
 
 def _is_within(module: str, missing: str | None) -> bool:
     return missing is not None and (module == missing or module.startswith(missing + "."))
-
-
-def _sendable(text: str) -> str:
-    # A lone surrogate is no Unicode text, and would make the frame unreadable.
-    return text.encode("utf-8", "backslashreplace").decode()

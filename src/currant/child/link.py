@@ -12,6 +12,8 @@ from currant.protocol.work import FromChild, ToChild, to_child_decoder
 
 #: The exit code of a child, or a fork server, that the other side sent nonsense (EX_SOFTWARE of sysexits.h).
 EXIT_PROTOCOL = 70
+#: The exit code of a child whose start hook failed (EX_UNAVAILABLE).
+EXIT_HOOK_FAILED = 69
 
 _WRITE_BUFFER_BYTES = 64 << 20
 
@@ -30,6 +32,11 @@ class Link(asyncio.Protocol):
         """Sends the message when the loop gets to it; drops it when the supervisor is gone."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frames.encode(message, self._frame_bytes_max))
+
+    def close(self) -> None:
+        """Closes the connection when all is sent; `stop` is called then."""
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.

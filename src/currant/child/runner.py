@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 from currant.child.executor import execute
 from currant.child.failures import encode_error
@@ -55,6 +55,11 @@ class Runner:
         self._outcomes: list[Outcome] = []
         self._outcome_bytes = 0
         self._turn_is_due = False
+
+    @property
+    def context(self) -> Context:
+        """What is set in it, each execution that starts afterwards finds in its copy."""
+        return self._context
 
     def receive(self, message: ToChild) -> None:
         """Takes a message of the supervisor's."""

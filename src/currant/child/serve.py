@@ -4,29 +4,41 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
 
 import uvloop
 
-from currant.child.link import Link
+from currant.child import system
+from currant.child.hooks import run_start_hooks, run_stop_hooks
+from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.runner import Runner
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, ToChild
+from currant.protocol.work import Hello, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
 _GOODBYE_S = 0.5
 
+T = TypeVar("T")
+
 
 def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
-    """Runs what comes over the socket until it is closed; returns the exit code."""
+    """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code."""
     cells = Cells(cells_fd)
     os.close(cells_fd)
     loop = uvloop.new_event_loop()
     exit_codes: list[int] = []
+    stop_asked: list[Stop] = []
 
     def receive(message: ToChild) -> None:
-        runner.receive(message)
+        if type(message) is Stop:
+            stop_asked.append(message)
+            stop(0)
+        else:
+            runner.receive(message)
 
     def stop(code: int) -> None:
         exit_codes.append(code)
@@ -36,13 +48,42 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
     runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
+    if registry.start_hooks:
+        failure = _complete(loop, run_start_hooks(registry.start_hooks), runner.context, or_until=exit_codes.__len__)
+        if failure is not None:
+            # What the hooks printed: the supervisor may end us as soon as it knows.
+            system.flush_stdio()
+            link.send(failure)
+            link.close()
+            _run(loop, until=exit_codes.__len__)
+            return EXIT_HOOK_FAILED
     link.send(Hello(os.getpid()))
-    while not exit_codes:
+    _run(loop, until=exit_codes.__len__)
+    _say_goodbye(runner, loop)
+    if stop_asked and registry.stop_hooks:
+        _complete(loop, run_stop_hooks(registry.stop_hooks[::-1]), runner.context)
+    return exit_codes[0]
+
+
+def _run(loop: asyncio.AbstractEventLoop, *, until: Callable[[], object]) -> None:
+    while not until():
         # A task of the user's that raises one of these ends the loop's run, and nothing but this execution is to end.
         with contextlib.suppress(SystemExit, KeyboardInterrupt):
             loop.run_forever()
-    _say_goodbye(runner, loop)
-    return exit_codes[0]
+
+
+def _complete(
+    loop: asyncio.AbstractEventLoop,
+    work: Coroutine[Any, Any, T],
+    context: Context,
+    *,
+    or_until: Callable[[], object] = lambda: False,
+) -> T | None:
+    """Runs the work in the context and returns its result, or None when the other condition came first."""
+    task = loop.create_task(work, context=context)
+    task.add_done_callback(lambda _: loop.stop())
+    _run(loop, until=lambda: task.done() or or_until())
+    return task.result() if task.done() and not task.cancelled() else None
 
 
 def _say_goodbye(runner: Runner, loop: asyncio.AbstractEventLoop) -> None:

@@ -18,12 +18,16 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
 
 
 class ServerHello(msgspec.Struct, tag="hello", array_like=True):
-    """From the fork server: the modules are imported; these functions and queues are what they register."""
+    """From the fork server: the modules are imported; these functions and queues are what they register.
+
+    `stop_hooks`: whether a child has anything to do before its end, and is to be asked for it.
+    """
 
     functions: list[str]
     queues: list[str]
     #: The shortest time, in seconds and above 0, that a function wants its ended executions kept; None: no own word.
     keep_s_min: float | None = None
+    stop_hooks: bool = False
 
 
 class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):

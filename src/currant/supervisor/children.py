@@ -14,7 +14,8 @@ from typing import Any
 from currant.errors import ModuleImportFailed
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.protocol.work import FromChild, Hello, ToChild
+from currant.protocol.work import BootFailed, FromChild, Hello, ToChild
+from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, describe_status
 from currant.supervisor.link import Link
@@ -47,6 +48,7 @@ class Child:
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     problem: str | None = None
+    hook_failed: bool = False
     #: A drain has ended it: what it still ran has not crashed.
     dismissed: bool = False
     boot_timer: asyncio.TimerHandle | None = None
@@ -82,6 +84,7 @@ class Children:
         ready: Callable[[Child], None],
         received: Callable[[Child, FromChild], None],
         died: Callable[[Child, str, bool], None],
+        hopeless: Callable[[str], None],
         log: Log,
         random: Callable[[], float],
     ) -> None:
@@ -90,10 +93,11 @@ class Children:
             ready: a child is ready for work.
             received: a child sent something.
             died: a child is gone, with the reason, and whether that was the fork server's end and not its own.
+            hopeless: a start hook failed, as the text says, before any child was ready. No child is started any more.
         """
         self._procs, self._boot_timeout_s, self._frame_bytes_max = procs, boot_timeout_s, frame_bytes_max
         self._start_fork_server = start_fork_server
-        self._ready, self._received, self._died = ready, received, died
+        self._ready, self._received, self._died, self._hopeless = ready, received, died, hopeless
         self._log, self._random = log, random
         self._children: dict[int, Child] = {}
         #: Places that are to be filled, and those whose fork is asked for and not reported yet.
@@ -102,6 +106,11 @@ class Children:
         self._server: ForkServer | None = None
         self._failures: dict[int, int] = {}
         self._stopping = False
+        self._one_was_ready = False
+        #: What failed in a start hook and has been told.
+        self._told: str | None = None
+        self._has_stop_hooks = self._dismissing = False
+        self.dismissal = Dismissal(log)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __getitem__(self, name: int) -> Child:
@@ -142,13 +151,28 @@ class Children:
         """From now on, children that end are not replaced."""
         self._stopping = True
 
+    def dismiss_all(self) -> None:
+        """Asks those that are ready, and hold nothing any more, for their end, if they have stop hooks to run.
+
+        They are not replaced; `dismissal` tells when they have ended.
+        """
+        self._stopping = self._dismissing = True
+        for child in self._children.values():
+            self._dismiss(child)
+
+    def _dismiss(self, child: Child) -> None:
+        if self._has_stop_hooks and child.state is State.READY:
+            self.dismissal.ask(child)
+
     async def _attach(self, server: ForkServer) -> ServerHello:
-        return await server.attach(
+        hello = await server.attach(
             boot_timeout_s=self._boot_timeout_s,
             forked=self._take_forked,
             message=self._take_message,
             ended=lambda: self._server_ended(server),
         )
+        self._has_stop_hooks = hello.stop_hooks
+        return hello
 
     def _fork(self, name: int) -> None:
         """Asks for a child in a place; at most FORKS_MAX at a time, for the fork server's socket holds only so many."""
@@ -199,11 +223,26 @@ class Children:
         if isinstance(message, Hello):
             self._failures.pop(child.name, None)
             child.state = State.READY
+            self._one_was_ready, self._told = True, None
             if child.boot_timer is not None:
                 child.boot_timer.cancel()
             self._ready(child)
+            if self._dismissing:
+                self._dismiss(child)
+        elif isinstance(message, BootFailed):
+            self._take_boot_failure(child, message)
         else:
             self._received(child, message)
+
+    def _take_boot_failure(self, child: Child, failure: BootFailed) -> None:
+        child.hook_failed, child.problem = True, failure.message
+        text = f"{failure.message}\n\n{failure.traceback.rstrip()}"
+        if self._told != text:
+            self._told = child.problem = text
+        if not self._one_was_ready and not self._stopping:
+            # The others will say the same: once is enough.
+            self._stopping = True
+            self._hopeless(text)
 
     def _take_forked(self, message: Forked, pidfd: int) -> None:
         self._forking.discard(message.child)
@@ -238,7 +277,9 @@ class Children:
 
     def _boot_late(self, child: Child) -> None:
         if child.state is State.BOOTING:
-            child.problem = f"not ready within {self._boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
+            child.problem = (
+                f"not ready, start hooks included, within {self._boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
+            )
             child.kill()
             if child.pidfd is None and self._server is not None:
                 # It was not even forked: its fork server hangs.
@@ -265,7 +306,9 @@ class Children:
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         self._forget(child)
         self._died(child, reason, orphaned)
-        self._restart(child.name, child.pid, Event.CHILD_DIED, reason)
+        self.dismissal.ended(child, reason)
+        event = Event.START_HOOK_FAILED if child.hook_failed else Event.CHILD_DIED
+        self._restart(child.name, child.pid, event, reason)
 
     def _restart(self, name: int, pid: int | None, event: Event, reason: str) -> None:
         if self._stopping:

@@ -74,6 +74,15 @@ class Event(enum.StrEnum):
         "child not started",
         "A child was not ready in time, or the system refused to fork. Fields: child, pid, reason, restart_in_s.",
     )
+    START_HOOK_FAILED = (
+        "start hook failed",
+        "A start hook failed in a child that replaces another: tried again. The traceback is told once, until a child "
+        "is ready or another hook fails. Fields: child, pid, reason, restart_in_s.",
+    )
+    STOP_HOOKS_CUT = (
+        "stop hooks cut off",
+        "Children ended before their stop hooks did: these took too long, or ended them. Fields: children, reason.",
+    )
     FORK_SERVER_DIED = (
         "fork server died",
         "The fork server ended; its children go with it, their work is released. Fields: reason.",

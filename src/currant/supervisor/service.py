@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, HookFailed, StatementRefused
 from currant.executions import Execution, RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
@@ -41,6 +41,8 @@ CANCEL_S = 3.0
 CLAIM_END_S = 5.0
 #: How long a stop waits for the database to take the last outcomes.
 FLUSH_S, FLUSH_HURRY_S = 10.0, 2.0
+#: How long the stop hooks of the children may take before these are killed.
+STOP_HOOKS_S, STOP_HOOKS_HURRY_S = 5.0, 0.5
 
 
 class Phase(enum.StrEnum):
@@ -77,6 +79,7 @@ class Service:
         self._drain_asked = asyncio.Event()
         self._hurry = asyncio.Event()
         self._first_child = asyncio.Event()
+        self._hook_failure: HookFailed | None = None
         self._emptied = asyncio.Event()
         self._register_lock = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -103,6 +106,7 @@ class Service:
             ready=self._child_ready,
             received=self._child_sent,
             died=self._child_died,
+            hopeless=self._start_hook_failed,
             log=log,
             random=randomness,
         )
@@ -187,7 +191,7 @@ class Service:
         """Runs until a signal asks for the end and the drain is over.
 
         Raises:
-            ModuleImportFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
+            ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
         loop = asyncio.get_running_loop()
@@ -259,6 +263,9 @@ class Service:
             self._spawn(self._unpark(functions), "unpark")
             await self._control.start()
             if await self._before_drain(self._first_child.wait()):
+                if self._hook_failure is not None:
+                    await self._drain()
+                    raise self._hook_failure
                 self.phase = Phase.RUNNING
                 self._log.info(
                     Event.READY,
@@ -298,6 +305,19 @@ class Service:
                 child.dismissed = True
                 child.kill()
         await self._wait_empty(CANCEL_S, hurry=False)
+        self._children.dismiss_all()
+        # While their hooks run, the last outcomes are written.
+        await asyncio.gather(self._write_last(), self._wait_dismissed())
+
+    async def _wait_dismissed(self) -> None:
+        """Waits for the children's stop hooks, and kills those that are late."""
+        await self._wait_for(self._children.dismissal.wait(), STOP_HOOKS_S, hurry=True)
+        if self._hurry.is_set():
+            await self._wait_for(self._children.dismissal.wait(), STOP_HOOKS_HURRY_S, hurry=False)
+        self._children.dismissal.kill_late()
+
+    async def _write_last(self) -> None:
+        """Writes the outcomes that are left, and that the node is no more."""
         try:
             async with asyncio.timeout(FLUSH_HURRY_S if self._hurry.is_set() else FLUSH_S):
                 await self._completer.flushed()
@@ -312,7 +332,11 @@ class Service:
 
     async def _wait_empty(self, seconds: float, *, hurry: bool) -> None:
         """Waits until no child holds anything, for so long at most; not at all once there is a hurry."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._until_empty())]
+        await self._wait_for(self._until_empty(), seconds, hurry=hurry)
+
+    async def _wait_for(self, work: Coroutine[Any, Any, None], seconds: float, *, hurry: bool) -> None:
+        """Waits for the work, for so long at most; with `hurry`, not at all once there is one."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(work)]
         if hurry:
             waits.append(asyncio.ensure_future(self._hurry.wait()))
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -358,6 +382,10 @@ class Service:
         self._first_child.set()
         self._claimer.work_came()
 
+    def _start_hook_failed(self, text: str) -> None:
+        self._hook_failure = HookFailed(text)
+        self._first_child.set()
+
     def _child_sent(self, child: Child, message: FromChild) -> None:
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
@@ -373,7 +401,7 @@ class Service:
         """What ran is retried as a crash, unless it is the node's own fault; the rest goes back as it was."""
         started, unstarted = self._ledger.take_from(child.name, child.is_started)
         child.cells.close()
-        self._counts.child_deaths += 1
+        self._counts.child_deaths += not child.dismissed
         if by_fork_server or child.dismissed:
             unstarted += started
         else:
