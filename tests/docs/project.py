@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Self
 
 from tests.docs import session
 from tests.docs.pages import ROOT, Block
@@ -17,6 +18,8 @@ from tests.process.conftest import eventually
 #: What hangs ends the test.
 HANGS_S = 60.0
 READY = 'event="node ready"'
+#: In a command it stands for the id that was printed last.
+ELLIPSIS_ID = "job_…"
 
 _CURRANTD = re.compile(r"(\w+=\S+ )*currantd\b")
 _ID = re.compile(r"\bjob_[0-9a-zA-Z]+\b")
@@ -34,6 +37,7 @@ class Project:
         self.environment = {
             **os.environ,
             "CURRANT_DATABASE_URL": url,
+            "DATABASE_URL": url,
             "CURRANT_RUNTIME_DIR": str(folder / "run"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "COLUMNS": "120",
@@ -41,6 +45,7 @@ class Project:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self._log_file = folder / "currantd.log"
+        self._errors_file = folder / "python.log"
         self._node: subprocess.Popen[bytes] | None = None
         self._session: subprocess.Popen[str] | None = None
         self._printed = ""
@@ -57,11 +62,19 @@ class Project:
         elif block.language == "sh":
             self._run_shell(block)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Ends what the page started. Raises ExampleFailed when `currantd` did not drain as it should."""
         if self._session is not None:
             self._session.communicate()
-        self._stop_node()
+        try:
+            self._stop_node()
+        except ExampleFailed:
+            # What failed first says more.
+            if kind is None:
+                raise
 
     def _write(self, name: str, text: str) -> None:
         file = self.folder / name
@@ -72,15 +85,16 @@ class Project:
 
     def _run_python(self, block: Block) -> str:
         if self._session is None:
-            self._session = subprocess.Popen(
-                [sys.executable, session.__file__],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            with self._errors_file.open("ab") as errors:
+                self._session = subprocess.Popen(
+                    [sys.executable, session.__file__],
+                    cwd=self.folder,
+                    env=self.environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                )
         assert self._session.stdin is not None
         assert self._session.stdout is not None
         page = str(block.page.relative_to(ROOT))
@@ -105,18 +119,27 @@ class Project:
         script: list[str] = []
         for command in block.text.replace("\\\n", "").splitlines():
             if _CURRANTD.match(command):
-                self._print(self._bash(block, script))
-                script.clear()
+                self._run_script(block, script)
                 self._start_node(block, command)
-            else:
-                script.append(command)
-        self._print(self._bash(block, script))
+                continue
+            if ELLIPSIS_ID in command:
+                # What printed the id has to have run.
+                self._run_script(block, script)
+                command = command.replace(ELLIPSIS_ID, self._known_id(block))
+            script.append(command)
+        self._run_script(block, script)
 
-    def _bash(self, block: Block, script: list[str]) -> str:
-        text = "\n".join(script)
-        if "job_…" in text:
-            assert self._last_id is not None, f"{block.place}: no execution's id was printed before"
-            text = text.replace("job_…", self._last_id)
+    def _run_script(self, block: Block, script: list[str]) -> None:
+        if script:
+            self._print(self._bash(block, "\n".join(script)))
+            script.clear()
+
+    def _known_id(self, block: Block) -> str:
+        if self._last_id is None:
+            raise ExampleFailed(f"{block.place}: no execution's id was printed before")
+        return self._last_id
+
+    def _bash(self, block: Block, text: str) -> str:
         try:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", text],

@@ -21,7 +21,7 @@ def main() -> None:
                 run(runner, names, block["text"], block["page"], block["line"])
                 print(DONE, flush=True)
             except BaseException:
-                traceback.print_exc(file=sys.stdout)
+                traceback.print_exc(file=sys.stdout)  # Where the reader of the test's failure sees it.
                 print(FAILED, flush=True)
 
 

@@ -21,12 +21,9 @@ def test_the_examples_of_a_page_run_in_their_order(page: Path, empty_url: str, t
     found = [block for block in blocks(page) if block.not_run is None]
     if not any(block.language == "sh" and "currant migrate" in block.text for block in found):
         asyncio.run(migrate.migrate_at(empty_url))
-    project = Project(tmp_path, empty_url)
-    try:
+    with Project(tmp_path, empty_url) as project:
         for block in found:
             project.run(block)
-    finally:
-        project.close()
 
 
 def test_no_page_has_an_example_that_nobody_decided_about() -> None:
