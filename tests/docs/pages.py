@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
     @property
     def place(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{shown(self.page)}:{self.line}"
 
 
 class Malformed(AssertionError):
@@ -58,7 +58,7 @@ def blocks(page: Path) -> list[Block]:
                 found.append(Block(page, start + 1, head["language"], head["title"], text, reason))
                 opened, reason = None, None
         elif fence is not None:
-            _check(fence, f"{page.relative_to(ROOT)}:{number}")
+            _check(fence, f"{shown(page)}:{number}")
             opened = number, fence
         elif line.strip():
             comment = _NOT_RUN.match(line)
@@ -66,8 +66,13 @@ def blocks(page: Path) -> list[Block]:
             if hidden := _HIDDEN.match(line):
                 found.append(Block(page, number, "sh", None, f"{hidden['command']}\n", None))
     if opened is not None:
-        raise Malformed(f"{page.relative_to(ROOT)}:{opened[0]}: the block is not closed")
+        raise Malformed(f"{shown(page)}:{opened[0]}: the block is not closed")
     return found
+
+
+def shown(page: Path) -> str:
+    """Returns the page's name as people know it."""
+    return str(page.relative_to(ROOT)) if page.is_relative_to(ROOT) else page.name
 
 
 def _check(fence: re.Match[str], place: str) -> None:

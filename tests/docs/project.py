@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.docs import session
-from tests.docs.pages import ROOT, Block
+from tests.docs.pages import Block, shown
 from tests.process.conftest import eventually
 
 #: What hangs ends the test.
@@ -97,7 +97,7 @@ class Project:
                 )
         assert self._session.stdin is not None
         assert self._session.stdout is not None
-        page = str(block.page.relative_to(ROOT))
+        page = shown(block.page)
         self._session.stdin.write(json.dumps({"page": page, "line": block.line, "text": block.text}) + "\n")
         self._session.stdin.flush()
         watch = threading.Timer(HANGS_S, self._session.kill)
