@@ -5,13 +5,19 @@ import os
 import sys
 
 from currant.child import failures
+from currant.codec import codec_of
+from currant.errors import RegistrationError
 from currant.protocol.control import ImportFailed
+from currant.registry import registry
 
 _TEXT_CHARS_MAX = 64 << 10
 
 
 def import_modules(modules: list[str]) -> ImportFailed | None:
-    """Imports the modules in order; returns what went wrong with the first that could not be imported."""
+    """Imports the modules in order, and makes the codecs of their jobs, which all children then share.
+
+    Returns what went wrong with the first module that could not be imported, or holds a job that cannot be run.
+    """
     directory = os.getcwd()
     if directory not in sys.path and "" not in sys.path:
         sys.path.insert(0, directory)
@@ -21,6 +27,15 @@ def import_modules(modules: list[str]) -> ImportFailed | None:
         # A module may also call sys.exit() or raise what it likes: that is no end for us before it was told.
         except BaseException as error:
             return _failure(module, error)
+    return _prepare_codecs()
+
+
+def _prepare_codecs() -> ImportFailed | None:
+    for each in registry:
+        try:
+            codec_of(each.function, each.name).prepare()
+        except RegistrationError as error:
+            return ImportFailed(each.function.__module__, failures.sendable(str(error)), "")
     return None
 
 
