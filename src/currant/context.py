@@ -1,6 +1,7 @@
 """What a job can ask about its own execution."""
 
 from contextvars import ContextVar
+from datetime import datetime
 
 import msgspec
 
@@ -16,6 +17,8 @@ class CurrentExecution(msgspec.Struct, frozen=True):
     attempt: int
     function: str
     queue: str
+    #: When its timeout ends, in UTC by this machine's clock; None without a timeout.
+    deadline: datetime | None = None
 
 
 running: ContextVar[CurrentExecution] = ContextVar("currant_execution")

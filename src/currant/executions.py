@@ -173,6 +173,10 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
+#: The error of an execution that ended because someone asked for it.
+CANCELLED = encode_failure("Cancelled", "cancelled by request")
+
+
 class Record(msgspec.Struct):
     """One row of the executions table as people look at it; times are ISO 8601."""
 

@@ -19,7 +19,7 @@ import pytest
 from currant.backends import NewExecution
 from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
-from currant.store import connections
+from currant.store import connections, queries
 from currant.store import enqueue as store_enqueue
 from currant.supervisor.control import ask
 
@@ -158,6 +158,17 @@ class World:
 
         return asyncio.run(write())
 
+    def cancel(self, *ids: str) -> set[str]:
+        """Cancels executions as an application does; returns the ids of those that had not ended."""
+
+        async def write() -> set[str]:
+            connection = await connections.connect(self.url, "tests")
+            cancelled = await queries.cancel(connection, ids)
+            await connection.close()
+            return cancelled
+
+        return asyncio.run(write())
+
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, values or None).fetchall()
 
@@ -177,7 +188,7 @@ class World:
 
         def rested() -> Counter[str] | None:
             states = self.states()
-            return states if states.keys() <= {"completed", "failed"} else None
+            return states if states.keys() <= {"completed", "failed", "cancelled"} else None
 
         return eventually(rested, within_s)  # type: ignore[no-any-return]
 

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
 from typing import Any
 
-from currant import current_execution, job
+from currant import Discard, Retry, Snooze, current_execution, job
 
 
 def note(what: str) -> None:
@@ -83,3 +84,64 @@ async def stubborn() -> None:
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
+
+
+@job(queue="test", retries=0)
+def sync_sleeper(seconds: float) -> str:
+    note("start")
+    time.sleep(seconds)
+    note("end")
+    return threading.current_thread().name
+
+
+@job(queue="test", retries=1, timeout=0.5)
+def sync_hanging(hangs_until: int) -> str:
+    """Hangs for ever in its first runs."""
+    note("start")
+    if current_execution().attempt < hangs_until:
+        threading.Event().wait()
+    return "at last"
+
+
+@job(queue="test")
+async def control(kind: str, after: float | None = None) -> str:
+    """Raises what it is asked to, until its third run."""
+    note("start")
+    if len(_runs_of(current_execution().id)) < 3:
+        raise _control(kind, after)
+    return "done"
+
+
+@job(queue="test")
+def sync_control(kind: str, after: float | None = None) -> None:
+    note("start")
+    try:
+        raise ValueError("the cause")
+    except ValueError as error:
+        raise _control(kind, after) from error
+
+
+def _control(kind: str, after: float | None) -> Exception:
+    endings = {"retry": Retry("busy", after=after), "snooze": Snooze(after or 0), "discard": Discard("nothing to do")}
+    return endings[kind]
+
+
+def _runs_of(id: str) -> list[str]:
+    with open(os.environ["TEST_LEDGER"]) as ledger:
+        return [line for line in ledger if f"start {id} " in line]
+
+
+@job(queue="test")
+async def takes_its_time_to_go(seconds: float) -> str:
+    """Swallows its cancellation, and finishes all the same."""
+    note("start")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+    await asyncio.sleep(seconds)
+    return "finished"
+
+
+@job(queue="test")
+def sync_stubborn() -> None:
+    note("start")
+    threading.Event().wait()

@@ -140,7 +140,7 @@ async def heard(subscription: Subscription, enough: Callable[[set[str]], bool]) 
         while not enough(names):
             await came.wait()
             came.clear()
-            names |= subscription.receive()
+            names |= subscription.receive().keys()
         return names
     finally:
         loop.remove_reader(fd)

@@ -100,9 +100,9 @@ def table(tables: dict[int, Table], request: pytest.FixtureRequest) -> Table:
 
 
 @asynccontextmanager
-async def undone(url: str) -> AsyncIterator[Connection]:
-    """A hot connection in a transaction that is rolled back."""
-    async with connected(url, hot=True) as connection, connection.transaction(force_rollback=True):
+async def undone(url: str, *, hot: bool = True) -> AsyncIterator[Connection]:
+    """A hot connection, or one such as applications have, in a transaction that is rolled back."""
+    async with connected(url, hot=hot) as connection, connection.transaction(force_rollback=True):
         yield connection
 
 
@@ -231,6 +231,18 @@ async def test_explain_settle_probes_the_primary_key(table: Table) -> None:
         }
         plan = await explain(connection, "settle", parameters)
     assert_probes_by_id(plan)
+
+
+@in_loop
+@pytest.mark.parametrize("count", [1, 20])
+async def test_explain_cancel_and_its_question_probe_the_primary_key(tables: dict[int, Table], count: int) -> None:
+    # Of the large table alone: the small one is read as quickly by a scan.
+    async with undone(tables[LARGE].url, hot=False) as connection:
+        ids = [f"job_q{number:028}" for number in range(1, count + 1)]
+        for name, parameters in (("cancel", {"ids": ids, "prefix": "currant:node:"}), ("cancels_asked", {"ids": ids})):
+            plan = await explain(connection, name, parameters)
+            assert not plan.scans("Seq Scan"), plan.text
+            assert plan.by_index("executions_pkey"), plan.text
 
 
 def assert_probes_by_id(plan: Plan) -> None:

@@ -130,6 +130,57 @@ async def test_a_repetition_changes_nothing(url: str, verdict: Callable[[Executi
 
 
 @in_loop
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        lambda held: Verdict(held, Status.PENDING, uncount=1),
+        lambda held: Verdict(held, Status.PENDING, ERROR, crash=1),
+        lambda held: Verdict(held, Status.SCHEDULED, ERROR, delay_s=5.0),
+        lambda held: Verdict(held, Status.SCHEDULED, delay_s=5.0, uncount=1),
+        lambda held: Verdict(held, Status.CANCELLED, ERROR),
+    ],
+    ids=["released", "crashed", "retried", "snoozed", "cancelled"],
+)
+async def test_one_that_someone_cancelled_does_not_wait_again(
+    url: str, verdict: Callable[[Execution], Verdict]
+) -> None:
+    async with node(url) as connection, listening(url, "q") as ears:
+        (held,) = await claimed(connection)
+        assert await queries.cancel(connection, [held.id]) == {held.id}
+        await ears.heard(connection)
+        assert await queries.settle(connection, [verdict(held)]) == 1
+        row = "SELECT status, completed_at IS NOT NULL, worker_id, run_at, ready FROM executions"
+        assert await fetch(connection, row) == [("cancelled", True, NODE, None, False)]
+        assert await one(connection, "SELECT count(*) FROM dead_letter_queue") == 0
+        assert await ears.heard(connection) == set()
+        assert (await claim(connection)).seen == 0
+        assert (await queries.promote(connection, queues=["q"], rows=10)).promoted == 0
+
+
+@in_loop
+async def test_one_that_someone_cancelled_has_failed_when_it_failed_for_good(url: str) -> None:
+    async with node(url) as connection:
+        (held,) = await claimed(connection)
+        await queries.cancel(connection, [held.id])
+        await queries.settle(connection, [Verdict(held, Status.FAILED, ERROR, reason="r")])
+        assert await states(connection) == {"failed": 1}
+        assert await one(connection, "SELECT count(*) FROM dead_letter_queue") == 1
+
+
+@in_loop
+async def test_a_snooze_takes_its_attempt_off_and_keeps_the_error_of_before(url: str) -> None:
+    async with node(url) as connection:
+        (held,) = await claimed(connection)
+        await queries.settle(connection, [Verdict(held, Status.SCHEDULED, ERROR, delay_s=0.0)])
+        await queries.promote(connection, queues=["q"], rows=10)
+        (again,) = (await claim(connection)).executions
+        assert again.attempt == 2
+        await queries.settle(connection, [Verdict(again, Status.SCHEDULED, delay_s=9.0, uncount=1)])
+        row = "SELECT status, attempt, error ->> 'type', run_at > now() + interval '5 s' FROM executions"
+        assert await fetch(connection, row) == [("scheduled", 1, "E", True)]
+
+
+@in_loop
 async def test_an_execution_that_fails_twice_has_two_letters(url: str) -> None:
     async with node(url) as connection:
         (held,) = await claimed(connection)

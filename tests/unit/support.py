@@ -1,5 +1,8 @@
 """What the unit tests share."""
 
+import pytest
+
+from currant.child.threads import Threads
 from currant.executions import Execution
 
 
@@ -19,3 +22,8 @@ def execution(
 def executions(count: int, *, size: int = 0) -> list[Execution]:
     """Returns executions with ids of their own, each with `size` bytes of arguments."""
     return [execution(f"job_{number}", args=b"x" * size, kwargs=b"") for number in range(count)]
+
+
+def no_threads() -> Threads:
+    """For what needs none."""
+    return Threads("none", lambda _: pytest.fail("nothing runs in a thread here"))

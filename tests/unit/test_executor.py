@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import functools
-import os
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from currant.child import failures
 from currant.child.executor import execute
-from currant.child.runner import Runner
 from currant.context import current_execution
+from currant.endings import Discard, Retry, Snooze
 from currant.errors import NotJSON
-from currant.executions import Ending, Execution, Outcome
-from currant.protocol import cells, work
+from currant.executions import Ending, Execution
 from currant.registry import Definition
+from tests.unit.support import no_threads
 
 LIMIT = 1 << 20
 CELL = 7
@@ -31,12 +31,13 @@ def run(
     args: bytes | None = b"[]",
     kwargs: bytes | None = b"{}",
     timeout_s: float | None = None,
-    cancel_asked: frozenset[int] = frozenset(),
+    cancel_asked: Ending | None = None,
 ) -> tuple[Ending, Any]:
     """Executes the function and returns its ending and the body, decoded."""
     execution = Execution("job_1", 3, b"", "app.f", "default", 2, 0, 3, timeout_s, args, kwargs, CELL)
     definition = Definition("app.f", function, "default", 3, None, 5) if function is not None else None
-    ending, body = asyncio.run(execute(execution, definition, LIMIT, cancel_asked))
+    asked = {} if cancel_asked is None else {CELL: cancel_asked}
+    ending, body, _ = asyncio.run(execute(execution, definition, LIMIT, asked, no_threads()))
     return ending, None if body is None else msgspec.json.decode(body)
 
 
@@ -185,14 +186,90 @@ def test_any_message_is_storable(text: str) -> None:
 
 
 def test_a_cancellation_that_we_asked_for_is_a_release() -> None:
-    assert run(raising(asyncio.CancelledError()), cancel_asked=frozenset({CELL})) == (Ending.RELEASED, None)
+    assert run(raising(asyncio.CancelledError()), cancel_asked=Ending.RELEASED) == (Ending.RELEASED, None)
 
 
 def test_what_ends_well_despite_our_cancellation_is_kept() -> None:
-    assert run(returning(1), cancel_asked=frozenset({CELL})) == (Ending.COMPLETED, 1)
+    assert run(returning(1), cancel_asked=Ending.RELEASED) == (Ending.COMPLETED, 1)
+    assert run(returning(1), cancel_asked=Ending.CANCELLED) == (Ending.COMPLETED, 1)
+
+
+def test_a_cancellation_by_request_ends_as_cancelled_and_says_so() -> None:
+    ended = run(raising(asyncio.CancelledError()), cancel_asked=Ending.CANCELLED)
+    assert ended == (Ending.CANCELLED, {"type": "Cancelled", "message": "cancelled by request"})
+
+
+# What a job raises to say how it goes on
+
+
+async def outcome_of(function: Callable[..., Any]) -> tuple[Ending, Any, float | None]:
+    execution = Execution("job_1", 3, b"", "app.f", "default", 2, 0, 3, None, b"[]", b"{}", CELL)
+    definition = Definition("app.f", function, "default", 3, None, 5)
+    ending, body, delay_s = await execute(execution, definition, LIMIT, {}, no_threads())
+    return ending, None if body is None else msgspec.json.decode(body), delay_s
+
+
+def wrapping(error: BaseException) -> Callable[[], Awaitable[Any]]:
+    async def function() -> NoReturn:
+        try:
+            raise ValueError("what went wrong")
+        except ValueError as cause:
+            raise error from cause
+
+    return function
+
+
+class OwnRetry(Retry):
+    def __init__(self) -> None:
+        Exception.__init__(self, "mine")
+
+
+@pytest.mark.parametrize("how", [raising, wrapping])
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (Retry("busy"), (Ending.RETRIED, {"type": "Retry", "message": "busy"}, None)),
+        (Retry("busy", after=2), (Ending.RETRIED, {"type": "Retry", "message": "busy"}, 2.0)),
+        (
+            Retry(after=timedelta(minutes=1)),
+            (Ending.RETRIED, {"type": "Retry", "message": "the function asked to be tried again"}, 60.0),
+        ),
+        (OwnRetry(), (Ending.RETRIED, {"type": "Retry", "message": "mine"}, None)),
+        (Snooze(1.5), (Ending.SNOOZED, None, 1.5)),
+        (Discard("too old"), (Ending.CANCELLED, {"type": "Discarded", "message": "too old"}, None)),
+    ],
+)
+def test_a_job_says_how_it_goes_on_and_the_error_has_no_traceback(
+    how: Callable[[BaseException], Callable[[], Awaitable[Any]]],
+    error: BaseException,
+    ended: tuple[Ending, Any, float | None],
+) -> None:
+    assert asyncio.run(outcome_of(how(error))) == ended
+
+
+def test_what_replaces_a_retry_on_its_way_out_counts() -> None:
+    async def gives_up() -> None:
+        try:
+            raise Retry("busy")
+        except Retry as retry:
+            raise ValueError("no more") from retry
+
+    ending, body, _ = asyncio.run(outcome_of(gives_up))
+    assert (ending, body["type"]) == (Ending.FAILED, "ValueError")
 
 
 # Timeouts
+
+
+def test_the_deadline_is_when_the_timeout_ends() -> None:
+    async def deadline() -> list[str | None]:
+        at = current_execution().deadline
+        return [None if at is None else at.isoformat()]
+
+    before = datetime.now(UTC)
+    _, (at,) = run(deadline, timeout_s=30.0)
+    assert before + timedelta(seconds=30) <= datetime.fromisoformat(at) <= datetime.now(UTC) + timedelta(seconds=30)
+    assert run(deadline) == (Ending.COMPLETED, [None])
 
 
 def test_past_its_timeout_it_fails_and_the_traceback_names_the_line() -> None:
@@ -253,8 +330,16 @@ def test_within_its_timeout_it_completes() -> None:
         (float("inf"), "the result of app.f is inf, which JSON cannot hold"),
         ("\0", "the result of app.f holds a NUL character, which Postgres cannot store"),
         (["\ud800"], "the result of app.f[0] holds a lone surrogate, which is not Unicode text"),
-        ({1: 2}, "the result of app.f has the key 1, and JSON's keys are strings"),
-        (b"x" * (1 << 28), "the result of app.f is of type bytes, which is not JSON"),
+        (
+            {1: 2},
+            "the result of app.f holds a key of type int that would come back as another:"
+            " annotate its keys as `int` (the result is annotated as `Any`)",
+        ),
+        (
+            b"x",
+            "the result of app.f is of type bytes and would come back as str:"
+            " annotate it as `bytes` (the result is annotated as `Any`)",
+        ),
     ],
 )
 def test_a_result_that_is_not_json_is_rejected(value: Any, message: str) -> None:
@@ -262,7 +347,7 @@ def test_a_result_that_is_not_json_is_rejected(value: Any, message: str) -> None
     assert (ending, body) == (Ending.REJECTED, {"type": "NotJSON", "message": message})
 
 
-@pytest.mark.parametrize("value", ["x" * LIMIT, "ä" * (LIMIT - 10), ["x" * 1000] * 2000])
+@pytest.mark.parametrize("value", ["x" * LIMIT, b"x" * (1 << 28), "ä" * (LIMIT - 10), ["x" * 1000] * 2000])
 def test_a_huge_result_is_rejected(value: Any) -> None:
     ending, body = run(returning(value))
     assert (ending, body["type"]) == (Ending.REJECTED, "PayloadTooLarge")
@@ -281,15 +366,16 @@ def test_an_error_of_the_payloads_raised_by_user_code_is_an_ordinary_failure() -
     ("args", "kwargs", "kind", "message"),
     [
         (None, None, "PayloadTooLarge", "the arguments of app.f are larger than CURRANT_PAYLOAD_BYTES_MAX, 1048576;"),
-        (b'{"a": 1}', b"{}", "TypeError", "args must be a JSON array, got an object"),
-        (b"3", b"{}", "TypeError", "args must be a JSON array, got a number"),
-        (b"null", b"{}", "TypeError", "args must be a JSON array, got null"),
-        (b"[1]", b"[]", "TypeError", "kwargs must be a JSON object, got an array"),
-        (b"[]", b'"text"', "TypeError", "kwargs must be a JSON object, got a string"),
-        (b"[1", b"{}", "NotJSON", "args cannot be read as JSON: "),
-        (b"[NaN]", b"{}", "NotJSON", "args cannot be read as JSON: "),
-        (b"[" * 100_000, b"{}", "NotJSON", "args cannot be read as JSON: "),
-        (b"[1]", b"\xff", "NotJSON", "kwargs cannot be read as JSON: "),
+        (b'{"a": 1}', b"{}", "DoesNotFit", "app.f: args must be a JSON array, got an object"),
+        (b"3", b"{}", "DoesNotFit", "app.f: args must be a JSON array, got a number"),
+        (b"null", b"{}", "DoesNotFit", "app.f: args must be a JSON array, got null"),
+        (b"[1]", b"[]", "DoesNotFit", "app.f: kwargs must be a JSON object, got an array"),
+        (b"[]", b'"text"', "DoesNotFit", "app.f: kwargs must be a JSON object, got a string"),
+        (b"[1", b"{}", "NotJSON", "app.f: args cannot be read as JSON: "),
+        (b"[NaN]", b"{}", "NotJSON", "app.f: args cannot be read as JSON: "),
+        (b"[" * 100_000, b"{}", "NotJSON", "app.f: args cannot be read as JSON: "),
+        (b"[1]", b"\xff", "NotJSON", "app.f: kwargs cannot be read as JSON: "),
+        (b'[1, "2"]', b"{}", "DoesNotFit", "app.f: argument `b`: Expected `int`, got `str`"),
         (b"[]", b"{}", "TypeError", "app.f(a: int, b: int = 10) -> int: "),
         (b"[1, 2, 3]", b"{}", "TypeError", "app.f(a: int, b: int = 10) -> int: "),
         (b"[1]", b'{"a": 1}', "TypeError", "app.f(a: int, b: int = 10) -> int: "),
@@ -305,7 +391,10 @@ def test_arguments_that_do_not_fit_are_rejected(
 
 
 def test_a_type_error_within_the_function_is_an_ordinary_failure() -> None:
-    ending, body = run(add, b'[1, "2"]')
+    async def adding(a: Any) -> Any:
+        return await add(a, "2")  # type: ignore[arg-type]
+
+    ending, body = run(adding, b"[1]")
     assert (ending, body["type"]) == (Ending.FAILED, "TypeError")
 
 
@@ -333,35 +422,7 @@ def test_what_the_function_sets_stays_in_its_task() -> None:
             variable.set("after")
 
         definition = Definition("app.f", set_it, "q", 3, None, 5)
-        await asyncio.create_task(execute(execution, definition, LIMIT, ()))
+        await asyncio.create_task(execute(execution, definition, LIMIT, {}, no_threads()))
         return variable.get()
 
     assert asyncio.run(both()) == "before"
-
-
-# The runner
-
-
-def test_what_is_cancelled_before_its_first_step_is_released() -> None:
-    async def main() -> list[Outcome]:
-        sent: list[work.FromChild] = []
-        is_sent = asyncio.Event()
-        fd = cells.create()
-        definition = Definition("app.f", asyncio.Event().wait, "q", 3, None, 5)
-        loop = asyncio.get_running_loop()
-
-        def send(message: work.FromChild) -> None:
-            sent.append(message)
-            is_sent.set()
-
-        runner = Runner(send, lambda _: definition, cells.Cells(fd), 4, LIMIT, loop)
-        os.close(fd)
-        runner.receive(work.Run([Execution("job_1", 1, b"", "app.f", "q", 1, 0, 3, None, b"[]", b"{}", CELL)]))
-        # The runner's turn comes first, and before eager tasks (3.12) it only makes the task.
-        await asyncio.sleep(0)
-        runner.receive(work.Cancel([CELL]))
-        async with asyncio.timeout(5):
-            await is_sent.wait()
-        return [outcome for message in sent if isinstance(message, work.Outcomes) for outcome in message.outcomes]
-
-    assert asyncio.run(main()) == [Outcome(CELL, Ending.RELEASED)]

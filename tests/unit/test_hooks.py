@@ -19,7 +19,7 @@ from currant.errors import RegistrationError
 from currant.executions import Ending
 from currant.protocol.work import BootFailed
 from currant.registry import Definition, registry
-from tests.unit.support import execution
+from tests.unit.support import execution, no_threads
 
 untyped: Any = currant
 
@@ -176,7 +176,7 @@ def run(function: Callable[..., Any], timeout_s: float | None = None, *, args: b
     one = execution(args=args)
     one.timeout_s = timeout_s
     definition = Definition("app.f", function, "default", 3, None, 5)
-    ending, body = asyncio.run(execute(one, definition, 1 << 20, ()))
+    ending, body, _ = asyncio.run(execute(one, definition, 1 << 20, {}, no_threads()))
     return ending, None if body is None else msgspec.json.decode(body)
 
 

@@ -55,6 +55,39 @@ def test_the_last_crash_that_is_allowed_ends_it() -> None:
     assert (given_.status, given_.crash, given_.reason) == (Status.FAILED, 1, "crashed 3 times")
 
 
+def told(ending: Ending, delay_s: float | None, *, attempt: int = 1, max_retries: int = 3) -> Verdict:
+    of = execution(attempt=attempt, max_retries=max_retries)
+    return judge(of, ending, b'{"type":"Retry"}', POLICY, half, delay_s)
+
+
+def test_a_retry_waits_as_it_was_told_or_as_usual() -> None:
+    assert told(Ending.RETRIED, 9.5).delay_s == 9.5
+    assert told(Ending.RETRIED, 0.0).delay_s == 0.0
+    assert told(Ending.RETRIED, None, attempt=2).delay_s == 1.5
+    given_ = told(Ending.RETRIED, 9.5)
+    assert (given_.status, given_.uncount, given_.error) == (Status.SCHEDULED, 0, b'{"type":"Retry"}')
+
+
+def test_a_retry_beyond_the_last_is_a_failure() -> None:
+    given_ = told(Ending.RETRIED, 9.5, attempt=4)
+    assert (given_.status, given_.delay_s, given_.error) == (Status.FAILED, None, b'{"type":"Retry"}')
+    assert given_.reason == "failed in its last attempt (4 of 4)"
+
+
+def test_a_snooze_is_scheduled_uncounted_whatever_retries_are_left() -> None:
+    given_ = judge(execution(attempt=9, max_retries=0), Ending.SNOOZED, None, POLICY, half, 7.0)
+    assert (given_.status, given_.delay_s, given_.uncount) == (Status.SCHEDULED, 7.0, 1)
+    # The error of a failure before is kept.
+    assert (given_.error, given_.reason) == (None, None)
+    assert judge(execution(), Ending.SNOOZED, None, POLICY, half, None).delay_s == 0.0
+
+
+def test_what_is_cancelled_keeps_its_reason_and_is_no_failure() -> None:
+    given_ = verdict(Ending.CANCELLED, attempt=4, max_retries=0)
+    assert (given_.status, given_.error, given_.reason) == (Status.CANCELLED, b'{"type":"E"}', None)
+    assert (given_.delay_s, given_.uncount, given_.crash) == (None, 0, 0)
+
+
 @pytest.mark.parametrize("ending", [Ending.COMPLETED, Ending.UNKNOWN])
 def test_other_endings_have_no_verdict(ending: Ending) -> None:
     with pytest.raises(AssertionError):

@@ -69,6 +69,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.slots: dict[int, int] = {}
         self.held: dict[int, dict[int, Execution]] = {}
+        self.closed: set[int] = set()
         self.unsaved = 0
         self.made = 0
 
@@ -95,6 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not slots_only or len(given) == min(free, count)
         assert all(plan.values()), "a child with nothing has no place in the plan"
         for child, theirs in plan.items():
+            assert child not in self.closed, "a closed child was given work"
             for each in theirs:
                 assert each.cell not in self.held[child], "a cell was given twice"
                 self.held[child][each.cell] = each
@@ -130,12 +132,21 @@ class LedgerMachine(RuleBasedStateMachine):
         assert back == [self.held[child].pop(cell) for cell in cells]
 
     @rule(data=st.data())
+    def close_or_reopen(self, data: st.DataObject) -> None:
+        if not self.held:
+            return
+        child = data.draw(st.sampled_from(sorted(self.held)))
+        (self.ledger.reopen if child in self.closed else self.ledger.close)(child)
+        self.closed ^= {child}
+
+    @rule(data=st.data())
     def child_dies(self, data: st.DataObject) -> None:
         if not self.held:
             return
         child, cells = self.some_cells(data)
         held = self.held.pop(child)
         del self.slots[child]
+        self.closed.discard(child)
         started, unstarted = self.ledger.take_from(child, cells.__contains__)
         assert {each.cell for each in started} == set(cells)
         assert {each.cell for each in unstarted} == set(held) - set(cells)
@@ -151,12 +162,20 @@ class LedgerMachine(RuleBasedStateMachine):
         everything = [each for held in self.held.values() for each in held.values()]
         assert self.ledger.held == len(everything)
         assert self.ledger.leases() == {(each.id, each.lease) for each in everything}
+        assert sorted(self.ledger.ids()) == sorted(each.id for each in everything)
+        found = [(child, each) for child, held in self.held.items() for each in held.values()][::2]
+        looked_for = {each.id for _, each in found} | {"job_nowhere"}
+        assert sorted(self.ledger.find(looked_for), key=str) == sorted(found, key=str)
+        for child, each in found:
+            assert self.ledger.execution(child, each.cell) is each
         assert self.ledger.unsaved == self.unsaved
 
     @invariant()
     def free_and_held_agree(self) -> None:
         assert self.ledger.children == list(self.slots)
-        assert self.ledger.free == sum(max(0, self.slots[each] - len(self.held[each])) for each in self.slots)
+        assert self.ledger.free == sum(
+            max(0, self.slots[each] - len(self.held[each])) for each in self.slots if each not in self.closed
+        )
         assert self.ledger.backlog == sum(max(0, len(self.held[each]) - self.slots[each]) for each in self.slots)
         for child, slots in self.slots.items():
             _, running, waiting, _ = self.ledger.of_child(child)
@@ -341,6 +360,33 @@ def test_outcomes_of_an_unknown_child_are_left_out() -> None:
     assert ledger.finish(7, [Outcome(0, Ending.COMPLETED)], 0.0) == []
     assert ledger.give_back(7, [0]) == []
     assert ledger.of_child(7) == (0, 0, 0, 0)
+
+
+# Closed children
+
+
+def test_a_closed_child_gets_nothing_until_it_is_opened_again() -> None:
+    ledger = ledger_of(2, 3)
+    make_quick(ledger_quick := ledger_of(2), 0, 10, now=0.01)
+    ledger_quick.close(0)
+    assert ledger_quick.room(0.01) == 0
+    ledger.close(0)
+    assert (ledger.room(0.0), ledger.free) == (3, 3)
+    plan, rest = ledger.assign(executions(5), 0.0)
+    assert (shares_of(plan), len(rest)) == ({1: 3}, 2)
+    assert ledger.assign_to_slots(executions(1)) == ({}, executions(1))
+    ledger.reopen(0)
+    assert ledger.room(0.0) == 2
+
+
+def test_what_a_child_does_not_hold_is_not_found() -> None:
+    ledger = ledger_of(1)
+    assert ledger.find({"job_0"}) == []
+    assert ledger.execution(0, 5) is None
+    assert ledger.execution(9, 0) is None
+    plan, _ = ledger.assign(executions(1), 0.0)
+    assert ledger.find({"job_0", "job_1"}) == [(0, plan[0][0])]
+    assert ledger.find({"job_1"}) == []
 
 
 # stuck and recall

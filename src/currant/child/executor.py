@@ -1,37 +1,30 @@
 """One execution, from its JSON to its ending. Whatever user code raises ends here."""
 
 import asyncio
+import functools
 import inspect
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from types import CoroutineType
 from typing import Any
-
-import msgspec
 
 from currant import payload
 from currant.child import failures
 from currant.child.middleware import run_within
+from currant.child.threads import Threads
+from currant.codec import codec_of
 from currant.context import CurrentExecution, running
-from currant.errors import NotJSON, PayloadError, PayloadTooLarge
-from currant.executions import Ending, Execution, encode_failure
+from currant.endings import Discard, Retry, Snooze
+from currant.errors import PayloadError, PayloadTooLarge, RegistrationError
+from currant.executions import CANCELLED, Ending, Execution, encode_failure
+from currant.limits import seconds_of
 from currant.registry import Definition, registry
 
-Result = tuple[Ending, bytes | None]
+#: The ending, the JSON of the result or the error, and the wait that the function asked for, in seconds.
+Result = tuple[Ending, bytes | None, float | None]
 
-_UNKNOWN: Result = (Ending.UNKNOWN, None)
-_RELEASED: Result = (Ending.RELEASED, None)
-_COMPLETED_NONE: Result = (Ending.COMPLETED, b"null")
-
-_decode = msgspec.json.Decoder().decode
-_JSON_TYPES = {
-    list: "an array",
-    dict: "an object",
-    str: "a string",
-    int: "a number",
-    float: "a number",
-    bool: "a boolean",
-    type(None): "null",
-}
+_UNKNOWN: Result = (Ending.UNKNOWN, None, None)
+_COMPLETED_NONE: Result = (Ending.COMPLETED, b"null", None)
 
 
 class _RejectedError(Exception):
@@ -43,9 +36,13 @@ class _RejectedError(Exception):
 
 
 async def execute(
-    execution: Execution, definition: Definition | None, payload_bytes_max: int, cancel_asked: Container[int]
+    execution: Execution,
+    definition: Definition | None,
+    payload_bytes_max: int,
+    cancel_asked: Mapping[int, Ending],
+    threads: Threads,
 ) -> Result:
-    """Runs one execution in the current task and returns how it ended, with the JSON of its result or its error.
+    """Runs one execution in the current task and returns how it ended.
 
     Never raises, not even a BaseException: one would end the loop, and with it the neighbours.
 
@@ -53,15 +50,28 @@ async def execute(
         execution: what to run; its `timeout_s` counts from now.
         definition: the function, or None when no module registers it.
         payload_bytes_max: the limit of the result's JSON.
-        cancel_asked: the cells that we were asked to cancel. It is read at the end: what ends by a cancellation is
-            released when we were asked, and has failed when user code cancelled itself.
+        cancel_asked: the cells that we were asked to cancel, and how each then ends. It is read at the end: what ends
+            by a cancellation ends so when we were asked, and has failed when user code cancelled itself.
+        threads: where a synchronous function runs.
     """
     if definition is None:
         return _UNKNOWN
-    running.set(CurrentExecution(execution.id, execution.lease, execution.attempt, execution.function, execution.queue))
     timeout_s, scope = execution.timeout_s, None
+    running.set(
+        CurrentExecution(
+            execution.id,
+            execution.lease,
+            execution.attempt,
+            execution.function,
+            execution.queue,
+            None if timeout_s is None else datetime.now(UTC) + timedelta(seconds=timeout_s),
+        )
+    )
     try:
-        call = _call(execution, definition, payload_bytes_max)
+        if definition.is_async:
+            call = _call(execution, definition, payload_bytes_max)
+        else:
+            call = _call_in_thread(execution, definition, payload_bytes_max, threads)
         if registry.middleware:
             call = run_within(registry.middleware, call)
         if timeout_s is None:
@@ -71,69 +81,104 @@ async def execute(
                 result = await call
             if scope.expired() or _is_over(scope):
                 return _timed_out(timeout_s, None)
-        return _COMPLETED_NONE if result is None else (Ending.COMPLETED, _encode(result, definition, payload_bytes_max))
-    except _RejectedError as error:
-        return Ending.REJECTED, encode_failure(error.kind, failures.message(error))
-    except asyncio.CancelledError as error:
-        return _RELEASED if execution.cell in cancel_asked else (Ending.FAILED, failures.encode_error(error))
+        if result is None:
+            return _COMPLETED_NONE
+        return Ending.COMPLETED, _encode(result, definition, payload_bytes_max), None
     except BaseException as error:
-        if timeout_s is not None and scope is not None and scope.expired():
+        if (
+            timeout_s is not None
+            and scope is not None
+            and scope.expired()
+            and not isinstance(error, asyncio.CancelledError)
+        ):
             return _timed_out(timeout_s, error)
-        return Ending.FAILED, failures.encode_error(error)
+        return _ended_by(error, cancel_asked.get(execution.cell))
 
 
-def _call(execution: Execution, definition: Definition, payload_bytes_max: int) -> Awaitable[Any]:
+def cancelled(ending: Ending) -> Result:
+    """Returns the result of what we were asked to cancel, to end so."""
+    return ending, CANCELLED if ending is Ending.CANCELLED else None, None
+
+
+def _ended_by(error: BaseException, cancel_asked: Ending | None) -> Result:
+    if isinstance(error, _RejectedError):
+        return Ending.REJECTED, encode_failure(error.kind, failures.message(error)), None
+    if isinstance(error, asyncio.CancelledError) and cancel_asked is not None:
+        return cancelled(cancel_asked)
+    if isinstance(error, Retry):
+        return Ending.RETRIED, encode_failure("Retry", failures.message(error)), _wait_of(error)
+    if isinstance(error, Snooze):
+        return Ending.SNOOZED, None, _wait_of(error)
+    if isinstance(error, Discard):
+        return Ending.CANCELLED, encode_failure("Discarded", failures.message(error)), None
+    return Ending.FAILED, failures.encode_error(error), None
+
+
+def _wait_of(error: Retry | Snooze) -> float | None:
+    # Checked again: a subclass of the user's may hold anything there, or nothing.
+    after_s = getattr(error, "after_s", None)
+    return None if after_s is None else seconds_of(after_s, "after")
+
+
+def _call_in_thread(
+    execution: Execution, definition: Definition, payload_bytes_max: int, threads: Threads
+) -> Awaitable[Any]:
+    timeout_s = execution.timeout_s
+    ends_at = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+    call = functools.partial(_call, execution, definition, payload_bytes_max)
+    return threads.call(call, execution.cell, ends_at)
+
+
+def _call(execution: Execution, definition: Definition, payload_bytes_max: int) -> Any:
     """Calls the function, which for an `async def` binds the arguments and runs nothing yet."""
     function = definition.function
     try:
         if execution.args == b"[]" and execution.kwargs == b"{}":
             call = function()
         else:
-            args, kwargs = _arguments(execution, payload_bytes_max)
+            args, kwargs = _arguments(execution, definition, payload_bytes_max)
             call = function(*args, **kwargs)
     except TypeError as error:
         # Raised in this very frame: by the call itself, not by anything that it called.
         if error.__traceback__ is None or error.__traceback__.tb_next is not None:
             raise
         raise _RejectedError("TypeError", f"{definition.name}{_signature(function)}: {error}") from None
-    if type(call) is CoroutineType or inspect.isawaitable(call):
+    if (type(call) is CoroutineType or inspect.isawaitable(call)) is definition.is_async:
         return call
+    what = type(call).__qualname__
+    if definition.is_async:
+        raise _RejectedError("TypeError", f"{definition.name} returned {what}, not a coroutine: write `async def`")
+    if isinstance(call, CoroutineType):
+        call.close()
     raise _RejectedError(
-        "TypeError", f"{definition.name} returned {type(call).__qualname__}, not a coroutine: write `async def`"
+        "TypeError", f"{definition.name} is a plain function and returned an awaitable, {what}: write `async def`"
     )
 
 
-def _arguments(execution: Execution, payload_bytes_max: int) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(
+    execution: Execution, definition: Definition, payload_bytes_max: int
+) -> tuple[list[Any], dict[str, Any]]:
     if execution.args is None or execution.kwargs is None:
         raise _RejectedError(
             PayloadTooLarge.__name__,
             f"the arguments of {execution.function} are larger than CURRANT_PAYLOAD_BYTES_MAX, {payload_bytes_max};"
             " store the data elsewhere and pass a reference, or raise the limit",
         )
-    args, kwargs = _decoded(execution.args, "args"), _decoded(execution.kwargs, "kwargs")
-    if type(args) is not list:
-        raise _RejectedError("TypeError", f"args must be a JSON array, got {_JSON_TYPES[type(args)]}")
-    if type(kwargs) is not dict:
-        raise _RejectedError("TypeError", f"kwargs must be a JSON object, got {_JSON_TYPES[type(kwargs)]}")
-    return args, kwargs
-
-
-def _decoded(data: bytes, what: str) -> Any:
     try:
-        return _decode(data)
-    except (ValueError, RecursionError) as error:
-        raise _RejectedError(NotJSON.__name__, f"{what} cannot be read as JSON: {error}") from None
+        return codec_of(definition.function, definition.name).decode_arguments(execution.args, execution.kwargs)
+    except (PayloadError, RegistrationError) as error:
+        raise _RejectedError(type(error).__name__, f"{definition.name}: {error}") from None
 
 
 def _encode(result: Any, definition: Definition, payload_bytes_max: int) -> bytes:
     what = f"the result of {definition.name}"
     try:
-        if type(result) is str:
-            # A huge text is refused before it is copied: its JSON is never shorter.
+        if type(result) is str or type(result) is bytes:
+            # A huge one is refused before it is copied: its JSON is never shorter.
             payload.check_size(len(result) + 2, payload_bytes_max, what)
-        body = payload.encode(result, what)
+        body = codec_of(definition.function, definition.name).encode_result(result)
         payload.check_size(len(body), payload_bytes_max, what)
-    except PayloadError as error:
+    except (PayloadError, RegistrationError) as error:
         raise _RejectedError(type(error).__name__, str(error)) from None
     return body
 
@@ -149,7 +194,7 @@ def _timed_out(timeout_s: float, error: BaseException | None) -> Result:
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, asyncio.CancelledError):
         error = error.__cause__
     trace = failures.traceback_text(error) if error is not None else None
-    return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace)
+    return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace), None
 
 
 def _signature(function: Callable[..., Any]) -> str:

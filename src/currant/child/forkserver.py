@@ -156,7 +156,7 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_child(server, boot, socket_fd, cells_fd)
+                self._become_child(server, boot, child, socket_fd, cells_fd)
             self._watch(child, pid)
         except OSError as error:
             self._send(ForkFailed(child, str(error)))
@@ -185,7 +185,7 @@ class ForkServer:
             status = _STATUS_UNKNOWN
         self._send(Exited(child, pid, status))
 
-    def _become_child(self, server: int, boot: Boot, socket_fd: int, cells_fd: int) -> NoReturn:
+    def _become_child(self, server: int, boot: Boot, child: int, socket_fd: int, cells_fd: int) -> NoReturn:
         """Lives the child's life. Nothing escapes: an exception would go on as a second fork server."""
         code = EXIT_PROTOCOL
         try:
@@ -194,7 +194,8 @@ class ForkServer:
             system.leave_signals_to_supervisor()
             system.offer_to_oom_killer()
             random.seed()
-            code = serve(socket.socket(fileno=socket_fd), cells_fd, boot) if system.die_with_parent(server) else 0
+            sock = socket.socket(fileno=socket_fd)
+            code = serve(sock, cells_fd, boot, child) if system.die_with_parent(server) else 0
         except BaseException:
             with contextlib.suppress(BaseException):
                 traceback.print_exc()

@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
-from currant.child.executor import execute
+from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.threads import Threads
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import Cells
 from currant.protocol.frames import BATCH_BYTES
@@ -40,6 +41,7 @@ class Runner:
         concurrency: int,
         payload_bytes_max: int,
         loop: asyncio.AbstractEventLoop,
+        threads: Threads,
     ) -> None:
         self._send = send
         self._lookup = lookup
@@ -47,11 +49,13 @@ class Runner:
         self._concurrency = concurrency
         self._payload_bytes_max = payload_bytes_max
         self._loop = loop
+        self._threads = threads
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
         self._backlog: deque[Execution] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._cancel_asked: set[int] = set()
+        #: The cells of what runs and is to be cancelled, and how it ends by that.
+        self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
         self._outcome_bytes = 0
         self._turn_is_due = False
@@ -69,7 +73,7 @@ class Runner:
         elif type(message) is Recall:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
-            self._cancel(set(message.cells))
+            self._cancel(set(message.cells), message.ending)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Drops what has not started and cancels what runs; returns the tasks, which may need some time to end."""
@@ -133,26 +137,26 @@ class Runner:
                 return
             for cell in [cell for cell, other in self._running.items() if other is task]:
                 if cell in self._cancel_asked:
-                    self._finish(cell, Ending.RELEASED, None)
+                    self._finish(cell, *cancelled(self._cancel_asked[cell]))
                 else:
                     self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
         try:
-            ending, body = await execute(
-                execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked
+            ending, body, delay_s = await execute(
+                execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked, self._threads
             )
         except BaseException as error:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
-            ending, body = Ending.FAILED, encode_error(error)
-        self._finish(execution.cell, ending, body)
+            ending, body, delay_s = Ending.FAILED, encode_error(error), None
+        self._finish(execution.cell, ending, body, delay_s)
 
-    def _finish(self, cell: int, ending: Ending, body: bytes | None) -> None:
+    def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
         self._running.pop(cell, None)
         if self._cancel_asked:
-            self._cancel_asked.discard(cell)
-        self._outcomes.append(Outcome(cell, ending, body))
+            self._cancel_asked.pop(cell, None)
+        self._outcomes.append(Outcome(cell, ending, body, delay_s))
         if body is not None:
             self._outcome_bytes += len(body)
         if not self._turn_is_due:
@@ -167,11 +171,13 @@ class Runner:
         for batch in batches:
             self._send(Outcomes(batch))
 
-    def _cancel(self, cells: set[int]) -> None:
+    def _cancel(self, cells: set[int], ending: Ending) -> None:
         for execution in self._take_unstarted(cells):
-            self._finish(execution.cell, Ending.RELEASED, None)
+            self._finish(execution.cell, *cancelled(ending))
         for cell in cells & self._running.keys():
-            self._cancel_asked.add(cell)
+            # Whoever asked for its end by name is not overruled by a drain.
+            if self._cancel_asked.get(cell) is not Ending.CANCELLED:
+                self._cancel_asked[cell] = ending
             self._running[cell].cancel()
 
     def _take_unstarted(self, cells: set[int]) -> list[Execution]:

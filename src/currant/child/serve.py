@@ -14,9 +14,10 @@ from currant.child import system
 from currant.child.hooks import run_start_hooks, run_stop_hooks
 from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.runner import Runner
+from currant.child.threads import Threads
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, Stop, ToChild
+from currant.protocol.work import Hello, Overrun, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -25,8 +26,11 @@ _GOODBYE_S = 0.5
 T = TypeVar("T")
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
-    """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code."""
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
+    """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code.
+
+    `child` is the number of its place.
+    """
     cells = Cells(cells_fd)
     os.close(cells_fd)
     loop = uvloop.new_event_loop()
@@ -45,7 +49,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot) -> int:
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
-    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop)
+    threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
+    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
     if registry.start_hooks:

@@ -28,21 +28,25 @@ class Subscription:
     def fileno(self) -> int:
         return self._connection.fileno()
 
-    def receive(self) -> set[str]:
+    def receive(self) -> dict[str, list[str]]:
         """Returns the channels that were notified since the last call, without waiting.
+
+        With each of a node's own come the payloads; of a queue's, nobody needs them.
 
         Raises:
             DatabaseUnreachable: the connection is lost.
         """
         pgconn = self._connection.pgconn
-        names: set[str] = set()
+        channels: dict[str, list[str]] = {}
         try:
             pgconn.consume_input()
             while (notify := pgconn.notifies()) is not None:
-                names.add(notify.relname.decode())
+                payloads = channels.setdefault(name := notify.relname.decode(), [])
+                if name.startswith(NODE_PREFIX):
+                    payloads.append(notify.extra.decode())
         except OperationalError as error:
             raise DatabaseUnreachable(one_line(error)) from None
-        return names
+        return channels
 
     def close(self) -> None:
         self._connection.pgconn.finish()

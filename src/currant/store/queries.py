@@ -54,6 +54,7 @@ _BACKLOG = load("backlog")
 _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
+_CANCELS_ASKED = load("cancels_asked")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -238,6 +239,11 @@ async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
 async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
     return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
+
+
+async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these executions that run and are to be cancelled."""
+    return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
 
 
 async def schema_version(connection: Connection) -> int:

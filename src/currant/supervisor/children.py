@@ -51,6 +51,8 @@ class Child:
     hook_failed: bool = False
     #: A drain has ended it: what it still ran has not crashed.
     dismissed: bool = False
+    #: Why we ended it to start another in its place: that is no death.
+    replaced: str | None = None
     boot_timer: asyncio.TimerHandle | None = None
 
     def send(self, message: ToChild) -> None:
@@ -146,6 +148,12 @@ class Children:
             await self._server.close()
         for child in list(self._children.values()):
             self._forget(child)
+
+    def replace(self, name: int, reason: str) -> None:
+        """Ends a child to start another in its place, at once: it has not failed."""
+        child = self._children[name]
+        child.replaced = reason
+        child.kill()
 
     def never_mind(self) -> None:
         """From now on, children that end are not replaced."""
@@ -307,8 +315,12 @@ class Children:
         self._forget(child)
         self._died(child, reason, orphaned)
         self.dismissal.ended(child, reason)
-        event = Event.START_HOOK_FAILED if child.hook_failed else Event.CHILD_DIED
-        self._restart(child.name, child.pid, event, reason)
+        if child.replaced is None:
+            event = Event.START_HOOK_FAILED if child.hook_failed else Event.CHILD_DIED
+            self._restart(child.name, child.pid, event, reason)
+        else:
+            self._log.warning(Event.CHILD_REPLACED, child=child.name, pid=child.pid, reason=child.replaced)
+            self._fork(child.name)
 
     def _restart(self, name: int, pid: int | None, event: Event, reason: str) -> None:
         if self._stopping:

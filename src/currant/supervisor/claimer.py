@@ -75,6 +75,11 @@ class Claimer:
         await self._over.wait()
 
     @property
+    def is_claiming(self) -> bool:
+        """Whether a claim is under way, or its executions are not dispatched yet."""
+        return not self._over.is_set()
+
+    @property
     def stopped(self) -> bool:
         """Whether no claim is under way any more, nor will be."""
         return self._stopped.is_set()

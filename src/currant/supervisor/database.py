@@ -172,6 +172,10 @@ class Database:
         """Returns what these nodes hold by the database's word, at most `rows`."""
         return await self._insist_utility(lambda connection: queries.held(connection, nodes, rows=rows))
 
+    async def cancels_asked(self, ids: list[str]) -> set[str]:
+        """Returns those of these executions that run and are to be cancelled."""
+        return await self._insist_utility(lambda connection: queries.cancels_asked(connection, ids))
+
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
         pending = await self._once(

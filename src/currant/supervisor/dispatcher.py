@@ -83,14 +83,18 @@ class Dispatcher:
     def recall_all(self) -> None:
         """Asks every child for everything that has not started."""
         for name in self._ledger.children:
-            self._recall(name, 1 << 30)
+            self.recall(name)
+
+    def recall(self, name: int) -> None:
+        """Asks a child for everything that has not started."""
+        self._recall(name, 1 << 30)
 
     def _look(self) -> None:
         now = self._clock()
         for name in self._ledger.children:
             stuck_s = self._ledger.stuck(name, now)
             if stuck_s >= RELEASE_AFTER_S:
-                self._recall(name, 1 << 30)
+                self.recall(name)
             elif stuck_s >= MOVE_AFTER_S and (free := self._ledger.free):
                 self._recall(name, free)
 

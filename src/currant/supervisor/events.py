@@ -70,6 +70,11 @@ class Event(enum.StrEnum):
         "child died",
         "A child ended that should not have. Fields: child, pid, reason, restart_in_s.",
     )
+    CHILD_REPLACED = (
+        "child replaced",
+        "A child was ended and replaced on purpose: nothing else could end what it ran past its timeout, or "
+        "after a cancel. What else it still ran is released. Fields: child, pid, reason.",
+    )
     CHILD_NOT_STARTED = (
         "child not started",
         "A child was not ready in time, or the system refused to fork. Fields: child, pid, reason, restart_in_s.",

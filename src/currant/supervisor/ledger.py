@@ -7,7 +7,7 @@ child finished within the last window of 100 ms: none while that is unknown, non
 executions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from currant.executions import Execution, Outcome
@@ -28,6 +28,8 @@ class _Child:
     held: dict[int, Execution] = field(default_factory=dict)
     free_cells: list[int] = field(default_factory=lambda: list(range(CELLS_MAX - 1, -1, -1)))
     recalling: bool = False
+    #: Gets no new work: nothing fits, whatever its slots.
+    closed: bool = False
     window_began: float = 0.0
     finished_now: int = 0
     finished_before: int = 0
@@ -36,7 +38,7 @@ class _Child:
 
     @property
     def free(self) -> int:
-        return max(0, self.slots - len(self.held))
+        return 0 if self.closed else max(0, self.slots - len(self.held))
 
     @property
     def backlog(self) -> int:
@@ -44,6 +46,8 @@ class _Child:
 
     def prefetch(self, now: float) -> int:
         self.roll(now)
+        if self.closed:
+            return 0
         return min(PREFETCH_MAX, CELLS_MAX - self.slots, max(self.finished_before, self.finished_now))
 
     def roll(self, now: float) -> None:
@@ -76,6 +80,22 @@ class Ledger:
             (started if is_started(cell) else unstarted).append(execution)
             self._bytes -= _size(execution)
         return started, unstarted
+
+    def close(self, child: int) -> None:
+        """From now on the child gets no new work."""
+        self._children[child].closed = True
+
+    def reopen(self, child: int) -> None:
+        self._children[child].closed = False
+
+    def find(self, ids: Container[str]) -> list[tuple[int, Execution]]:
+        """Returns those of these executions that children hold, each with its child."""
+        return [
+            (name, execution)
+            for name, child in self._children.items()
+            for execution in child.held.values()
+            if execution.id in ids
+        ]
 
     def room(self, now: float) -> int:
         """Returns how many executions to claim now: 0 while the slots are taken and the backlogs half full."""
@@ -192,6 +212,15 @@ class Ledger:
 
     def cells_of(self, child: int) -> list[int]:
         return list(self._children[child].held)
+
+    def execution(self, child: int, cell: int) -> Execution | None:
+        """Returns what the child holds in this cell."""
+        of = self._children.get(child)
+        return None if of is None else of.held.get(cell)
+
+    def ids(self) -> list[str]:
+        """Returns the ids of everything that a child holds."""
+        return [each.id for child in self._children.values() for each in child.held.values()]
 
     def leases(self) -> set[tuple[str, int]]:
         """Returns (id, lease) of everything that a child holds."""

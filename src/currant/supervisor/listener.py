@@ -7,6 +7,9 @@ from currant.errors import DatabaseError, DatabaseUnreachable
 from currant.store.channels import Subscription
 from currant.store.connections import Backoff
 
+#: What a notification of the node's own says of a running execution, before its id; see cancel.sql.
+CANCEL = "cancel "
+
 
 class Listener:
     """Listens, and listens again after a loss. No statement runs here while it is idle."""
@@ -17,6 +20,8 @@ class Listener:
         subscribe: Callable[[], Awaitable[Subscription]],
         own_channel: Callable[[], str],
         notified: Callable[[], None],
+        cancelled: Callable[[set[str]], None],
+        listening: Callable[[], None],
         lost: Callable[[str], None],
         regained: Callable[[float], None],
     ) -> None:
@@ -25,12 +30,15 @@ class Listener:
             subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
             notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
+            cancelled: gets the ids of executions that ran here when someone cancelled them.
+            listening: called once after each LISTEN: what was sent to the own channel before is lost.
             lost, regained: the loss with its reason; its end, with the seconds between.
         """
         self._subscribe, self._own_channel = subscribe, own_channel
         self._backoff = Backoff()
         self._lost_at: float | None = None
         self._notified, self._lost, self._regained = notified, lost, regained
+        self._cancelled, self._on_listening = cancelled, listening
         self._broken: asyncio.Event = asyncio.Event()
         self._reason = ""
         self._echoes = 0
@@ -53,6 +61,7 @@ class Listener:
             self._listening = True
             try:
                 self._notified()
+                self._on_listening()
                 await self._broken.wait()
             finally:
                 self._listening = False
@@ -94,6 +103,8 @@ class Listener:
         own = self._own_channel()
         if own in channels:
             self._echoes += 1
-            channels.discard(own)
+            cancelled = {each.removeprefix(CANCEL) for each in channels.pop(own) if each.startswith(CANCEL)}
+            if cancelled:
+                self._cancelled(cancelled)
         if channels:
             self._notified()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
+from currant.executions import CANCELLED, Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog
@@ -51,6 +51,19 @@ class Outcomes:
         """Takes what ran when its process ended."""
         error = encode_failure(kind, reason)
         self._judge([(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions])
+
+    def cancel(self, executions: list[Execution]) -> None:
+        """Ends what someone cancelled before it started."""
+        self._judge([(execution, Outcome(execution.cell, Ending.CANCELLED, CANCELLED)) for execution in executions])
+
+    def overrun(self, executions: list[tuple[Execution, Ending]]) -> None:
+        """Takes what nothing could end but the end of its process, with how it should have ended."""
+        self._judge(
+            [
+                (execution, Outcome(execution.cell, ending, _overrun(execution, ending)))
+                for execution, ending in executions
+            ]
+        )
 
     def reject(self, executions: list[Execution]) -> None:
         """Fails what no frame can hold."""
@@ -101,3 +114,13 @@ class Outcomes:
             self._parked_functions.add(function)
         self._ledger.add_unsaved(len(executions), 0)
         self._completer.add_unknown(executions)
+
+
+def _overrun(execution: Execution, ending: Ending) -> bytes:
+    if ending is Ending.CANCELLED:
+        return encode_failure("Cancelled", "cancelled by request; it did not end, and its child process was replaced")
+    return encode_failure(
+        "Timeout",
+        f"ran longer than its timeout of {execution.timeout_s or 0:g} s; its thread could not be cancelled,"
+        " and its child process was replaced",
+    )

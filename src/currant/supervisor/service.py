@@ -10,14 +10,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, HookFailed, StatementRefused
-from currant.executions import Execution, RetryPolicy
+from currant.executions import Ending, Execution, RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.work import Cancel, FromChild, Recalled
+from currant.protocol.work import Cancel, FromChild, Overrun, Recalled
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.settings import Settings, child_environment
 from currant.store.retention import Keep
+from currant.supervisor.cancels import Cancels
 from currant.supervisor.children import Child, Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -30,6 +31,7 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.listener import Listener
 from currant.supervisor.outcomes import Outcomes
+from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
@@ -156,10 +158,31 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._overruns = Overruns(
+            self._ledger,
+            recall=self._dispatcher.recall,
+            replace=self._children.replace,
+            grace_s=settings.grace_s,
+        )
+        self._cancels = Cancels(
+            self._ledger,
+            send=lambda child, cancel: self._children[child].send(cancel),
+            is_started=lambda child, cell: self._children[child].is_started(cell),
+            is_claiming=lambda: self._claimer.is_claiming,
+            claim_over=self._claimer.claim_over,
+            ask=self._database.cancels_asked,
+            end=self._outcomes.cancel,
+            overdue=self._overruns.note,
+            spawn=self._spawn,
+            refused=self._connections.note_refusal,
+            clock=clock,
+        )
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
             notified=self._claimer.work_came,
+            cancelled=self._cancels.asked,
+            listening=self._cancels.listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
@@ -204,7 +227,7 @@ class Service:
             if not hello.functions:
                 raise ConfigurationError(
                     f"no job is registered by {', '.join(self._settings.modules)}:"
-                    " put @job over an async function there, or name the module that has them"
+                    " put @job over a function there, or name the module that has them"
                 )
             self._database.queues = list(self._settings.queues or hello.queues)
             if not set(self._database.queues) & set(hello.queues):
@@ -372,6 +395,7 @@ class Service:
 
     def _dispatch(self, executions: list[Execution]) -> None:
         self._counts.claimed += len(executions)
+        executions = self._cancels.claimed(executions)
         if self.phase is Phase.DRAINING:
             self._outcomes.release(executions)
         else:
@@ -390,19 +414,25 @@ class Service:
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
-            back = self._ledger.give_back(child.name, message.cells)
+            back = self._cancels.returned(self._ledger.give_back(child.name, message.cells))
             if self.phase is Phase.DRAINING:
                 self._outcomes.release(back)
             else:
                 self._dispatcher.returned(back)
+        elif isinstance(message, Overrun):
+            self._overruns.note(child.name, message.cell, Ending.FAILED)
+        self._overruns.look(child.name)
         self._room_came()
 
     def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
-        """What ran is retried as a crash, unless it is the node's own fault; the rest goes back as it was."""
+        """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
+        overruns = self._overruns.take(child.name)
         started, unstarted = self._ledger.take_from(child.name, child.is_started)
         child.cells.close()
-        self._counts.child_deaths += not child.dismissed
-        if by_fork_server or child.dismissed:
+        self._counts.child_deaths += child.replaced is None and not child.dismissed
+        self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
+        started = [each for each in started if each.cell not in overruns]
+        if by_fork_server or child.dismissed or child.replaced is not None:
             unstarted += started
         else:
             self._outcomes.crash(started, "ChildDied", f"the child process that ran it ended: {reason}")
