@@ -167,7 +167,10 @@ class Project:
                 ["env", *words], cwd=self.folder, env=self.environment, stdout=log, stderr=log
             )
         node = self._node
-        eventually(lambda: READY in self._log()[before:] or node.poll() is not None)
+        try:
+            eventually(lambda: READY in self._log()[before:] or node.poll() is not None)
+        except AssertionError:
+            raise ExampleFailed(f"{block.place}: currantd does not get ready:{self._log_tail()}") from None
         if node.poll() is not None:
             raise ExampleFailed(f"{block.place}: currantd ended:{self._log_tail()}")
 
