@@ -76,16 +76,18 @@ def test_a_timeout_cancels_what_runs(world: World) -> None:
 def test_a_result_that_cannot_be_stored_fails_that_execution_alone(world: World) -> None:
     (odd,) = world.enqueue("odd_result")
     (large,) = world.enqueue("large_result", 3_000_000)
-    (wrong,) = world.enqueue("sleeper", "a", "b")
+    (many,) = world.enqueue("sleeper", 1, 2)
+    (wrong,) = world.enqueue("sleeper", "a")
     world.enqueue("echo", "fine", count=50)
     world.node("--procs", "1")
-    assert world.at_rest() == {"failed": 3, "completed": 50}
+    assert world.at_rest() == {"failed": 4, "completed": 50}
     assert world.row(odd)["error"]["type"] == "NotJSON"
     assert "jobs.odd_result" in world.row(odd)["error"]["message"]
     assert "CURRANT_PAYLOAD_BYTES_MAX" in world.row(large)["error"]["message"]
-    assert "jobs.sleeper(seconds: float)" in world.row(wrong)["error"]["message"]
+    assert "jobs.sleeper(seconds: float)" in world.row(many)["error"]["message"]
+    assert "jobs.sleeper: argument `seconds`: Expected `float`, got `str`" in world.row(wrong)["error"]["message"]
     # None of them could have succeeded in another attempt.
-    assert {world.row(id)["attempt"] for id in (odd, large, wrong)} == {1}
+    assert {world.row(id)["attempt"] for id in (odd, large, many, wrong)} == {1}
 
 
 def test_higher_priority_runs_first_then_older(world: World) -> None:
@@ -146,6 +148,8 @@ def test_large_arguments_pass_and_larger_ones_fail_by_name(world: World) -> None
 
 def test_status_shows_children_slots_and_counts(world: World) -> None:
     node = world.node("--procs", "3", "--concurrency", "4")
+    # The node is ready with its first child: work that is there before the others are goes to that one.
+    eventually(lambda: [child.state for child in node.status().children] == ["ready"] * 3)
     world.enqueue("sleeper", 30, count=5)
     world.enqueue("failing", max_retries=0)
     reply = eventually(lambda: (status := node.status()).executions["failed"] == 1 and status)
