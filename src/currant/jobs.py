@@ -5,16 +5,16 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
 
-import msgspec
-
 from currant.annotations import signature_of
 from currant.backends import Enqueued, NewExecution
 from currant.codec import codec_of
+from currant.cron import check_cron
 from currant.enqueueing import Connection, enqueue, enqueue_sync
 from currant.errors import ConfigurationError, RegistrationError
 from currant.handles import Handle
 from currant.limits import check_key, check_moment, check_priority, check_retries, check_timeout, seconds_of
 from currant.names import check_name, check_queue
+from currant.new_executions import new_execution
 from currant.registry import Definition, function_name, place, registry
 
 P = ParamSpec("P")
@@ -174,29 +174,6 @@ class SyncJob(Job[P, R]):
         return cast(R, self._definition.function(*args, **kwargs))
 
 
-def new_execution(definition: Definition, args_json: bytes, kwargs_json: bytes) -> NewExecution:
-    """Returns a row to be inserted; the id is given when it is written, so that ids sort in the order of writing."""
-    timeout_s = definition.timeout_s
-    options: dict[str, float] = {}
-    # Version 1's column holds whole seconds: a fraction goes into the options, and the column is rounded up.
-    if timeout_s is not None and timeout_s != int(timeout_s):
-        options["timeout"] = timeout_s
-    if definition.keep_completed_s is not None:
-        options["keep_completed"] = definition.keep_completed_s
-    if definition.keep_failed_s is not None:
-        options["keep_failed"] = definition.keep_failed_s
-    return NewExecution(
-        function=definition.name,
-        queue=definition.queue,
-        priority=definition.priority,
-        args=args_json,
-        kwargs=kwargs_json,
-        options=msgspec.json.encode(options) if options else b"{}",
-        max_retries=definition.retries,
-        timeout_s=None if timeout_s is None else -int(-timeout_s // 1),
-    )
-
-
 async def enqueue_many(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:
     """Enqueues calls, of one function or several, all of them or none; returns their handles in the same order.
 
@@ -235,6 +212,8 @@ def job(
     name: str | None = None,
     keep_completed: float | timedelta | None = None,
     keep_failed: float | timedelta | None = None,
+    cron: str | None = None,
+    timezone: str | None = None,
 ) -> "_Decorator": ...
 def job(
     function: Callable[..., Any] | None = None,
@@ -247,6 +226,8 @@ def job(
     name: str | None = None,
     keep_completed: float | timedelta | None = None,
     keep_failed: float | timedelta | None = None,
+    cron: str | None = None,
+    timezone: str | None = None,
 ) -> Any:
     """Makes a function a job: a coroutine function runs in a child's event loop, any other in a thread of the child.
 
@@ -259,10 +240,15 @@ def job(
         name: its name in the database; `module.qualname` if not given.
         keep_completed, keep_failed: seconds that its ended executions are kept, in place of what the settings say; with
             `keep_completed=0` a completed one is deleted at once, and its result with it.
+        cron: when it is run by itself, without arguments: five fields (minute, hour, day of the month, month, day of
+            the week), or six with seconds in front. Of moments that no node was there for, however many, one run is
+            made up for, at once. One run does not wait for the end of the one before.
+        timezone: by whose clock, as in "Europe/Berlin"; UTC if not given.
 
     Raises:
-        RegistrationError: it is no function that can run, its name is taken, or no worker could import it.
-        ConfigurationError: a value is out of range.
+        RegistrationError: it is no function that can run, its name is taken, no worker could import it, or it has a
+            `cron` and needs arguments.
+        ConfigurationError: a value is out of range, or `cron` or `timezone` cannot be read.
     """
 
     def register(function: Callable[..., Any]) -> Job[..., Any]:
@@ -277,7 +263,10 @@ def job(
             is_async=is_async,
             keep_completed_s=_seconds_or(None, keep_completed, "keep_completed"),
             keep_failed_s=_seconds_or(None, keep_failed, "keep_failed"),
+            cron=cron,
+            timezone=timezone or "UTC",
         )
+        _check_schedule(function, cron, timezone)
         registry.add(definition)
         return AsyncJob(definition) if is_async else SyncJob(definition)
 
@@ -304,6 +293,21 @@ def _check_kind(function: Callable[..., Any]) -> bool:
     if not inspect.isfunction(function):
         raise RegistrationError(f"@job needs a function, and {place(function)} is none: write `def` or `async def`")
     return inspect.iscoroutinefunction(function)
+
+
+def _check_schedule(function: Callable[..., Any], cron: str | None, timezone: str | None) -> None:
+    if cron is None:
+        if timezone is not None:
+            raise ConfigurationError(f"timezone is for cron, and there is none: give cron= as well, got {timezone!r}")
+        return
+    check_cron(cron, "UTC" if timezone is None else timezone)
+    try:
+        signature_of(function).bind()
+    except TypeError as error:
+        raise RegistrationError(
+            f"a function with cron= is called without arguments, and {place(function)} cannot be: {error};"
+            " give them defaults"
+        ) from None
 
 
 def _executions_of(calls: Iterable[Call], decoders: list[Callable[[bytes], Any]]) -> Iterable[NewExecution]:

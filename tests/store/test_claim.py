@@ -339,3 +339,25 @@ async def test_what_is_claimed_has_the_row_s_columns(url: str) -> None:
         await in_state(connection, "pending", crashes="2", attempt="5", lease="41", max_retries="0")
         (claimed,) = (await claim(connection)).executions
         assert (claimed.crashes, claimed.attempt, claimed.lease, claimed.max_retries) == (2, 6, 42, 0)
+
+
+@in_loop
+async def test_a_claim_that_empties_the_queues_tells_when_the_next_is_due(url: str) -> None:
+    async with node(url) as connection:
+        assert (await claim(connection)).due_in_s is None
+        await in_state(connection, "scheduled", run_at="now() + interval '1 hour'")
+        await in_state(connection, "scheduled", run_at="now() + interval '2 hours'")
+        assert (await claim(connection)).due_in_s == pytest.approx(3600, abs=60)
+        assert (await claim(connection, queues=["other"])).due_in_s is None
+        await enqueue(connection, new(), new(), new())
+        assert (await claim(connection, 2)).due_in_s is None
+        last = await claim(connection, 2)
+        assert len(last.executions) == 1
+        assert last.due_in_s == pytest.approx(3600, abs=60)
+
+
+@in_loop
+async def test_a_claim_tells_that_something_is_overdue_by_a_negative_number(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(connection, "scheduled", run_at="now() - interval '1 hour'")
+        assert (await claim(connection)).due_in_s == pytest.approx(-3600, abs=60)

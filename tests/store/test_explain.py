@@ -189,11 +189,24 @@ async def test_explain_claim_takes_the_first_of_each_queue_from_the_index(table:
         if below.get("Index Name") == "executions_ready"
     ]
     assert plan.by_index("executions_ready") == [scan], plan.text
+    # A full claim does not ask when the next is due.
+    assert not any(each["Actual Loops"] for each in plan.by_index("executions_run_at")), plan.text
     # The limit is inside, once for each queue, and the scan gives no more than it wants.
     assert limit["Actual Loops"] == scan["Actual Loops"] == len(queues), plan.text
     assert scan["Actual Rows"] <= BATCH, plan.text
     assert "Sort" not in scan["Node Type"]
     assert plan.scans("Tid Scan"), plan.text
+
+
+@in_loop
+async def test_explain_an_empty_claim_looks_for_the_next_moment_at_one_row_of_each_queue(table: Table) -> None:
+    async with undone(table.url) as connection:
+        plan = await explain(connection, "claim", claim_parameters(["c", "d", "e"]))
+    assert_no_scan_of_the_table(plan)
+    (scan,) = plan.by_index("executions_run_at")
+    assert scan["Actual Loops"] == 3, plan.text
+    assert scan["Actual Rows"] <= 1, plan.text
+    assert plan.buffers < 100, plan.text
 
 
 @in_loop
@@ -266,7 +279,13 @@ async def test_explain_promote_takes_what_is_due_from_the_index(table: Table) ->
 @in_loop
 async def test_explain_tick_looks_at_one_row_of_each_queue(table: Table) -> None:
     async with undone(table.url) as connection:
-        parameters = {"node": NODE, "queues": ["q", "a", "b"], "timeout_s": 30, "channel": "currant:node:a"}
+        parameters = {
+            "node": NODE,
+            "queues": ["q", "a", "b"],
+            "timeout_s": 30,
+            "channel": "currant:node:a",
+            "scheduled": ["f"],
+        }
         plan = await explain(connection, "tick", parameters)
     assert_no_scan_of_the_table(plan)
     scans = plan.by_index("executions_run_at") + plan.by_index("executions_ready")

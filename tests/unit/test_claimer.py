@@ -22,12 +22,14 @@ class Node:
         self.room = room
         self.claims: list[tuple[int, int]] = []
         self.dispatched: list[Execution] = []
+        self.due: list[float] = []
         self.happened: list[str] = []
         self.exhausted = asyncio.Event()
         self.claimer = Claimer(
             room=lambda: self.room,
             claim=self._claim,
             dispatch=self._dispatch,
+            due_in=self.due.append,
             pause=self._note("pause"),
             lost=lambda: self.happened.append("lost"),
             refused=self.happened.append,
@@ -120,6 +122,14 @@ async def test_after_an_empty_claim_more_room_alone_claims_nothing() -> None:
         node.claimer.room_came()
         await settled()
         assert len(node.claims) == 1
+
+
+@in_loop
+async def test_an_empty_claim_tells_when_the_next_is_due() -> None:
+    async with Node(EMPTY._replace(due_in_s=0.7)) as node:
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.due == [0.7]
 
 
 @in_loop

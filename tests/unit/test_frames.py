@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from currant.backends import NewExecution
 from currant.errors import ProtocolError
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import control, frames, work
@@ -68,6 +69,13 @@ def test_what_a_child_says_comes_back_as_it_was(message: work.FromChild) -> None
     [
         control.ServerHello(["app.add"], ["default"]),
         control.ServerHello(["app.add"], ["default"], keep_s_min=60.0, stop_hooks=True),
+        control.ServerHello(
+            ["app.f"],
+            ["q"],
+            schedules=[
+                control.Schedule("* * * * *", "UTC", NewExecution("app.f", "q", 5, b"[]", b"{}", b"{}", 3, None))
+            ],
+        ),
         control.ImportFailed("app", "no module named 'app'", ""),
         control.Forked(1, 4711),
         control.ForkFailed(1, "Resource temporarily unavailable"),

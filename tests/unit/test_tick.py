@@ -22,6 +22,7 @@ class Node:
         self.answer: Tick | Exception = NOTHING
         self.echoes: int | None = None
         self.happened: list[object] = []
+        self.schedules: list[float | None] = []
         self.ticker = Ticker(
             tick=self._tick,
             timeout_s=TIMEOUT_S,
@@ -29,6 +30,7 @@ class Node:
             silent=lambda: self.happened.append("silent"),
             waiting=lambda: self.happened.append("waiting"),
             due_in=self.happened.append,
+            schedule=self.schedules.append,
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
             refused=self.happened.append,
@@ -58,6 +60,9 @@ async def test_the_flags_are_passed_on() -> None:
     assert await node.tick(NOTHING) == []
     assert await node.tick(NOTHING._replace(waiting=True)) == ["waiting"]
     assert await node.tick(NOTHING._replace(due_in_s=-3.0)) == [-3.0]
+    assert node.schedules == [None] * 3
+    await node.tick(NOTHING._replace(schedule_s=5.0))
+    assert node.schedules[-1] == 5.0
 
 
 @in_loop
@@ -111,10 +116,17 @@ class Due:
         self.answers = list(answers)
         self.exhausted = asyncio.Event()
         self.called = 0
+        self.wakes = 0
         self.refusals: list[str] = []
         self.promoter = Promoter(
-            promote=self._promote, refused=self.refusals.append, clock=asyncio.get_running_loop().time
+            promote=self._promote,
+            promoted=self._wake,
+            refused=self.refusals.append,
+            clock=asyncio.get_running_loop().time,
         )
+
+    def _wake(self) -> None:
+        self.wakes += 1
 
     async def _promote(self) -> Promotion:
         self.called += 1
@@ -140,6 +152,15 @@ async def test_what_is_overdue_is_promoted_at_once() -> None:
     async with running(Promotion(1, None)) as due:
         due.promoter.due_in(-5.0)
         await due.exhausted.wait()
+
+
+@in_loop
+async def test_the_claimer_is_woken_by_what_was_promoted_and_by_nothing_else() -> None:
+    async with running(Promotion(1, 0.003), Promotion(0, 0.003), Promotion(2, None)) as due:
+        due.promoter.due_in(0.0)
+        await due.exhausted.wait()
+        await asyncio.sleep(0)
+        assert due.wakes == 2
 
 
 @in_loop

@@ -12,7 +12,7 @@ from currant.bench.pace import Pace, pace_of
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.progress import progress
 from currant.identifiers import new_ids
-from currant.jobs import new_execution
+from currant.new_executions import new_execution
 from currant.store import bench_queries
 from currant.store.connections import Connection
 from currant.store.enqueue import enqueue

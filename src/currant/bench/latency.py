@@ -12,7 +12,7 @@ from currant.bench.node import Node
 from currant.bench.plan import Plan
 from currant.bench.progress import progress
 from currant.client import DatabaseBackend
-from currant.jobs import new_execution
+from currant.new_executions import new_execution
 
 #: One by one on each; that many INSERTs can be under way, so that a slow one delays only its own connection's next.
 CONNECTIONS = 8

@@ -23,6 +23,7 @@ from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
 from currant.child.serve import serve
 from currant.errors import ProtocolError
+from currant.new_executions import new_execution
 from currant.protocol import frames
 from currant.protocol.control import (
     CONTROL_BYTES_MAX,
@@ -32,6 +33,7 @@ from currant.protocol.control import (
     Forked,
     ForkFailed,
     FromForkServer,
+    Schedule,
     ServerHello,
     to_fork_server_decoder,
 )
@@ -220,7 +222,16 @@ def _hello() -> ServerHello:
         queues=sorted({each.queue for each in registry}),
         keep_s_min=min(keeps, default=None),
         stop_hooks=bool(registry.stop_hooks),
+        schedules=_schedules(),
     )
+
+
+def _schedules() -> list[Schedule]:
+    return [
+        Schedule(each.cron, each.timezone, new_execution(each, b"[]", b"{}"))
+        for each in registry
+        if each.cron is not None
+    ]
 
 
 def _close_all(fds: Iterable[int]) -> None:

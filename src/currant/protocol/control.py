@@ -2,6 +2,8 @@
 
 import msgspec
 
+from currant.backends import NewExecution
+
 
 class Boot(msgspec.Struct, tag="boot", array_like=True):
     """To the fork server, first and once: import these modules, and give these limits to the children."""
@@ -17,6 +19,14 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
     child: int
 
 
+class Schedule(msgspec.Struct, array_like=True):
+    """A function that is run by itself, and the execution that is inserted for it each time."""
+
+    cron: str
+    timezone: str
+    execution: NewExecution
+
+
 class ServerHello(msgspec.Struct, tag="hello", array_like=True):
     """From the fork server: the modules are imported; these functions and queues are what they register.
 
@@ -28,6 +38,7 @@ class ServerHello(msgspec.Struct, tag="hello", array_like=True):
     #: The shortest time, in seconds and above 0, that a function wants its ended executions kept; None: no own word.
     keep_s_min: float | None = None
     stop_hooks: bool = False
+    schedules: list[Schedule] = []
 
 
 class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):

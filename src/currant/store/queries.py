@@ -14,26 +14,46 @@ from currant.store.statements import execute, fetch, load
 
 
 class Claim(NamedTuple):
-    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty."""
+    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty.
+
+    `due_in_s`: seconds until the next scheduled execution, negative when overdue; looked up only by a claim that saw
+    fewer candidates than it had rows for.
+    """
 
     executions: list[Execution]
     alive: bool
     seen: int
+    due_in_s: float | None = None
 
 
 class Tick(NamedTuple):
-    """What the tick found; see tick.sql. `clock_s` is the database's clock, in Unix time."""
+    """What the tick found; see tick.sql. `clock_s` and `schedule_s` are in Unix time, by the database's clock."""
 
     alive: bool
     due_in_s: float | None
     waiting: bool
     dead: bool
     clock_s: float
+    schedule_s: float | None = None
 
 
 class Promotion(NamedTuple):
     promoted: int
     due_in_s: float | None
+
+
+class Schedule(NamedTuple):
+    """A schedule, for people; the moments are text."""
+
+    function: str
+    cron: str
+    timezone: str
+    queue: str
+    next_run_at: str
+    last_run_at: str | None
+    last_execution_id: str | None
+    #: When a node that knows the function last started, or fired it.
+    seen_at: str
 
 
 _CLAIM = load("claim")
@@ -55,6 +75,8 @@ _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
 _CANCELS_ASKED = load("cancels_asked")
+_SCHEDULES = load("schedules")
+_REMOVE_SCHEDULE = load("remove_schedule")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -91,7 +113,7 @@ async def claim(
         "payload": 2 * payload_bytes_max,
     }
     found = await fetch(connection, _CLAIM, parameters)
-    alive, seen = found[0][12:14]
+    alive, seen, due_in_s = found[0][-3:]
     executions = [
         Execution(
             id,
@@ -108,10 +130,10 @@ async def claim(
             -1,
             discard,
         )
-        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, _, _ in found
+        for id, lease, tid, function, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, *_ in found
         if id is not None
     ]
-    return Claim(executions, alive == 1, seen)
+    return Claim(executions, alive == 1, seen, due_in_s)
 
 
 async def complete(connection: Connection, executions: Sequence[Execution], results: Sequence[bytes]) -> int:
@@ -157,11 +179,22 @@ async def park(connection: Connection, executions: Sequence[Execution]) -> int:
     return await execute(connection, _PARK, parameters)
 
 
-async def tick(connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float) -> Tick:
-    """Renews the heartbeat, notifies the node's own channel, and says what there is to do."""
-    parameters = {"node": node, "queues": list(queues), "timeout_s": timeout_s, "channel": node_channel(node)}
-    ((alive, due_in_s, waiting, dead, clock_s, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s)
+async def tick(
+    connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float, scheduled: Sequence[str] = ()
+) -> Tick:
+    """Renews the heartbeat, notifies the node's own channel, and says what there is to do.
+
+    `scheduled`: the functions whose schedules the node fires.
+    """
+    parameters = {
+        "node": node,
+        "queues": list(queues),
+        "timeout_s": timeout_s,
+        "channel": node_channel(node),
+        "scheduled": list(scheduled),
+    }
+    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
@@ -244,6 +277,16 @@ async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
 async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Returns those of these executions that run and are to be cancelled."""
     return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
+
+
+async def schedules(connection: Connection) -> list[Schedule]:
+    """Returns all schedules, in the order of their functions' names."""
+    return [Schedule(*row) for row in await fetch(connection, _SCHEDULES, {})]
+
+
+async def remove_schedule(connection: Connection, function: str) -> bool:
+    """Removes a schedule, until a node starts whose modules have it; returns whether there was one."""
+    return await execute(connection, _REMOVE_SCHEDULE, {"function": function}) == 1
 
 
 async def schema_version(connection: Connection) -> int:

@@ -25,6 +25,7 @@ class Claimer:
         room: Callable[[], int],
         claim: Callable[[int, int], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
+        due_in: Callable[[float], None],
         pause: Callable[[], Awaitable[None]],
         lost: Callable[[], None],
         refused: Callable[[str], None],
@@ -35,6 +36,7 @@ class Claimer:
         Args:
             room: how many executions fit now.
             claim: claims `rows` of `look` candidates.
+            due_in: told by an empty claim the seconds until the next scheduled execution.
             pause: waits after a failure of the database.
             lost: called after a claim that failed on its way: it may have taken effect unseen.
             refused: told why the database refuses to claim.
@@ -42,7 +44,7 @@ class Claimer:
         """
         self._room, self._claim, self._dispatch = room, claim, dispatch
         self._pause, self._lost, self._refused, self._fenced = pause, lost, refused, fenced
-        self._random = random
+        self._due_in, self._random = due_in, random
         self._wake = asyncio.Event()
         #: Grows with each sign of new work: a claim that saw nothing proves nothing about what came meanwhile.
         self._news = 1
@@ -120,6 +122,8 @@ class Claimer:
             return
         if claim.executions:
             self._dispatch(claim.executions)
+        if claim.due_in_s is not None:
+            self._due_in(claim.due_in_s)
         if claim.seen == len(claim.executions) and claim.seen < rows:
             self._news_seen = news
         if len(claim.executions) < min(rows, claim.seen):

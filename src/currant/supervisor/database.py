@@ -6,11 +6,14 @@ from typing import TypeVar
 
 from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Verdict
+from currant.protocol.control import Schedule
 from currant.store import migrate, queries, retention
+from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session
 from currant.store.queries import Claim, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
+from currant.store.schedules import Found, Plan
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
@@ -70,7 +73,7 @@ class Database:
             DatabaseUnreachable: it is not known whether executions were claimed, or will be, within that time.
             StatementRefused: nothing was claimed.
         """
-        until_s = self._clock() + self._clock_offset_s + CLAIM_VALID_S
+        until_s = self.now() + CLAIM_VALID_S
         return await self._once(
             self._claim,
             lambda connection: queries.claim(
@@ -105,31 +108,58 @@ class Database:
     async def park(self, executions: list[Execution]) -> int:
         return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
 
-    async def tick(self) -> Tick:
-        """Raises DatabaseUnreachable, StatementRefused."""
-        sent_at = self._clock()
-        tick = await self._once(
-            self._complete,
-            lambda connection: queries.tick(
-                connection, node=self.node, queues=self.queues, timeout_s=self._heartbeat_timeout_s
-            ),
-        )
-        self._set_clock(tick.clock_s, sent_at)
-        return tick
+    async def tick(self, scheduled: Sequence[str]) -> Tick:
+        """`scheduled`: functions whose schedules are watched. Raises DatabaseUnreachable, StatementRefused."""
+
+        async def statement(connection: Connection) -> Tick:
+            sent_at = self._clock()
+            tick = await queries.tick(
+                connection,
+                node=self.node,
+                queues=self.queues,
+                timeout_s=self._heartbeat_timeout_s,
+                scheduled=scheduled,
+            )
+            self._set_clock(tick.clock_s, sent_at)
+            return tick
+
+        return await self._once(self._complete, statement)
 
     async def promote(self) -> Promotion:
         return await self._insist(
             self._complete, lambda connection: queries.promote(connection, queues=self.queues, rows=PIECE_ROWS)
         )
 
+    def now(self) -> float:
+        """Returns the database's clock, in Unix time: ahead of it by the last tick's way at most, never behind."""
+        return self._clock() + self._clock_offset_s
+
+    async def sync_schedules(self, plans: Sequence[Plan], schedules: Sequence[Schedule]) -> Found:
+        """Raises DatabaseUnreachable, StatementRefused."""
+        executions = [each.execution for each in schedules]
+        # Nodes that start at once wait for each other's rows here: not where outcomes are written.
+        try:
+            return await self._once(
+                self._utility, lambda connection: store_schedules.sync(connection, plans, executions)
+            )
+        finally:
+            self._utility_used += 1
+            self._close_utility(self._utility_used)
+
+    async def fire_schedules(self, plans: Sequence[Plan], nexts: Sequence[float]) -> Found:
+        """Raises DatabaseUnreachable: it may have fired, and fires nothing twice. Raises StatementRefused."""
+        return await self._once(self._complete, lambda connection: store_schedules.fire(connection, plans, nexts))
+
     async def register(self, node: str, metadata: dict[str, object]) -> None:
         """Becomes this node."""
-        sent_at = self._clock()
-        clock_s = await self._insist(
-            self._complete,
-            lambda connection: queries.register(connection, node=node, queues=self.queues, metadata=metadata),
-        )
-        self._set_clock(clock_s, sent_at)
+
+        async def statement(connection: Connection) -> None:
+            sent_at = self._clock()
+            self._set_clock(
+                await queries.register(connection, node=node, queues=self.queues, metadata=metadata), sent_at
+            )
+
+        await self._insist(self._complete, statement)
         self.node = node
 
     async def deregister(self, *, doubt: bool) -> None:

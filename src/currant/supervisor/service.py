@@ -35,6 +35,7 @@ from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
+from currant.supervisor.schedules import Scheduler
 from currant.supervisor.tick import Promoter, Ticker
 
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
@@ -118,7 +119,18 @@ class Service:
             fenced=lambda count: self._outcomes.fenced(count),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
         )
-        self._promoter = Promoter(promote=self._database.promote, refused=self._connections.note_refusal, clock=clock)
+        self._promoter = Promoter(
+            promote=self._database.promote,
+            promoted=lambda: self._claimer.work_came(),
+            refused=self._connections.note_refusal,
+            clock=clock,
+        )
+        self._scheduler = Scheduler(
+            sync=self._database.sync_schedules,
+            fire=self._database.fire_schedules,
+            now=self._database.now,
+            refused=self._connections.note_refusal,
+        )
         self._outcomes = Outcomes(
             self._ledger,
             self._completer,
@@ -141,6 +153,7 @@ class Service:
             room=lambda: self._ledger.room(clock()),
             claim=self._database.claim,
             dispatch=self._dispatch,
+            due_in=self._promoter.due_in,
             pause=self._database.pause_claims,
             lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,
@@ -187,12 +200,13 @@ class Service:
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
         self._ticker = Ticker(
-            tick=self._database.tick,
+            tick=lambda: self._database.tick(self._scheduler.functions),
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
+            schedule=self._scheduler.told,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
             fenced=self._fenced,
             refused=self._connections.note_refusal,
@@ -232,6 +246,7 @@ class Service:
             self._database.queues = list(self._settings.queues or hello.queues)
             if not set(self._database.queues) & set(hello.queues):
                 self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
+            self._scheduler.know(hello.schedules)
             if await self._before_drain(self._connect()) is None:
                 return
             await self._work(hello.functions, self._pruner(hello.keep_s_min))
@@ -276,6 +291,7 @@ class Service:
                     ("listener", self._listener.run()),
                     ("ticker", self._ticker.run()),
                     ("promoter", self._promoter.run()),
+                    ("scheduler", self._scheduler.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
                     ("pruner", pruner.run()),

@@ -23,6 +23,7 @@ class Ticker:
         silent: Callable[[], None],
         waiting: Callable[[], None],
         due_in: Callable[[float], None],
+        schedule: Callable[[float | None], None],
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
         refused: Callable[[str], None],
@@ -36,11 +37,12 @@ class Ticker:
             silent: called when one has not come back.
             waiting: something is pending.
             due_in: the seconds until the next scheduled execution.
+            schedule: the first moment of the node's schedules, in Unix time, None without any.
             reclaim: there is a dead node.
             fenced: this node is dead to the others; returns when it is registered anew.
             refused: told why the database refuses the statement.
         """
-        self._refused = refused
+        self._refused, self._schedule = refused, schedule
         self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
         self._echoes, self._silent = echoes, silent
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
@@ -75,6 +77,7 @@ class Ticker:
             self._waiting()
         if tick.due_in_s is not None:
             self._due_in(tick.due_in_s)
+        self._schedule(tick.schedule_s)
         if tick.dead and now - self._unbroken_since >= self._timeout_s:
             self._reclaim()
         return True
@@ -93,15 +96,17 @@ class Promoter:
         self,
         *,
         promote: Callable[[], Awaitable[Promotion]],
+        promoted: Callable[[], None],
         refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         """
         Args:
             promote: runs the statement, for one piece, until it succeeds.
+            promoted: called when something is pending by it: sooner than the notification comes back.
             refused: told why the database refuses it.
         """
-        self._promote = promote
+        self._promote, self._promoted = promote, promoted
         self._refused = refused
         self._clock = clock
         self._due_at: float | None = None
@@ -131,6 +136,8 @@ class Promoter:
                     self._refused(str(error))
                     self.due_in(TICK_S)
                     continue
+                if promotion.promoted:
+                    self._promoted()
                 if promotion.promoted >= PIECE_ROWS:
                     self.due_in(0.0)
                 elif promotion.due_in_s is not None:

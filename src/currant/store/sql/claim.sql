@@ -10,7 +10,8 @@
 -- Version 1 may hold NULL where it has a default: it stands for the default.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
--- `alive` (0: the node's row is stopped or gone, nothing may be claimed) and `seen` (the number of candidates).
+-- `alive` (0: the node's row is stopped or gone, nothing may be claimed), `seen` (the number of candidates) and, where
+-- these were fewer than `rows`, `due_in_s`: until the next scheduled execution, negative when overdue, NULL without one.
 WITH node AS MATERIALIZED (
     SELECT 1 FROM worker_heartbeats
     WHERE worker_id = %(node)s AND status = 'running'
@@ -71,7 +72,18 @@ SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
     (SELECT count(*) FROM node)::int AS alive,
-    (SELECT count(*) FROM candidates)::int AS seen
+    (SELECT count(*) FROM candidates)::int AS seen,
+    -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
+    CASE WHEN (SELECT count(*) FROM candidates) < %(rows)s::int THEN (
+        SELECT extract(epoch FROM min(s.run_at) - now())::float8
+        FROM unnest(%(queues)s::text[]) AS q (name)
+        CROSS JOIN LATERAL (
+            SELECT e.run_at FROM executions AS e
+            WHERE e.queue = q.name AND e.run_at IS NOT NULL AND e.status = 'scheduled'
+            ORDER BY e.run_at
+            LIMIT 1
+        ) AS s
+    ) END AS due_in_s
 FROM (SELECT) AS always
 LEFT JOIN claimed AS c ON true
 ORDER BY c.rank

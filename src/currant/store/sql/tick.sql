@@ -3,6 +3,7 @@
 -- Index: worker_heartbeats is small; executions_run_at and executions_ready once per queue, one row each.
 -- Rows returned: one. `alive` 0: the node's row is stopped or gone. `due_in_s`: until the next scheduled execution,
 -- negative when overdue, NULL without one. `waiting`: something is pending. `dead`: a node is to be reclaimed.
+-- `schedule_s`: the first moment of the schedules of the `scheduled` functions, in Unix time, NULL without any.
 WITH beat AS (
     UPDATE worker_heartbeats SET last_heartbeat = now()
     WHERE worker_id = %(node)s AND status = 'running'
@@ -36,4 +37,9 @@ SELECT
            OR h.status = 'stopped' AND h.metadata ? 'reclaim'
     ) AS dead,
     extract(epoch FROM clock_timestamp())::float8 AS clock_s,
+    (
+        SELECT extract(epoch FROM min(s.next_run_at))::float8
+        FROM schedules AS s
+        WHERE s.function_name = ANY (%(scheduled)s::text[])
+    ) AS schedule_s,
     pg_notify(%(channel)s, '') AS probe
