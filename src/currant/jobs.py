@@ -123,6 +123,16 @@ class Job(Generic[P, R]):
         """
         return Call(self._new_execution(args, kwargs), self._codec.decode_result)
 
+    def call_json(self, args: bytes = b"[]", kwargs: bytes = b"{}") -> Call:
+        """Returns the call with arguments given as JSON, which are checked as a worker will read them.
+
+        Raises:
+            TypeError: the arguments do not fit the function.
+            NotJSON, DoesNotFit: they are no JSON, or not what the function's annotations say.
+        """
+        values, named = self._codec.decode_arguments(args, kwargs)
+        return Call(self._new_execution(tuple(values), named), self._codec.decode_result)
+
     async def queue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Enqueues a call; it is durable when this returns, or, with a connection, when its transaction commits.
 
@@ -172,6 +182,14 @@ class SyncJob(Job[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast(R, self._definition.function(*args, **kwargs))
+
+
+def job_named(name: str) -> Job[..., Any] | None:
+    """Returns the job that is registered under this name in the database, in the modules imported so far."""
+    definition = registry.get(name)
+    if definition is None:
+        return None
+    return AsyncJob(definition) if definition.is_async else SyncJob(definition)
 
 
 async def enqueue_many(calls: Iterable[Call], *, connection: Connection | None = None) -> list[Handle[Any]]:

@@ -18,10 +18,21 @@ def _plain(default: Any) -> str:
     return "none" if default in (None, ()) else f"{default:.15g}" if isinstance(default, float) else str(default)
 
 
+#: The groups in which `currantd --help` shows the settings.
+WHAT, SIZE, DATABASE, TIMING, LOGGING = "What to run", "Size", "Database", "Timing and limits", "Logging and files"
+
+
 def _setting(
-    default: Any, text: str, parse: Callable[[Any], Any], rule: str, *, default_text: str | None = None
+    default: Any,
+    text: str,
+    parse: Callable[[Any], Any],
+    rule: str,
+    *,
+    default_text: str | None = None,
+    group: str | None = TIMING,
 ) -> Any:
-    metadata = {"help": text, "parse": parse, "rule": rule, "default": default_text or _plain(default)}
+    """A field of Settings; `group` None: not for `currantd`, which then has no option for it."""
+    metadata = {"help": text, "parse": parse, "rule": rule, "default": default_text or _plain(default), "group": group}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -110,14 +121,28 @@ class Settings:
     """All settings, checked. Each comes from the command line, else its environment variable, else `[tool.currant]`."""
 
     database_url: str | None = _setting(
-        None, "The address of the database, as libpq reads it.", _address, "must be an address of a database"
+        None,
+        "The address of the database, as libpq reads it.",
+        _address,
+        "must be an address of a database",
+        group=DATABASE,
     )
-    modules: tuple[str, ...] = _setting((), "The modules that register jobs, imported by the fork server.", *_MODULES)
-    queues: tuple[str, ...] = _setting((), "The queues to work on; without it, those that the modules use.", *_NAMES)
+    modules: tuple[str, ...] = _setting(
+        (), "The modules that register jobs, imported by the fork server.", *_MODULES, group=WHAT
+    )
+    queues: tuple[str, ...] = _setting(
+        (), "The queues to work on; without it, those that the modules use.", *_NAMES, group=WHAT
+    )
     procs: int = _setting(
-        lambda: os.cpu_count() or 1, "The number of child processes.", *_whole(1, 1000), default_text="one per core"
+        lambda: os.cpu_count() or 1,
+        "The number of child processes.",
+        *_whole(1, 1000),
+        default_text="one per core",
+        group=SIZE,
     )
-    concurrency: int = _setting(64, "How many executions a child runs at a time.", *_whole(1, CELLS_MAX // 2))
+    concurrency: int = _setting(
+        64, "How many executions a child runs at a time.", *_whole(1, CELLS_MAX // 2), group=SIZE
+    )
     grace_s: float = _setting(
         30.0, "How long a drain waits for running executions before it cancels them, in seconds.", *_number(0)
     )
@@ -127,6 +152,7 @@ class Settings:
         Path,
         "must be a path",
         default_text="`$RUNTIME_DIRECTORY`, or `$XDG_RUNTIME_DIR/currant`, or `currant-<uid>` among temporary files",
+        group=LOGGING,
     )
     embedded_dir: Path = _setting(
         _default_embedded_dir,
@@ -134,9 +160,13 @@ class Settings:
         Path,
         "must be a path",
         default_text="`/var/lib/currant/postgres` for root, else `currant/postgres` in `$XDG_DATA_HOME`",
+        group=DATABASE,
     )
     pool_size: int = _setting(
-        10, "The most connections that an application's enqueues make, in each event loop.", *_whole(1, 1000)
+        10,
+        "The most connections that an application's enqueues make, in each event loop.",
+        *_whole(1, 1000),
+        group=None,
     )
     payload_bytes_max: int = _setting(
         1 << 20,
@@ -166,7 +196,9 @@ class Settings:
         "How long importing the modules, or starting a child with its start hooks, may take, in seconds.",
         *_number(0, above=True),
     )
-    log_level: str = _setting("info", "debug, info, warning or error.", _level, "must be debug, info, warning or error")
+    log_level: str = _setting(
+        "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING
+    )
 
 
 def environment_name(setting: str) -> str:

@@ -46,6 +46,9 @@ def _refused(command: list[str], *args: str, folder: Path, **env: str) -> str:
         (["-q", "a,,b"], "--queues must be names separated by commas, got a,,b"),
         (["-q", "currant:x"], "must not begin with 'currant:'"),
         (["-q", "x" * 64], "a queue's name must have 1 to 63 bytes"),
+        (["--crashes-max", "0"], "--crashes-max must be an integer from 1 to 1000, got 0"),
+        (["--payload-bytes-max", "1"], "--payload-bytes-max must be an integer from 1024 to 67108864, got 1"),
+        (["--heartbeat-timeout", "1"], "--heartbeat-timeout must be a number of at least 6, got 1"),
         (["--log-level", "loud"], "--log-level must be debug, info, warning or error, got loud"),
     ],
 )

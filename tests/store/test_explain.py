@@ -366,3 +366,42 @@ async def test_explain_a_completion_touches_as_many_buffers_whatever_waits(table
             parameters = {**texts_of(claimed), "tids": tids, "results": ["1"] * BATCH}
             buffers[rows] = (await explain(connection, "complete", parameters)).buffers
     assert buffers[LARGE] <= 1.5 * buffers[SMALL], buffers
+
+
+def list_parameters(status: str) -> dict[str, Any]:
+    nothing = {"upto": None, "queue": None, "function": None, "prefix": None, "since_s": None}
+    return {**nothing, "statuses": [status], "rows": 50, "look": BATCH}
+
+
+@in_loop
+@pytest.mark.parametrize("status", ["pending", "failed"], ids=["found at once", "never found"])
+async def test_explain_a_piece_of_a_list_looks_at_no_more_than_it_may(table: Table, status: str) -> None:
+    async with undone(table.url) as connection:
+        plan = await explain(connection, "list_executions", list_parameters(status))
+    assert_no_scan_of_the_table(plan)
+    assert_nothing_sorts_more_than(plan, BATCH)
+    for scan in plan.by_index("executions_pkey"):
+        assert scan["Actual Rows"] <= BATCH, plan.text
+
+
+@in_loop
+async def test_explain_the_list_of_queues_probes_each_and_counts_no_further_than_it_may(table: Table) -> None:
+    async with undone(table.url) as connection:
+        parameters = {"names": 1_000, "rows": BATCH, "timeout_s": 30}
+        plan = await explain(connection, "list_queues", parameters)
+    assert_no_scan_of_the_table(plan)
+    scans = plan.by_index("executions_ready") + plan.by_index("executions_run_at")
+    assert scans
+    for scan in scans:
+        assert scan["Actual Rows"] <= BATCH + 1, plan.text
+
+
+@in_loop
+async def test_explain_retry_probes_the_primary_keys(table: Table) -> None:
+    async with undone(table.url) as connection:
+        ids = [each.id for each in (await claim(connection, BATCH)).executions]
+        cursor = await connection.execute(b"UPDATE executions SET status = 'failed' WHERE id = ANY (%s)", (ids,))
+        assert cursor.rowcount == BATCH
+        plan = await explain(connection, "retry", {"ids": ids, "letters": ids})
+    assert_no_scan_of_the_table(plan)
+    assert sum(probe["Actual Rows"] * probe["Actual Loops"] for probe in plan.by_index("executions_pkey")) == 2 * BATCH

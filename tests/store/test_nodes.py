@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from currant.executions import Status, Verdict
-from currant.store import queries
+from currant.store import inspection, queries
 from currant.store.connections import Connection
 from tests.store.support import NODE, claim, complete, connected, enqueue, fetch, in_state, new, node, one
 from tests.support import in_loop
@@ -126,7 +126,7 @@ async def test_one_execution_is_shown_whole(url: str) -> None:
         await enqueue(connection, new(args=b"[1]", kwargs=b'{"a":"\xc3\xa4"}', priority=8, retries=2))
         claimed = (await claim(connection)).executions
         await complete(connection, claimed, b'{"r":[null]}')
-        record = await queries.get(connection, claimed[0].id)
+        record = await inspection.get(connection, claimed[0].id)
         assert record is not None
         assert (record.id, record.status, record.function, record.queue) == (claimed[0].id, "completed", "app.f", "q")
         assert (record.priority, record.attempt, record.crashes, record.max_retries) == (8, 1, 0, 2)
@@ -140,7 +140,7 @@ async def test_one_execution_is_shown_whole(url: str) -> None:
 @in_loop
 async def test_an_execution_that_is_not_there_is_none(url: str) -> None:
     async with connected(url) as connection:
-        assert await queries.get(connection, "job_nothing") is None
+        assert await inspection.get(connection, "job_nothing") is None
 
 
 @in_loop

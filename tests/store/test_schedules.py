@@ -257,7 +257,7 @@ async def test_schedules_are_listed_and_removed(url: str) -> None:
         await sync(connection, DUE._replace(function="app.g"), DUE)
         await schedules.fire(connection, [DUE], [FUTURE_S])
         first, second = await queries.schedules(connection)
-        assert first[:4] == ("app.f", "* * * * *", "UTC", "q")
+        assert (first.function, first.cron, first.timezone, first.queue) == ("app.f", "* * * * *", "UTC", "q")
         assert first.next_run_at.startswith("2096-10-02")
         assert first.last_execution_id == await one(connection, "SELECT id FROM executions")
         assert first.last_run_at == first.seen_at

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from currant import settings
+from currant.cli import reference
 from currant.supervisor import events
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,3 +18,8 @@ def test_the_page_of_the_settings_is_what_the_code_says() -> None:
 def test_the_page_of_the_log_events_is_what_the_code_says() -> None:
     text = events.describe()
     assert (DOCS / "events.md").read_text() == text, "run: python -m currant.supervisor.events > docs/events.md"
+
+
+def test_the_page_of_the_commands_is_what_the_code_says() -> None:
+    text = reference.describe()
+    assert (DOCS / "cli.md").read_text() == text, "run: python -m currant.cli.reference > docs/cli.md"

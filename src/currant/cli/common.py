@@ -1,33 +1,31 @@
 """What the commands share: how they report a user's mistake, log, and come to a database."""
 
+import asyncio
 import contextlib
-import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib import metadata
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
+from currant import settings as setting
+from currant.cli import exits
+from currant.cli.options import setting_option as setting_option
 from currant.errors import ConfigurationError, CurrantError
-from currant.settings import Settings, environment_name, with_database
-from currant.store import connections
+from currant.settings import Settings, with_database
+from currant.store import connections, inspection
+from currant.store.connections import Connection
 from currant.store.embedded import start_kept
 
-
-def setting_option(name: str, *flags: str, metavar: str) -> Any:
-    """Returns the option of a setting: help, default and environment variable come from there.
-
-    Its value stays a text: the setting checks it, whichever way it comes.
-    """
-    each = next(each for each in dataclasses.fields(Settings) if each.name == name)
-    default = each.metadata["default"].replace("`", "")
-    note = environment_name(name) if default == "none" else f"{environment_name(name)}; {default}"
-    return typer.Option(*flags, metavar=metavar, help=f"{each.metadata['help']} [{note}]", show_default=False)
+T = TypeVar("T")
 
 
 EmbeddedOption = Annotated[
-    bool, typer.Option("--embedded", help="Use Currant's own Postgres, kept in CURRANT_EMBEDDED_DIR.")
+    bool,
+    typer.Option(
+        "--embedded", help="Use Currant's own Postgres, kept in CURRANT_EMBEDDED_DIR.", rich_help_panel=setting.DATABASE
+    ),
 ]
 #: On the command line other users can see the password in it; in the environment they cannot.
 DatabaseOption = Annotated[str | None, setting_option("database_url", "--database-url", metavar="URL")]
@@ -47,12 +45,15 @@ VersionOption = Annotated[
 
 @contextlib.contextmanager
 def reported(command: str) -> Iterator[None]:
-    """Turns Currant's errors into one line and an exit status: 2 for a mistake in the call, 1 for the rest."""
+    """Turns Currant's errors, and Ctrl-C, into one line and an exit code, as exits.py says."""
     try:
         yield
     except CurrantError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+        raise typer.Exit(exits.USAGE if isinstance(error, ConfigurationError) else exits.FAILED) from None
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        raise typer.Exit(exits.INTERRUPTED) from None
 
 
 def check_exclusive(*, embedded: bool, url_option: str | None) -> None:
@@ -83,3 +84,25 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None) -> I
         )
     connections.check_url(settings.database_url)
     yield settings
+
+
+@contextlib.contextmanager
+def named_database(url_option: str | None, *, embedded: bool) -> Iterator[Settings]:
+    """Gives the settings of a command that takes none beside its database, and reports its errors."""
+    with reported("currant"):
+        settings = setting.load({"database_url": url_option})
+        with database(settings, embedded=embedded, url_option=url_option) as complete:
+            yield complete
+
+
+def ask(settings: Settings, question: Callable[[Connection], Awaitable[T]]) -> tuple[T, float]:
+    """Asks the database over a connection of its own; returns the answer and the database's clock, in Unix time.
+
+    Raises what `inspection.opened` does.
+    """
+
+    async def asked() -> tuple[T, float]:
+        async with inspection.opened(str(settings.database_url)) as connection:
+            return await question(connection), await inspection.clock_s(connection)
+
+    return asyncio.run(asked())

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from currant import settings as setting
 from currant.cli.common import RuntimeDirOption, VersionOption, reported
+from currant.cli.output import write_json
+from currant.cli.shell import App, run
 from currant.protocol.status import StatusReply
 from currant.supervisor.control import ask
 from currant.supervisor.instance import SOCKET_NAME
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = App(no_args_is_help=True)
 
 
 @app.callback()
@@ -31,7 +32,7 @@ def status(
         settings = setting.load({"runtime_dir": runtime_dir})
         reply = ask(settings.runtime_dir / SOCKET_NAME)
         if as_json:
-            print(msgspec.json.format(msgspec.json.encode(reply), indent=2).decode())
+            write_json(reply)
         else:
             show(reply, Console())
 
@@ -76,7 +77,7 @@ def _duration(seconds: float) -> str:
 
 
 def main() -> None:
-    app()
+    run(app, "currantctl")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,20 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
+import inspect
 import resource
 import signal
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-import typer
 import uvloop
 
 from currant import settings as setting
-from currant.cli.common import (
-    DatabaseOption,
-    EmbeddedOption,
-    RuntimeDirOption,
-    VersionOption,
-    database,
-    reported,
-    setting_option,
-)
+from currant.cli import exits, shell
+from currant.cli.common import EmbeddedOption, VersionOption, database, reported
 from currant.cli.log import make_log
+from currant.cli.options import is_repeated, setting_option, settings_of_nodes
+from currant.cli.shell import App
 from currant.errors import ConfigurationError
 from currant.settings import Settings
 from currant.store import migrate
@@ -31,21 +27,13 @@ DESCRIPTORS_MAX = 65_536
 #: Its socket, its pidfd and its cells; and what the supervisor has besides its children.
 DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 3, 64
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = App()
 
 
-@app.command()
 def run(
-    procs: Annotated[str | None, setting_option("procs", "--procs", metavar="N")] = None,
-    concurrency: Annotated[str | None, setting_option("concurrency", "--concurrency", metavar="N")] = None,
-    modules: Annotated[list[str] | None, setting_option("modules", "--modules", "-m", metavar="MODULE")] = None,
-    queues: Annotated[list[str] | None, setting_option("queues", "--queues", "-q", metavar="QUEUE")] = None,
-    grace: Annotated[str | None, setting_option("grace_s", "--grace", metavar="SECONDS")] = None,
-    runtime_dir: RuntimeDirOption = None,
-    log_level: Annotated[str | None, setting_option("log_level", "--log-level", metavar="LEVEL")] = None,
-    database_url: DatabaseOption = None,
     embedded: EmbeddedOption = False,
     version: VersionOption = False,
+    **options: list[str] | str | None,
 ) -> None:
     """Runs jobs: one supervisor, which talks to Postgres, and its child processes, which run your code.
 
@@ -53,16 +41,8 @@ def run(
     -m and -q may be repeated, or take names separated by commas.
     SIGTERM or SIGINT stops it gracefully; a second one hurries.
     """
-    given = {
-        "procs": procs,
-        "concurrency": concurrency,
-        "modules": _split(modules),
-        "queues": _split(queues),
-        "grace_s": grace,
-        "runtime_dir": runtime_dir,
-        "log_level": log_level,
-        "database_url": database_url,
-    }
+    given = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in options.items()}
+    database_url = given["database_url"]
     with reported("currantd"):
         settings = setting.load(given)
         if not settings.modules:
@@ -108,15 +88,28 @@ def _raise_descriptor_limit(procs: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def _split(values: list[str] | None) -> str | None:
-    return ",".join(values) if values else None
+def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Gives the function an option for each setting that applies to nodes, in the place of its `**options`."""
+    signature = inspect.signature(function)
+    parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    for name in settings_of_nodes():
+        kind: Any = list[str] | None if is_repeated(name) else str | None
+        annotation = Annotated[kind, setting_option(name)]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    decorated: Any = function
+    decorated.__signature__ = signature.replace(parameters=parameters)
+    decorated.__annotations__ = {each.name: each.annotation for each in parameters}
+    return function
+
+
+app.command(epilog=exits.EPILOG_OF_NODES)(_with_options(run))
 
 
 def main() -> None:
     # Until the service takes over, a stop is simply the end: nothing has been claimed.
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, _stop_early)
-    app()
+    shell.run(app, "currantd")
 
 
 def _stop_early(number: int, frame: object) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 
 import structlog
+from rich.console import Console
 
 from currant.supervisor.events import Log
 
@@ -21,7 +22,7 @@ def make_log(level: str) -> Log:
     """Returns the log to standard error: coloured columns on a terminal, `key=value` elsewhere."""
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(colors=not Console(stderr=True).no_color)
         if terminal
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     )

@@ -1,36 +1,44 @@
-"""`currant`: the schema and single executions; also `python -m currant`."""
+"""`currant`: puts its commands together; also `python -m currant`."""
 
 import asyncio
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.pretty import Pretty
-from rich.table import Table
-from rich.text import Text
 
 from currant import settings as setting
 from currant.bench import report as bench_report
 from currant.bench.plan import ENQUEUERS, RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
+from currant.cli import dead, executions, exits, schedules
 from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
+from currant.cli.enqueue import enqueue_command
 from currant.cli.migrating import check_options, rewrite_line, survey_lines
 from currant.cli.prune import prune_command
-from currant.errors import CurrantError
-from currant.executions import Record
+from currant.cli.queues import queues_command
+from currant.cli.shell import App, run
 from currant.settings import Settings
-from currant.store import connections, migrate, queries
+from currant.store import connections, migrate
 from currant.store.steps import script
 from currant.store.survey import survey_at
 from currant.store.upgrade_queries import Size
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = App(no_args_is_help=True)
 
-
-app.command("prune")(prune_command)
+_EXECUTIONS, _OTHERS = "Executions", "Queues, dead letters and schedules"
+app.command("enqueue", rich_help_panel=_EXECUTIONS, epilog=exits.epilog(exits.ENDED_BADLY, exits.NOT_IN_TIME))(
+    enqueue_command
+)
+app.command("list", rich_help_panel=_EXECUTIONS, epilog=exits.epilog(exits.NOT_IN_TIME))(executions.list_command)
+app.command("status", rich_help_panel=_EXECUTIONS)(executions.status_command)
+app.command("cancel", rich_help_panel=_EXECUTIONS)(executions.cancel_command)
+app.command("retry", rich_help_panel=_EXECUTIONS)(executions.retry_command)
+app.command("queues", rich_help_panel=_OTHERS)(queues_command)
+app.add_typer(dead.app, name="dead", rich_help_panel=_OTHERS)
+app.add_typer(schedules.app, name="schedules", rich_help_panel=_OTHERS)
+app.command("prune", rich_help_panel=_OTHERS)(prune_command)
 
 
 @app.callback()
@@ -90,24 +98,6 @@ def _migrate(url: str) -> None:
         print(f"{place}: the schema is of version {after} already")
     else:
         print(f"{place}: migrated the schema from version {before} to {after}")
-
-
-@app.command("status")
-def status_command(
-    id: Annotated[str, typer.Argument(help="The execution's id, as `.queue()` returned it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    database_url: DatabaseOption = None,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Shows one execution."""
-    with reported("currant"), _database(database_url, embedded=embedded) as settings:
-        record = asyncio.run(_get(settings, id))
-        if record is None:
-            raise CurrantError(f"no execution has the id {id}")
-        if as_json:
-            print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode())
-        else:
-            show(record, Console())
 
 
 @app.command("bench")
@@ -180,32 +170,8 @@ def _database(url: str | None, *, embedded: bool) -> AbstractContextManager[Sett
     return database(setting.load({"database_url": url}), embedded=embedded, url_option=url)
 
 
-def show(record: Record, console: Console) -> None:
-    """Prints one execution for people."""
-    table = Table(show_header=False, box=None)
-    values = msgspec.structs.asdict(record)
-    error = values.pop("error")
-    for name, value in values.items():
-        if value is not None:
-            table.add_row(f"[bold]{name}[/]", value if isinstance(value, str) else Pretty(value))
-    console.print(table)
-    if error:
-        # The traceback ends with type and message.
-        text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
-        console.print(Text(text.rstrip(), style="red"), soft_wrap=True)
-
-
-async def _get(settings: Settings, id: str) -> Record | None:
-    connection = await connections.connect(str(settings.database_url), "currant")
-    try:
-        await migrate.check(connection)
-        return await queries.get(connection, id)
-    finally:
-        await connection.close()
-
-
 def main() -> None:
-    app()
+    run(app, "currant")
 
 
 if __name__ == "__main__":

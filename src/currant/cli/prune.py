@@ -5,10 +5,11 @@ import random
 import time
 from typing import Annotated
 
-import typer
-
 from currant import settings as setting
-from currant.cli.common import DatabaseOption, EmbeddedOption, database, reported, setting_option
+from currant.cli.common import DatabaseOption, EmbeddedOption, database, reported
+from currant.cli.options import setting_option
+from currant.cli.output import write_json
+from currant.cli.values import JsonOption
 from currant.settings import Settings
 from currant.store import connections, migrate, retention
 from currant.store.connections import Session
@@ -24,7 +25,7 @@ def prune_command(
         str | None, setting_option("keep_completed_s", "--keep-completed", metavar="SECONDS")
     ] = None,
     keep_failed: Annotated[str | None, setting_option("keep_failed_s", "--keep-failed", metavar="SECONDS")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: JsonOption = False,
     database_url: DatabaseOption = None,
     embedded: EmbeddedOption = False,
 ) -> None:
@@ -34,7 +35,10 @@ def prune_command(
         settings = setting.load(given)
         with database(settings, embedded=embedded, url_option=database_url) as complete:
             pruned = asyncio.run(_prune(complete))
-        print(f'{{"pruned":{pruned}}}' if as_json else f"pruned {pruned:,} executions and dead letters")
+        if as_json:
+            write_json({"pruned": pruned})
+        else:
+            print(f"pruned {pruned:,} executions and dead letters")
 
 
 async def _prune(settings: Settings) -> int:

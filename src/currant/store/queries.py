@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from currant.backends import Ended
-from currant.executions import Execution, Record, Verdict
+from currant.executions import Execution, Schedule, Verdict
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection
@@ -42,20 +42,6 @@ class Promotion(NamedTuple):
     due_in_s: float | None
 
 
-class Schedule(NamedTuple):
-    """A schedule, for people; the moments are text."""
-
-    function: str
-    cron: str
-    timezone: str
-    queue: str
-    next_run_at: str
-    last_run_at: str | None
-    last_execution_id: str | None
-    #: When a node that knows the function last started, or fired it.
-    seen_at: str
-
-
 _CLAIM = load("claim")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
@@ -71,7 +57,6 @@ _RECLAIMED = load("reclaimed")
 _HELD = load("held")
 _PARKED = load("parked")
 _BACKLOG = load("backlog")
-_GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
 _SCHEDULES = load("schedules")
@@ -253,17 +238,6 @@ async def parked(connection: Connection, *, queues: Sequence[str], rows: int) ->
 async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
     """Returns how many executions wait in each queue, counted up to `rows`."""
     return dict(await fetch(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
-
-
-async def get(connection: Connection, id: str) -> Record | None:
-    """Returns one execution, or None."""
-    found = await fetch(connection, _GET, {"id": id})
-    if not found:
-        return None
-    values = list(found[0])
-    for column in (8, 9, 10, 11):
-        values[column] = None if values[column] is None else msgspec.json.decode(values[column][1:])
-    return Record(*values)
 
 
 async def ended(connection: Connection, ids: Sequence[str], *, bytes_max: int = 1 << 40) -> list[Ended]:

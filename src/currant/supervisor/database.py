@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """One node's view of the database: three connections, a fourth now and then, and a fifth for upkeep: reclaims, prunes."""
+    """One node's view of the database: three connections, a fourth now and then, a fifth for reclaims and prunes."""
 
     def __init__(
         self,
@@ -210,7 +210,10 @@ class Database:
 
     async def cancels_asked(self, ids: list[str]) -> set[str]:
         """Returns those of these executions that run and are to be cancelled."""
-        return await self._insist(self._utility.session(), lambda connection: queries.cancels_asked(connection, ids))
+        asked = await self._insist_upkeep(lambda connection: queries.cancels_asked(connection, ids))
+        # Asked once after each LISTEN, and one is at the start: an idle node has three connections.
+        self._upkeep.close_now()
+        return asked
 
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
