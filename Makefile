@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench crash explain clean demo-ready dev-ready
+.PHONY: help demo test lint docs bench crash explain clean demo-ready dev-ready
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,11 @@ lint: dev-ready ## Check style, format, types and the directions of imports.
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
+	@$(RUN) -m pyright --pythonpath $(RUN)
 	@$(VENV)/bin/lint-imports
+
+docs: dev-ready ## Build the site of the documentation into site/.
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet $(ARGS)
 
 bench: demo-ready ## Measure how fast a backlog is drained, next to what the database can do.
 	@$(RUN) -m currant bench --drain --workers 2 --concurrency 64 --jobs 40000 $(ARGS)
