@@ -1,5 +1,6 @@
 """Currant: a durable job scheduler that needs nothing but Postgres."""
 
+from currant.configuration import aclose, close, configure
 from currant.context import CurrentExecution, current_execution
 from currant.endings import Discard, Retry, Snooze
 from currant.errors import (
@@ -40,6 +41,9 @@ __all__ = [
     "Retry",
     "SchemaError",
     "Snooze",
+    "aclose",
+    "close",
+    "configure",
     "current_execution",
     "enqueue_many",
     "enqueue_many_sync",

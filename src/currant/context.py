@@ -19,6 +19,8 @@ class CurrentExecution(msgspec.Struct, frozen=True):
     queue: str
     #: When its timeout ends, in UTC by this machine's clock; None without a timeout.
     deadline: datetime | None = None
+    #: Where Currant finds it again in its child: of no use to others.
+    cell: int = -1
 
 
 running: ContextVar[CurrentExecution] = ContextVar("currant_execution")

@@ -1,10 +1,11 @@
 """The enqueue as the public API calls it: through the backend, or in the transaction of the caller's connection."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from currant import backends
 from currant.backends import Enqueued, NewExecution
+from currant.batching import BATCH_BYTES, BATCH_ROWS, batches
 from currant.handles import resolve
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 else:
     Connection = Any
 
-#: A statement's worth of executions.
-BATCH_ROWS = 1000
-BATCH_BYTES = 4 << 20
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "Connection", "batches", "enqueue", "enqueue_sync"]
 
 
 async def enqueue(executions: Iterable[NewExecution], connection: Connection | None = None) -> list[Enqueued]:
@@ -43,17 +42,3 @@ def enqueue_sync(executions: Iterable[NewExecution], connection: Connection | No
     from currant import client
 
     return client.enqueue_within_sync(connection, executions)
-
-
-def batches(executions: Iterable[NewExecution]) -> Iterator[list[NewExecution]]:
-    """Cuts any number of executions into lists, each of at least one and of bounded size."""
-    batch: list[NewExecution] = []
-    size = 0
-    for execution in executions:
-        batch.append(execution)
-        size += len(execution.args) + len(execution.kwargs)
-        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

@@ -1,5 +1,6 @@
 """Time-ordered ids. Ordered ids keep the primary key's inserts at its right edge; random ones scatter them."""
 
+import os
 import secrets
 import threading
 import time
@@ -30,6 +31,15 @@ def new_ids(count: int) -> list[str]:
         f"job_{head | (tail >> 62) << 64 | 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF:032x}"
         for tail in range(first, first + count)
     ]
+
+
+def _forked() -> None:
+    """Another thread of the parent may have held the lock, and is not here to let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def new_node_id() -> str:

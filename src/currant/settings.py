@@ -135,6 +135,9 @@ class Settings:
         "must be a path",
         default_text="`/var/lib/currant/postgres` for root, else `currant/postgres` in `$XDG_DATA_HOME`",
     )
+    pool_size: int = _setting(
+        10, "The most connections that an application's enqueues make, in each event loop.", *_whole(1, 1000)
+    )
     payload_bytes_max: int = _setting(
         1 << 20,
         "The most bytes of JSON that one execution's arguments, or its result, may have.",

@@ -17,7 +17,7 @@ _CLAIMED = b"jobs."
 
 
 class Proxy:
-    """Runs in a thread. Only the claim connection is tampered with."""
+    """Runs in a thread. Only the claim connection is tampered with, and one that is named to `cut_next`."""
 
     def __init__(self, url: str) -> None:
         host = conninfo.conninfo_to_dict(url)["host"]
@@ -27,6 +27,7 @@ class Proxy:
         #: Between which seconds replies are delayed.
         self.delay_s = (0.0, 0.0)
         self._cut_next = threading.Event()
+        self._marker: tuple[bytes, bytes] | None = None
         self.cuts = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -49,6 +50,11 @@ class Proxy:
         """The next claim that claims something is committed, and its connection ends before a byte of the reply."""
         self._cut_next.set()
 
+    def cut_next(self, connection: bytes, marker: bytes) -> None:
+        """The next statement on connections of this name that holds the marker is carried out, and its connection ends
+        before a byte of the reply."""
+        self._marker = (connection, marker)
+
     async def _serve(self) -> None:
         self._end = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
@@ -69,11 +75,13 @@ class Proxy:
         first = await reader.read(1 << 16)
         server_reader, server_writer = await asyncio.open_unix_connection(self._server)
         server_writer.write(first)
-        replies = self._replies if b"currantd:claim" in first else _copy
-        ways = [
-            asyncio.ensure_future(_copy(reader, server_writer)),
-            asyncio.ensure_future(replies(server_reader, writer)),
-        ]
+        if b"currantd:claim" in first:
+            requests, replies = _copy(reader, server_writer), self._replies(server_reader, writer)
+        else:
+            cut = asyncio.Event()
+            requests = self._marked(first, cut, reader, server_writer)
+            replies = self._until(cut, server_reader, writer)
+        ways = [asyncio.ensure_future(requests), asyncio.ensure_future(replies)]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -101,6 +109,29 @@ class Proxy:
             writer.write(reply)
             await writer.drain()
             reply = b""
+
+    async def _marked(
+        self, first: bytes, cut: asyncio.Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(1 << 16):
+            if self._marker is not None and self._marker[0] in first and self._marker[1] in data:
+                self._marker = None
+                cut.set()
+            writer.write(data)
+            await writer.drain()
+
+    async def _until(self, cut: asyncio.Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes replies on, but not the one to the statement that `cut` marks: then it ends."""
+        reply = b""
+        while data := await reader.read(1 << 16):
+            if not cut.is_set():
+                writer.write(data)
+                await writer.drain()
+                continue
+            reply += data
+            if reply.endswith(_COMMITTED):
+                self.cuts += 1
+                return
 
     @staticmethod
     def _starting(reply: bytes) -> bool:

@@ -115,6 +115,21 @@ def test_so_few_jobs_that_nothing_can_be_left_out_still_give_figures(tmp_path: P
     assert figures(file)["ratio_to_floor"] > 0
 
 
+def test_enqueue_is_set_beside_the_bare_statement_of_the_same_run(tmp_path: Path, users_url: str) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--enqueue", "--jobs", "1000", "--enqueuers", "50", "--json", str(file), url=users_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    read = json.loads(file.read_text())
+    assert (read["mode"], read["jobs"], read["enqueuers"], read["enqueuers_errors"]) == ("enqueue", 1000, 50, 0)
+    assert 1 < read["enqueuers_connections"] <= 10
+    for name in ("enqueue", "enqueue_many"):
+        assert min(read[f"{name}_per_s"], read[f"{name}_bare_per_s"], read[f"{name}_ratio"]) > 0
+    assert read["enqueuers_per_s"] > 0
+    assert "50 callers at once" in done.stdout
+    assert schemas(users_url) == []
+
+
 def test_users_database_keeps_nothing_of_it(users_url: str) -> None:
     done = bench("--workers", "1", "--jobs", "50", "--rate", "500", url=users_url)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -208,6 +223,9 @@ def nodes(url: str) -> int:
         (("--warmup-percent", "nan"), "--warmup-percent must be at least 0 and less than 100, got nan"),
         (("--rate", "0"), "--rate must be greater than 0 and at most 1,000,000, got 0"),
         (("--rate", "10", "--drain"), "--rate and --drain exclude each other: a drain enqueues everything beforehand"),
+        (("--enqueue", "--drain"), "--enqueue excludes --rate and --drain: it runs no job"),
+        (("--enqueuers", "5"), "--enqueuers needs --enqueue"),
+        (("--enqueue", "--enqueuers", "0"), "--enqueuers must be an integer from 1 to 100000, got 0"),
         (
             ("--json", "/nowhere/at/all.json"),
             "--json must name a file in a folder that exists, got /nowhere/at/all.json",

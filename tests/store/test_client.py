@@ -1,11 +1,11 @@
 """Enqueueing as an application does it: `@job`, `.queue()`, `enqueue_many`, against a real database."""
 
 import asyncio
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+import currant
 from currant import (
     ConfigurationError,
     DatabaseError,
@@ -13,7 +13,6 @@ from currant import (
     NotJSON,
     PayloadTooLarge,
     SchemaError,
-    client,
     enqueue_many,
     job,
 )
@@ -23,15 +22,6 @@ from currant.client import DatabaseBackend
 @job(queue="letters", retries=1, timeout=2.5, priority=7, name="tests.send")
 async def send(to: str, *, copies: int = 1) -> str:
     return f"{copies} to {to}"
-
-
-@pytest.fixture
-def application(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
-    """This process as an application with CURRANT_DATABASE_URL; gives a connection to look at the rows."""
-    monkeypatch.setenv("CURRANT_DATABASE_URL", url)
-    monkeypatch.setattr(client, "_default", [])
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
 
 
 def _rows(connection: psycopg.Connection, columns: str) -> list[tuple[object, ...]]:
@@ -58,13 +48,12 @@ def test_options_change_one_call_and_leave_the_job_as_it_was(application: psycop
     ]
 
 
-def test_thousands_are_enqueued_in_one_statement_in_their_order(application: psycopg.Connection) -> None:
+def test_thousands_are_enqueued_in_one_transaction_in_their_order(application: psycopg.Connection) -> None:
     async def enqueue() -> list[str]:
         return [handle.id for handle in await enqueue_many([send.call(str(number)) for number in range(5000)])]
 
     ids = asyncio.run(enqueue())
     assert _rows(application, "id, args") == [(id, [str(number)]) for number, id in enumerate(ids)]
-    # One statement is one transaction.
     assert len(set(_rows(application, "xmin::text, created_at"))) == 1
 
 
@@ -104,7 +93,7 @@ def test_the_direct_call_runs_at_once_and_needs_no_database(monkeypatch: pytest.
 
 def test_without_a_database_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CURRANT_DATABASE_URL", raising=False)
-    monkeypatch.setattr(client, "_default", [])
+    currant.configure()
     with pytest.raises(ConfigurationError, match="CURRANT_DATABASE_URL is not set"):
         asyncio.run(send.queue("ada"))
 

@@ -247,6 +247,29 @@ async def test_explain_settle_probes_the_primary_key(table: Table) -> None:
 
 
 @in_loop
+async def test_explain_what_children_ask_about_ids_probes_the_primary_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        ids = [each.id for each in (await claim(connection, BATCH)).executions]
+        ended = await explain(connection, "ended", {"ids": ids, "bytes": 1 << 20})
+        present = await explain(connection, "present", {"ids": ids})
+        cancel = await explain(connection, "cancel", {"ids": ids, "prefix": "currant:node:"})
+    for plan in (ended, present, cancel):
+        assert_no_scan_of_the_table(plan)
+        assert plan.by_index("executions_pkey"), plan.text
+    (probe,) = ended.by_index("executions_pkey")
+    assert probe["Actual Loops"] == BATCH, ended.text
+
+
+@in_loop
+async def test_explain_the_holders_of_unique_keys_are_probed_by_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        parameters = {"functions": ["app.f"] * BATCH, "keys": [str(number) for number in range(BATCH)]}
+        plan = await explain(connection, "unique_holders", parameters)
+    assert_no_scan_of_the_table(plan)
+    assert plan.by_index("executions_unique"), plan.text
+
+
+@in_loop
 @pytest.mark.parametrize("count", [1, 20])
 async def test_explain_cancel_and_its_question_probe_the_primary_key(tables: dict[int, Table], count: int) -> None:
     # Of the large table alone: the small one is read as quickly by a scan.
@@ -263,6 +286,29 @@ def assert_probes_by_id(plan: Plan) -> None:
     (probe,) = plan.by_index("executions_pkey")
     assert probe["Actual Loops"] == BATCH, plan.text
     assert probe["Actual Rows"] == 1
+
+
+@in_loop
+async def test_explain_what_applications_ask_by_id_probes_the_primary_key(table: Table) -> None:
+    async with undone(table.url) as connection:
+        ids = [each.id for each in (await claim(connection, BATCH)).executions]
+        for name, parameters in (
+            ("ended", {"bytes": 1 << 23}),
+            ("present", {}),
+            ("cancel", {"prefix": "currant:node:"}),
+        ):
+            plan = await explain(connection, name, {"ids": ids, **parameters})
+            assert_no_scan_of_the_table(plan)
+            assert plan.by_index("executions_pkey"), plan.text
+
+
+@in_loop
+async def test_explain_the_holders_of_unique_keys_are_probed_for(table: Table) -> None:
+    async with undone(table.url) as connection:
+        parameters = {"functions": ["app.f"] * BATCH, "keys": [f"k{number}" for number in range(BATCH)]}
+        plan = await explain(connection, "unique_holders", parameters)
+    assert_no_scan_of_the_table(plan)
+    assert len(plan.by_index("executions_unique")) == 2, plan.text
 
 
 @in_loop

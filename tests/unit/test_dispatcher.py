@@ -142,6 +142,29 @@ async def test_a_backlog_with_no_slot_in_sight_is_released_after_half_a_second()
     watching.cancel()
 
 
+@in_loop
+async def test_what_was_given_to_a_lent_slot_that_was_taken_back_meanwhile_goes_to_another_child() -> None:
+    node = Node(1, 1)
+    watch = asyncio.ensure_future(node.dispatcher.watch())
+    waiting, busy, late = executions(3)
+    node.dispatcher.dispatch([waiting, busy])
+    node.ledger.lend(0, 1, node.now)
+    node.dispatcher.dispatch([late])
+    lender = node.children[0]
+    lender.started.add(waiting.cell)
+    assert [run[0] for run in lender.runs()] == [waiting, late]
+    # The sender of both has its slot again before the late one came.
+    node.ledger.lend(0, 0, node.now)
+    node.dispatcher.backlog_came()
+    node.ledger.finish(1, [Outcome(busy.cell, Ending.COMPLETED)], node.now)
+    node.now += MOVE_AFTER_S
+    await lender.recalled.wait()
+    watch.cancel()
+    assert lender.sent[-1] == Recall([late.cell])
+    node.dispatcher.returned(node.ledger.give_back(0, [late.cell]))
+    assert node.children[1].runs()[-1] == [late]
+
+
 def test_a_drain_recalls_everything_that_has_not_started() -> None:
     node = Node(2, 2)
     node.dispatcher.dispatch(executions(4))

@@ -142,3 +142,33 @@ def test_the_largest_batch_fits_a_frame(outcome: Outcome) -> None:
     batch = [*full, outcome, Outcome(0, Ending.COMPLETED, b"x" * payload_bytes_max)]
     limit = frames.frame_bytes_max(payload_bytes_max)
     assert len(frames.encode(work.Outcomes(batch), limit)) <= limit
+
+
+_new_executions = st.builds(
+    NewExecution,
+    function=st.text(max_size=40),
+    queue=st.text(max_size=63),
+    priority=st.integers(-(2**31), 2**31 - 1),
+    args=st.binary(max_size=200),
+    kwargs=st.binary(max_size=200),
+    options=st.binary(max_size=40),
+    max_retries=st.integers(0, 2**31 - 1),
+    timeout_s=st.none() | st.integers(1, 2**31 - 1),
+    delay_s=st.none() | st.floats(0, 1e9),
+    run_at_s=st.none() | st.floats(0, 1e9),
+    unique_key=st.none() | st.text(max_size=40),
+    unique_for_s=st.none() | st.floats(0, 1e9),
+)
+
+
+@given(st.lists(_new_executions, max_size=5), st.integers(0, 5))
+def test_an_enqueue_has_as_many_ids_as_executions_or_is_no_message(executions: list[NewExecution], others: int) -> None:
+    right = work.Enqueue(7, ["1"], [NewExecution("f", "q", 5, b"[]", b"{}", b"{}", 3, None)])
+    right.ids, right.executions = [str(each) for each in range(others)], executions
+    reader = frames.FrameReader(work.from_child_decoder, LIMIT)
+    frame = frames.encode(right, LIMIT)
+    if executions and len(executions) == others:
+        assert reader.feed(frame) == [right]
+    else:
+        with pytest.raises(ProtocolError, match="executions"):
+            reader.feed(frame)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from currant.executions import Ending, Execution, Outcome
+from currant.protocol.cells import CELLS_MAX
 from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, spread
 from tests.unit.support import executions
 
@@ -68,6 +69,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = Ledger()
         self.now = 0.0
         self.slots: dict[int, int] = {}
+        self.own_slots: dict[int, int] = {}
         self.held: dict[int, dict[int, Execution]] = {}
         self.closed: set[int] = set()
         self.unsaved = 0
@@ -78,6 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
         child = len(self.slots) and max(self.slots) + 1
         self.ledger.add_child(child, slots, self.now)
         self.slots[child], self.held[child] = slots, {}
+        self.own_slots[child] = slots
 
     @rule(passed=st.sampled_from([0.0, 0.01, WINDOW_S, 3 * WINDOW_S]))
     def pass_time(self, passed: float) -> None:
@@ -130,6 +133,15 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not set(cells) & set(started)
         back = self.ledger.give_back(child, cells)
         assert back == [self.held[child].pop(cell) for cell in cells]
+
+    @rule(data=st.data(), lent=st.integers(0, 10))
+    def lend(self, data: st.DataObject, lent: int) -> None:
+        if not self.held:
+            return
+        child = data.draw(st.sampled_from(sorted(self.held)))
+        self.ledger.lend(child, lent, self.now)
+        # For everything but the report it is as if the child had so many slots more.
+        self.slots[child] = self.own_slots[child] + lent
 
     @rule(data=st.data())
     def close_or_reopen(self, data: st.DataObject) -> None:
@@ -360,6 +372,52 @@ def test_outcomes_of_an_unknown_child_are_left_out() -> None:
     assert ledger.finish(7, [Outcome(0, Ending.COMPLETED)], 0.0) == []
     assert ledger.give_back(7, [0]) == []
     assert ledger.of_child(7) == (0, 0, 0, 0)
+
+
+# Lent slots
+
+
+def test_a_lent_slot_is_room_for_another_and_a_returned_one_is_none() -> None:
+    ledger = ledger_of(2)
+    ledger.assign(executions(2), 0.0)
+    assert ledger.room(0.0) == 0
+    ledger.lend(0, 2, 0.0)
+    assert ledger.room(0.0) == ledger.free == 2
+    ledger.assign(executions(2), 0.0)
+    assert (ledger.room(0.0), ledger.backlog) == (0, 0)
+    finish(ledger, 0, 1, 0.0)
+    ledger.lend(0, 1, 0.0)
+    assert (ledger.free, ledger.backlog) == (0, 0)
+    ledger.lend(0, 0, 0.0)
+    assert (ledger.free, ledger.backlog) == (0, 1)
+    # A child that is gone, and nonsense.
+    ledger.lend(7, 3, 0.0)
+    ledger.lend(0, -5, 0.0)
+    assert ledger.of_child(0)[0] == 2
+
+
+def test_however_much_is_lent_no_child_gets_more_than_it_has_cells() -> None:
+    ledger = ledger_of(CELLS_MAX // 2)
+    ledger.lend(0, 1 << 30, 0.0)
+    plan, rest = ledger.assign(executions(CELLS_MAX + 10), 0.0)
+    assert len(plan[0]) == CELLS_MAX
+    assert len(rest) == 10
+    assert ledger.room(0.0) == 0
+
+
+def test_a_slot_that_is_lent_moves_a_backlog_and_one_that_is_taken_back_may_begin_one() -> None:
+    ledger = with_backlog(5.0)
+    ledger.lend(0, 1, 7.0)
+    assert ledger.stuck(0, 7.5) == pytest.approx(0.5)
+    # Taken back: what waits has waited on.
+    ledger.lend(0, 0, 7.8)
+    assert ledger.stuck(0, 8.0) == pytest.approx(1.0)
+    ledger = ledger_of(1)
+    ledger.lend(0, 1, 5.0)
+    ledger.assign(executions(2), 5.0)
+    assert ledger.stuck(0, 9.0) == 0.0
+    ledger.lend(0, 0, 9.0)
+    assert ledger.stuck(0, 9.25) == pytest.approx(0.25)
 
 
 # Closed children

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -35,8 +35,17 @@ TAIL_LINES = 25
 class Node:
     """One `currantd` with its log and runtime directory in a temporary folder; a context, which it lives in."""
 
-    def __init__(self, plan: Plan, url: str, console: Console) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        url: str,
+        console: Console,
+        *,
+        modules: str = "currant.bench.jobs",
+        queues: Sequence[str] = (QUEUE,),
+    ) -> None:
         self._plan, self._console = plan, console
+        self._modules, self._queues = modules, queues
         self._folder = tempfile.TemporaryDirectory(prefix="currant-bench-")
         self._runtime_dir = Path(self._folder.name) / "run"
         self._log = Path(self._folder.name) / "currantd.log"
@@ -54,8 +63,8 @@ class Node:
 
     def _options(self) -> list[str]:
         options = {
-            "--modules": "currant.bench.jobs",
-            "--queues": QUEUE,
+            "--modules": self._modules,
+            "--queues": ",".join(self._queues),
             "--procs": self._plan.workers,
             "--concurrency": self._plan.concurrency,
             "--grace": GRACE_S,

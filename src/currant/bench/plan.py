@@ -15,6 +15,9 @@ WORKERS_MAX = 1000
 CONCURRENCY_MAX = CELLS_MAX // 2
 JOBS_MAX = 100_000_000
 RATE_PER_S_MAX = 1e6
+#: Callers at a time when nothing else is asked; each costs a task.
+ENQUEUERS = 200
+ENQUEUERS_MAX = 100_000
 
 
 class BenchFailed(CurrantError):
@@ -23,16 +26,19 @@ class BenchFailed(CurrantError):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The options. `rate_per_s` is None for a drain."""
+    """The options. `rate_per_s` is None for a drain; `enqueuers` is None unless the enqueue is measured."""
 
     workers: int
     concurrency: int
     jobs: int
     warmup_percent: float
     rate_per_s: float | None
+    enqueuers: int | None = None
 
     @property
     def mode(self) -> str:
+        if self.enqueuers is not None:
+            return "enqueue"
         return "drain" if self.rate_per_s is None else "latency"
 
     def warmup_rows(self, rows: int) -> int:
@@ -41,7 +47,15 @@ class Plan:
 
 
 def make_plan(
-    *, workers: int, concurrency: int, jobs: int, warmup_percent: float, rate: float | None, drain: bool
+    *,
+    workers: int,
+    concurrency: int,
+    jobs: int,
+    warmup_percent: float,
+    rate: float | None,
+    drain: bool,
+    enqueue: bool = False,
+    enqueuers: int | None = None,
 ) -> Plan:
     """Returns the plan. Raises ConfigurationError, which names the option, the rule and the value."""
     _check_whole("--workers", workers, WORKERS_MAX)
@@ -53,12 +67,19 @@ def make_plan(
         raise ConfigurationError("--rate and --drain exclude each other: a drain enqueues everything beforehand")
     if rate is not None and not 0 < rate <= RATE_PER_S_MAX:
         raise ConfigurationError(f"--rate must be greater than 0 and at most {RATE_PER_S_MAX:,.0f}, got {rate:g}")
+    if enqueue and (drain or rate is not None):
+        raise ConfigurationError("--enqueue excludes --rate and --drain: it runs no job")
+    if enqueuers is not None and not enqueue:
+        raise ConfigurationError("--enqueuers needs --enqueue")
+    if enqueuers is not None:
+        _check_whole("--enqueuers", enqueuers, ENQUEUERS_MAX)
     return Plan(
         workers=workers,
         concurrency=concurrency,
         jobs=jobs,
         warmup_percent=warmup_percent,
-        rate_per_s=None if drain else rate or RATE_PER_S,
+        rate_per_s=None if drain or enqueue else rate or RATE_PER_S,
+        enqueuers=(enqueuers or ENQUEUERS) if enqueue else None,
     )
 
 

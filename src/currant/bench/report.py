@@ -47,15 +47,41 @@ class Report(msgspec.Struct, kw_only=True):
         return f"of {self.jobs:,} executions {self.lost:,} were lost and {self.doubled:,} were claimed more than once"
 
 
-def encode(report: Report) -> bytes:
+class EnqueueReport(msgspec.Struct, kw_only=True):
+    """The JSON file of `--enqueue`. Rates are medians; a ratio is that of ours to the bare statement's."""
+
+    mode: str
+    jobs: int
+    enqueue_per_s: float
+    enqueue_bare_per_s: float
+    enqueue_ratio: float
+    enqueue_many_per_s: float
+    enqueue_many_bare_per_s: float
+    enqueue_many_ratio: float
+    enqueuers: int
+    enqueuers_per_s: float
+    enqueuers_errors: int
+    enqueuers_connections: int
+    postgres: str
+    python: str = msgspec.field(default_factory=platform.python_version)
+    currant: str = msgspec.field(default_factory=lambda: metadata.version("currant"))
+
+    @property
+    def complaint(self) -> str | None:
+        """What is wrong, in one line; None when every enqueue was written."""
+        errors = self.enqueuers_errors
+        return f"{errors:,} enqueues of {self.enqueuers:,} concurrent callers failed" if errors else None
+
+
+def encode(report: Report | EnqueueReport) -> bytes:
     """Returns the JSON file's content."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report | EnqueueReport, console: Console) -> None:
     """Prints the report for people."""
     table = Table(show_header=False, title=f"currant bench, {report.mode}", title_justify="left")
-    for name, value in _rows(report):
+    for name, value in _enqueue_rows(report) if isinstance(report, EnqueueReport) else _rows(report):
         table.add_row(name, value)
     console.print(table)
 
@@ -85,6 +111,25 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("versions", f"Currant {report.currant}, Python {report.python}, Postgres {report.postgres}"),
     ]
     return rows
+
+
+def _enqueue_rows(report: EnqueueReport) -> list[tuple[str, str]]:
+    def beside(per_s: float, bare_per_s: float, ratio: float) -> str:
+        return f"{per_s:,.0f}/s, the bare INSERT {bare_per_s:,.0f}/s: [bold]{ratio:.2f}[/]"
+
+    single = beside(report.enqueue_per_s, report.enqueue_bare_per_s, report.enqueue_ratio)
+    many = beside(report.enqueue_many_per_s, report.enqueue_many_bare_per_s, report.enqueue_many_ratio)
+    return [
+        ("jobs in each round", f"{report.jobs:,}; one by one, a tenth"),
+        (".queue() one by one", single),
+        ("enqueue_many", many),
+        (
+            f"{report.enqueuers:,} callers at once",
+            f"{report.enqueuers_per_s:,.0f}/s over {report.enqueuers_connections} connections,"
+            f" {report.enqueuers_errors:,} errors",
+        ),
+        ("versions", f"Currant {report.currant}, Python {report.python}, Postgres {report.postgres}"),
+    ]
 
 
 def _asked(report: Report) -> str:

@@ -8,10 +8,11 @@ import uvloop
 from rich.console import Console
 
 from currant.bench.drain import Drain, measure_drain
+from currant.bench.enqueue import measure_enqueue
 from currant.bench.jobs import QUEUE
 from currant.bench.latency import measure_latency
 from currant.bench.plan import BenchFailed, Plan
-from currant.bench.report import LatencyMs, Report
+from currant.bench.report import EnqueueReport, LatencyMs, Report
 from currant.errors import DatabaseError
 from currant.store import bench_queries, migrate
 from currant.store.bench_queries import Latency
@@ -19,7 +20,7 @@ from currant.store.connections import Connection, connect
 from currant.store.scratch import scratch_database
 
 
-def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) -> Report:
+def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) -> Report | EnqueueReport:
     """Measures in a schema of its own of the user's database, or on a throwaway server where `url` is None.
 
     Args:
@@ -41,10 +42,12 @@ def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) 
         raise DatabaseError(f"the database refused or left: {' '.join(str(error).split())}") from error
 
 
-async def _measure(plan: Plan, url: str, console: Console) -> Report:
+async def _measure(plan: Plan, url: str, console: Console) -> Report | EnqueueReport:
     connection = await connect(url, "currant:bench")
     try:
         await migrate.migrate(connection)
+        if plan.enqueuers is not None:
+            return await _enqueue_report(plan, url, connection, console)
         drain = None
         if plan.rate_per_s is None:
             drain = await measure_drain(plan, url, connection, console)
@@ -78,6 +81,25 @@ async def _report(plan: Plan, drain: Drain | None, connection: Connection) -> Re
         floor_after_per_s=round(drain.floor_after.per_s, 1) if drain and drain.floor_after else None,
         ratio_to_floor=round(throughput_per_s / floor.per_s, 3) if floor else None,
         latency_ms=LatencyMs(*(round(each, 3) for each in latency[:4])),
+        postgres=connection.info.parameter_status("server_version") or "unknown",
+    )
+
+
+async def _enqueue_report(plan: Plan, url: str, connection: Connection, console: Console) -> EnqueueReport:
+    single, bulk, crowd = await measure_enqueue(plan, url, connection, console)
+    return EnqueueReport(
+        mode=plan.mode,
+        jobs=plan.jobs,
+        enqueue_per_s=round(single.per_s, 1),
+        enqueue_bare_per_s=round(single.bare_per_s, 1),
+        enqueue_ratio=round(single.ratio, 3),
+        enqueue_many_per_s=round(bulk.per_s, 1),
+        enqueue_many_bare_per_s=round(bulk.bare_per_s, 1),
+        enqueue_many_ratio=round(bulk.ratio, 3),
+        enqueuers=crowd.enqueuers,
+        enqueuers_per_s=round(crowd.per_s, 1),
+        enqueuers_errors=crowd.errors,
+        enqueuers_connections=crowd.connections,
         postgres=connection.info.parameter_status("server_version") or "unknown",
     )
 

@@ -65,6 +65,7 @@ async def execute(
             execution.function,
             execution.queue,
             None if timeout_s is None else datetime.now(UTC) + timedelta(seconds=timeout_s),
+            execution.cell,
         )
     )
     try:

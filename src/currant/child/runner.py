@@ -16,22 +16,26 @@ from contextvars import Context, copy_context
 
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.slots import Lender, Slots
 from currant.child.threads import Threads
+from currant.context import CurrentExecution, running
 from currant.executions import Ending, Execution, Outcome
-from currant.protocol.cells import Cells
+from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES
-from currant.protocol.work import Cancel, FromChild, Outcomes, Recall, Recalled, Run, ToChild
+from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
 #: A turn stops starting executions after so many, or so long, and lets the loop send and receive.
 _STARTS_MAX = 500
 _TURN_S = 0.005
+#: So many executions may lend their slots at a time: the cells must suffice for these and for what runs meanwhile.
+LENT_MAX = CELLS_MAX // 2
 #: EX_SOFTWARE of sysexits.h.
 _EXIT_BROKEN = 70
 
 
 class Runner:
-    """Runs at most `concurrency` executions at a time, in the order in which they came."""
+    """Runs at most `concurrency` executions at a time, beside those that wait for others, in the order they came in."""
 
     def __init__(
         self,
@@ -46,7 +50,6 @@ class Runner:
         self._send = send
         self._lookup = lookup
         self._cells = cells
-        self._concurrency = concurrency
         self._payload_bytes_max = payload_bytes_max
         self._loop = loop
         self._threads = threads
@@ -54,6 +57,11 @@ class Runner:
         self._context = copy_context()
         self._backlog: deque[Execution] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
+        #: The lease of each that runs, and what is in its very first step.
+        self._leases: dict[int, int] = {}
+        self._starting: Execution | None = None
+        self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
+        self._lent_told = 0
         #: The cells of what runs and is to be cancelled, and how it ends by that.
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
@@ -75,6 +83,40 @@ class Runner:
         elif type(message) is Cancel:
             self._cancel(set(message.cells), message.ending)
 
+    def lend(self) -> Lender | None:
+        """Lends the slot of the execution that the calling code belongs to, until `take_back` or `break_off`.
+
+        Returns None when there is nothing to take back: the code belongs to none, or that has ended, or LENT_MAX lend.
+        """
+        execution = running.get(None)
+        if execution is None or not self._runs(execution):
+            return None
+        self._ask_for_turn()
+        return self._slots.begin(execution.cell)
+
+    async def take_back(self, lender: Lender) -> None:
+        """Takes a lent slot back when one is free: before anything new starts."""
+        done = self._loop.create_future()
+
+        def granted() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._ask_for_turn()
+        if self._slots.end(lender, granted):
+            return
+        try:
+            await done
+        except BaseException:
+            self._slots.break_off(lender, granted)
+            self._ask_for_turn()
+            raise
+
+    def break_off(self, lender: Lender) -> None:
+        """Takes a lent slot back at once, free or not: a cancellation is not to wait."""
+        self._slots.break_off(lender)
+        self._ask_for_turn()
+
     def close(self) -> list[asyncio.Task[None]]:
         """Drops what has not started and cancels what runs; returns the tasks, which may need some time to end."""
         self._backlog.clear()
@@ -83,6 +125,13 @@ class Runner:
             task.cancel()
         return tasks
 
+    def _runs(self, execution: CurrentExecution) -> bool:
+        # Code that goes on after its execution's end has no slot, and the cell may be another's by now.
+        if self._leases.get(execution.cell) == execution.lease:
+            return True
+        starting = self._starting
+        return starting is not None and (starting.cell, starting.lease) == (execution.cell, execution.lease)
+
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:
             self._turn_is_due = True
@@ -90,21 +139,28 @@ class Runner:
 
     def _turn(self) -> None:
         try:
+            if self._slots.lenders:
+                self._slots.grant()
             self._start_some()
+            if self._slots.lent != self._lent_told:
+                # Before the outcomes: for a moment the supervisor rather knows of too few slots than of too many.
+                self._lent_told = self._slots.lent
+                self._send(Lend(self._lent_told))
             self._flush()
         except BaseException:
             # A mistake of ours, since user code cannot raise into here: the loop would log it and go on without us.
             traceback.print_exc()
             os._exit(_EXIT_BROKEN)
         self._turn_is_due = False
-        if self._backlog and len(self._running) < self._concurrency:
+        if self._backlog and len(self._running) < self._slots.limit:
             self._ask_for_turn()
 
     def _start_some(self) -> None:
         backlog, running, start, clock = self._backlog, self._running, self._start, time.monotonic
+        slots = self._slots
         deadline = clock() + _TURN_S
         for _ in range(_STARTS_MAX):
-            if not backlog or len(running) >= self._concurrency:
+            if not backlog or len(running) >= slots.limit:
                 return
             start(backlog.popleft())
             if clock() > deadline:
@@ -114,6 +170,7 @@ class Runner:
 
         def _start(self, execution: Execution) -> None:
             self._cells.mark_started(execution.cell)
+            self._starting = execution
             task = asyncio.Task(
                 self._run(execution),
                 loop=self._loop,
@@ -121,14 +178,17 @@ class Runner:
                 context=self._context.copy(),
                 eager_start=True,
             )
+            self._starting = None
             if not task.done():
                 self._running[execution.cell] = task
+                self._leases[execution.cell] = execution.lease
     else:
 
         def _start(self, execution: Execution) -> None:
             self._cells.mark_started(execution.cell)
             task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
             self._running[execution.cell] = task
+            self._leases[execution.cell] = execution.lease
             task.add_done_callback(self._settle_unborn)
 
         def _settle_unborn(self, task: asyncio.Task[None]) -> None:
@@ -153,7 +213,10 @@ class Runner:
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
-        self._running.pop(cell, None)
+        if self._running.pop(cell, None) is not None:
+            self._leases.pop(cell, None)
+            if self._slots.lenders:
+                self._slots.ended(cell)
         if self._cancel_asked:
             self._cancel_asked.pop(cell, None)
         self._outcomes.append(Outcome(cell, ending, body, delay_s))

@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from currant import backends
 from currant.child import system
+from currant.child.backend import SocketBackend
 from currant.child.hooks import run_start_hooks, run_stop_hooks
 from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.runner import Runner
 from currant.child.threads import Threads
 from currant.protocol.cells import Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, Overrun, Stop, ToChild
+from currant.protocol.work import Hello, Overrun, Reply, Results, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -38,7 +40,9 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
     stop_asked: list[Stop] = []
 
     def receive(message: ToChild) -> None:
-        if type(message) is Stop:
+        if isinstance(message, Reply | Results):
+            backend.receive(message)
+        elif type(message) is Stop:
             stop_asked.append(message)
             stop(0)
         else:
@@ -46,11 +50,14 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
 
     def stop(code: int) -> None:
         exit_codes.append(code)
+        backend.close()
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
     threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
     runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
+    backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
+    backends.install(backend)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
     if registry.start_hooks:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from currant import settings as setting
 from currant.bench import report as bench_report
-from currant.bench.plan import RATE_PER_S, BenchFailed, check_target, make_plan
+from currant.bench.plan import ENQUEUERS, RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
 from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
 from currant.cli.migrating import check_options, rewrite_line, survey_lines
@@ -125,6 +125,13 @@ def bench_command(
     drain: Annotated[
         bool, typer.Option("--drain", help="Enqueue everything first, then measure the drain and the SQL floor.")
     ] = False,
+    enqueue: Annotated[
+        bool, typer.Option("--enqueue", help="Measure the enqueue instead, beside the bare INSERT; no job runs.")
+    ] = False,
+    enqueuers: Annotated[
+        int | None,
+        typer.Option("--enqueuers", help=f"With --enqueue: concurrent callers of .queue(); {ENQUEUERS} if not given."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as well.")
     ] = None,
@@ -138,7 +145,8 @@ def bench_command(
     Without --drain, jobs are enqueued at a steady rate, by default one that leaves no backlog, and the latency counts:
     from enqueued to completed, by the database's clock. With --drain the throughput counts, and its ratio to the SQL
     floor: the same claim and complete statements back to back on one connection. Without CURRANT_DATABASE_URL it runs
-    on a throwaway Postgres. Fails when a job was lost or ran twice.
+    on a throwaway Postgres. Fails when a job was lost or ran twice. With --enqueue no job runs: what counts is how fast
+    they are enqueued, one by one, many at a time, and by many callers at once.
     """
     with reported("currant bench"):
         check_exclusive(embedded=embedded, url_option=database_url)
@@ -150,6 +158,8 @@ def bench_command(
             warmup_percent=warmup_percent,
             rate=rate,
             drain=drain,
+            enqueue=enqueue,
+            enqueuers=enqueuers,
         )
         if json_file is not None:
             check_target(json_file)

@@ -5,6 +5,11 @@ import msgspec
 from currant.backends import Ended, NewExecution
 from currant.executions import Ending, Execution, Outcome
 
+#: A child watches at most so many executions at a time.
+WATCHED_MAX = 100_000
+#: In place of a status: the execution has ended, and its result is larger than a frame.
+TOO_LARGE = "too large"
+
 
 class Run(msgspec.Struct, tag="run", array_like=True, gc=False):
     """To the child: run these, in this order, as slots allow."""
@@ -45,7 +50,7 @@ class Reply(msgspec.Struct, tag="reply", array_like=True, gc=False):
 
 
 class Results(msgspec.Struct, tag="results", array_like=True, gc=False):
-    """To the child: these executions that it watches have ended, or are not there."""
+    """To the child: these executions that it watches have ended, or are not there. Each ends its watch."""
 
     ended: list[Ended]
 
@@ -93,6 +98,10 @@ class Enqueue(msgspec.Struct, tag="enqueue", array_like=True, gc=False):
     number: int
     ids: list[str]
     executions: list[NewExecution]
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.executions) or not self.ids:
+            raise ValueError(f"{len(self.ids)} ids for {len(self.executions)} executions")
 
 
 class CancelIds(msgspec.Struct, tag="cancel_ids", array_like=True, gc=False):

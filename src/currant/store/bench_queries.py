@@ -24,6 +24,13 @@ class Latency(NamedTuple):
     seconds: float
 
 
+class Inside(NamedTuple):
+    """How many executions were enqueued, and the seconds between the first and the last."""
+
+    executions: int
+    seconds: float
+
+
 class Batch(NamedTuple):
     """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
 
@@ -32,15 +39,28 @@ class Batch(NamedTuple):
     executions: int
 
 
+_INSIDE = load("bench_inside")
+_CLEAR = load("bench_clear")
 _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _LATENCY = load("bench_latency")
 _BATCHES = load("bench_batches")
+_ENQUEUE_ONE = load("enqueue_one")
 
 
 async def vacuum(connection: Connection) -> None:
     """Vacuums and analyzes the table of executions."""
     await connection.execute(_VACUUM)
+
+
+async def clear(connection: Connection) -> None:
+    """Removes all executions."""
+    await connection.execute(_CLEAR)
+
+
+async def inside(connection: Connection, *, queue: str) -> Inside:
+    """Counts what a queue has been given."""
+    return Inside(*(await fetch(connection, _INSIDE, {"queue": queue}))[0])
 
 
 async def tally(connection: Connection, *, queue: str) -> Tally:
@@ -57,3 +77,12 @@ async def latency(connection: Connection, *, queue: str, warmup: int) -> Latency
 async def batches(connection: Connection, *, queue: str) -> list[Batch]:
     """Returns the batches of completions in order."""
     return [Batch(*row) for row in await fetch(connection, _BATCHES, {"queue": queue})]
+
+
+async def insert_one(connection: Connection, id: str, *, function: str, queue: str) -> None:
+    """Runs the statement of a single enqueue and nothing else, as plain code over psycopg would."""
+    parameters = {
+        "id": id, "function": function, "queue": queue, "priority": 5, "args": "[]", "kwargs": "{}", "options": "{}",
+        "retries": 3, "timeout_s": None,
+    }  # fmt: skip
+    await connection.execute(_ENQUEUE_ONE, parameters, prepare=True)

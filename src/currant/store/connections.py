@@ -88,11 +88,16 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
         DatabaseUnreachable: no server answers, or it is starting or full: it may be otherwise later.
         DatabaseError: the server refuses: the account, the password or the database is wrong.
     """
+    connection: Connection | None = None
     try:
         connection = await AsyncConnection.connect(conninfo_of(url, name), **OPTIONS)
         if hot:
             await connection.execute(_HOT_SESSION)
-    except psycopg.OperationalError as error:
+    except BaseException as error:
+        if connection is not None:
+            connection.pgconn.finish()
+        if not isinstance(error, psycopg.OperationalError):
+            raise
         text = one_line(error)
         kind = DatabaseError if any(each in text for each in _REFUSALS) and "No such file" not in text else None
         raise (kind or DatabaseUnreachable)(f"{describe(url)}: {text}") from None
@@ -101,7 +106,10 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
 
 def conninfo_of(url: str, name: str) -> str:
     """Returns the address with our defaults; what it says itself counts."""
-    defaults: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": name, **_KEEPALIVE}
+    # What we send is UTF-8, whatever the database holds it in.
+    defaults: dict[str, Any] = {
+        "connect_timeout": CONNECT_S, "application_name": name, "client_encoding": "utf8", **_KEEPALIVE
+    }  # fmt: skip
     return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
 
 

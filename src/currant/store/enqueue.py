@@ -7,9 +7,11 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from currant.backends import Enqueued, NewExecution
+from currant.errors import DatabaseUnreachable
 from currant.store import arrays
 from currant.store.connections import Connection
-from currant.store.statements import fetch, load
+from currant.store.queries import present
+from currant.store.statements import execute, fetch, load
 
 #: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
 SOON_S = 10.0
@@ -17,12 +19,15 @@ SOON_S = 10.0
 _ROUNDS_MAX = 5
 
 _ENQUEUE = load("enqueue")
+_ENQUEUE_ONE = load("enqueue_one")
 _ENQUEUE_ANY = load("enqueue_any")
 _UNIQUE_HOLDERS = load("unique_holders")
 
 Rows = list[tuple[Any, ...]]
-#: Yields statements with their parameters, gets their rows, returns what was enqueued in the order of the input.
-Steps = Generator[tuple[bytes, dict[str, Any]], Rows, list[Enqueued]]
+#: A statement with its parameters.
+Step = tuple[bytes, dict[str, Any]]
+#: Yields statements, gets their rows, returns what was enqueued in the order of the input.
+Steps = Generator[Step, Rows, list[Enqueued]]
 
 
 def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Steps:
@@ -30,6 +35,9 @@ def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Ste
 
     Those with a unique key that an execution not ended holds are not inserted: the holder stands in their place.
     """
+    if len(executions) == 1 and executions[0].is_plain:
+        yield _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0])
+        return [Enqueued(ids[0], True)]
     if all(each.is_plain for each in executions):
         channels = arrays.texts(dict.fromkeys(each.queue for each in executions))
         yield _ENQUEUE, _parameters(ids, executions) | {"channels": channels}
@@ -47,7 +55,8 @@ def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Ste
         for id, each in list(left.items()):
             holder = holders.get((each.function, each.unique_key))
             if holder is not None:
-                settled[id] = Enqueued(holder, False)
+                # Its own, when this is the repetition of a statement that had been carried out.
+                settled[id] = Enqueued(holder, holder == id)
                 del left[id]
         if not left:
             break
@@ -56,13 +65,44 @@ def enqueue_steps(ids: Sequence[str], executions: Sequence[NewExecution]) -> Ste
     return [settled[id] for id in ids]
 
 
+async def enqueue_apart(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Inserts executions of different callers, on a connection of ours: each is settled for itself."""
+    if len(executions) == 1 and executions[0].is_plain:
+        await execute(connection, _ENQUEUE_ONE, _parameters_of_one(ids[0], executions[0]))
+        return [Enqueued(ids[0], True)]
+    return await carry_out(connection, enqueue_steps(ids, executions))
+
+
 async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]) -> list[Enqueued]:
     """Inserts executions, all or none, on a connection of ours."""
     steps = enqueue_steps(ids, executions)
     if all(each.is_plain for each in executions):
-        return await _carry_out(connection, steps)
+        return await carry_out(connection, steps)
     async with connection.transaction():
-        return await _carry_out(connection, steps)
+        return await carry_out(connection, steps)
+
+
+async def enqueue_again(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Does what is left to do of an enqueue whose connection was lost: the ids tell what had been done after all.
+
+    Those that were not inserted because another held their unique key are enqueued as if they came now.
+    """
+    done = await present(connection, ids)
+    if done and all(each.is_plain for each in executions):
+        # All or none: what is missing has been carried out, and was deleted.
+        return [Enqueued(id, True) for id in ids]
+    left = {id: each for id, each in zip(ids, executions, strict=True) if id not in done}
+    try:
+        rest = await enqueue(connection, list(left), list(left.values())) if left else []
+    except psycopg.errors.UniqueViolation as error:
+        # The lost statement was still under way when this looked; it is over now.
+        raise DatabaseUnreachable("a statement that was cut off was carried out meanwhile") from error
+    settled = dict(zip(left, rest, strict=True))
+    return [settled.get(id) or Enqueued(id, True) for id in ids]
 
 
 async def enqueue_within(
@@ -100,25 +140,44 @@ def enqueue_within_sync(
             rows = cursor.fetchall()
 
 
-async def _carry_out(connection: Connection, steps: Steps) -> list[Enqueued]:
-    rows: Rows | None = None
+async def carry_out(connection: Connection, steps: Steps, first: Step | None = None) -> list[Enqueued]:
+    """Runs the statements on a connection of ours, in its transaction if it has one.
+
+    Args:
+        first: the first statement, if it was already taken from the steps.
+    """
+    statement, parameters = first or next(steps)
     while True:
+        rows = await fetch(connection, statement, parameters)
         try:
-            statement, parameters = steps.send(rows) if rows is not None else next(steps)
+            statement, parameters = steps.send(rows)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        rows = await fetch(connection, statement, parameters)
 
 
 def _holders(
     executions: Sequence[NewExecution],
-) -> Generator[tuple[bytes, dict[str, Any]], Rows, dict[tuple[str, str | None], str]]:
+) -> Generator[Step, Rows, dict[tuple[str, str | None], str]]:
     parameters = {
         "functions": arrays.texts([each.function for each in executions]),
         "keys": arrays.optional_texts([each.unique_key for each in executions]),
     }
     rows = yield _UNIQUE_HOLDERS, parameters
     return {(function, key): id for function, key, id in rows}
+
+
+def _parameters_of_one(id: str, execution: NewExecution) -> dict[str, Any]:
+    return {
+        "id": id,
+        "function": execution.function,
+        "queue": execution.queue,
+        "priority": execution.priority,
+        "args": execution.args.decode(),
+        "kwargs": execution.kwargs.decode(),
+        "options": execution.options.decode(),
+        "retries": execution.max_retries,
+        "timeout_s": execution.timeout_s,
+    }
 
 
 def _parameters(ids: Sequence[str], executions: Sequence[NewExecution]) -> dict[str, Any]:

@@ -74,9 +74,12 @@ _BACKLOG = load("backlog")
 _GET = load("get")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
-_CANCELS_ASKED = load("cancels_asked")
 _SCHEDULES = load("schedules")
 _REMOVE_SCHEDULE = load("remove_schedule")
+_PRESENT = load("present")
+_CANCELS_ASKED = load("cancels_asked")
+_TRANSACTION_ID = load("transaction_id")
+_TRANSACTION_FATE = load("transaction_fate")
 _SCHEMA_PRESENT = load("schema_present")
 _SCHEMA_LATEST = load("schema_latest")
 
@@ -263,20 +266,18 @@ async def get(connection: Connection, id: str) -> Record | None:
     return Record(*values)
 
 
-async def ended(connection: Connection, ids: Sequence[str]) -> list[Ended]:
-    """Returns those of these executions that have ended, and those that are not there."""
-    found = await fetch(connection, _ENDED, {"ids": arrays.texts(ids)})
+async def ended(connection: Connection, ids: Sequence[str], *, bytes_max: int = 1 << 40) -> list[Ended]:
+    """Returns those of these executions that have ended, and those that are not there.
+
+    `bytes_max`: none is returned beyond so much in results and errors, as the server stores them, but the first.
+    """
+    found = await fetch(connection, _ENDED, {"ids": arrays.texts(ids), "bytes": bytes_max})
     return [Ended(id, status, body and body[1:]) for id, status, body in found]
 
 
 async def cancel(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Cancels executions; returns the ids of those that had not ended. A running one ends when its node has heard."""
     return {row[0] for row in await fetch(connection, _CANCEL, {"ids": list(ids), "prefix": NODE_PREFIX})}
-
-
-async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Returns those of these executions that run and are to be cancelled."""
-    return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
 
 
 async def schedules(connection: Connection) -> list[Schedule]:
@@ -287,6 +288,28 @@ async def schedules(connection: Connection) -> list[Schedule]:
 async def remove_schedule(connection: Connection, function: str) -> bool:
     """Removes a schedule, until a node starts whose modules have it; returns whether there was one."""
     return await execute(connection, _REMOVE_SCHEDULE, {"function": function}) == 1
+
+
+async def present(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these ids that executions have."""
+    return {row[0] for row in await fetch(connection, _PRESENT, {"ids": list(ids)})}
+
+
+async def cancels_asked(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Returns those of these executions that run and are to be cancelled."""
+    return {row[0] for row in await fetch(connection, _CANCELS_ASKED, {"ids": arrays.texts(ids)})}
+
+
+async def transaction_id(connection: Connection) -> str:
+    """Returns the id of the transaction under way."""
+    ((id,),) = await fetch(connection, _TRANSACTION_ID, {})
+    return str(id)
+
+
+async def transaction_fate(connection: Connection, transaction: str) -> str | None:
+    """Returns whether a transaction is `committed`, `aborted` or `in progress`; None when that is forgotten."""
+    ((fate,),) = await fetch(connection, _TRANSACTION_FATE, {"transaction": transaction})
+    return None if fate is None else str(fate)
 
 
 async def schema_version(connection: Connection) -> int:

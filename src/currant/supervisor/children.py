@@ -58,6 +58,10 @@ class Child:
     def send(self, message: ToChild) -> None:
         self.link.send(message)
 
+    @property
+    def unread_bytes(self) -> int:
+        return self.link.unread_bytes
+
     def clear(self, cell: int) -> None:
         self.cells.clear(cell)
 

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from currant.backends import Ended, Enqueued, NewExecution
 from currant.errors import DatabaseUnreachable
-from currant.executions import Execution, Verdict
+from currant.executions import Execution, Status, Verdict
 from currant.protocol.control import Schedule
 from currant.store import migrate, queries, retention
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session
+from currant.store.enqueue import enqueue, enqueue_again
 from currant.store.queries import Claim, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
@@ -18,9 +20,12 @@ from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
 LISTEN_NAME = "currantd:listen"
-UTILITY_IDLE_S = 60.0
+#: The connections that are made on demand are closed when nobody has used them for so long.
+UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
-UTILITY_STATEMENT_S = 600.0
+RECLAIM_STATEMENT_S = 600.0
+#: One look at the results that are waited for brings so many, or the first.
+RESULT_BYTES_MAX = 8 << 20
 #: After so long, by the database's clock, a claim has taken effect or never will.
 CLAIM_VALID_S = STATEMENT_S + 5.0
 #: How much of a queue `status` counts.
@@ -29,7 +34,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """One node's view of the database: three connections, and a fourth now and then."""
+    """One node's view of the database: three connections, a fourth now and then, and a fifth for upkeep: reclaims, prunes."""
 
     def __init__(
         self,
@@ -57,8 +62,10 @@ class Database:
         self._lost, self._regained, self._sent = lost, regained, sent
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
-        self._utility = self._session("utility", statement_s=UTILITY_STATEMENT_S)
-        self._utility_used = 0
+        #: What the children ask for, and counts.
+        self._utility = _OnDemand(self._session("utility", hot=True), UTILITY_IDLE_S)
+        #: Of its own: what scans the table is not to hold up the children.
+        self._upkeep = _OnDemand(self._session("upkeep", statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
         self.node = ""
         self.queues: list[str] = []
 
@@ -140,11 +147,10 @@ class Database:
         # Nodes that start at once wait for each other's rows here: not where outcomes are written.
         try:
             return await self._once(
-                self._utility, lambda connection: store_schedules.sync(connection, plans, executions)
+                self._upkeep.session(), lambda connection: store_schedules.sync(connection, plans, executions)
             )
         finally:
-            self._utility_used += 1
-            self._close_utility(self._utility_used)
+            self._upkeep.close_now()
 
     async def fire_schedules(self, plans: Sequence[Plan], nexts: Sequence[float]) -> Found:
         """Raises DatabaseUnreachable: it may have fired, and fires nothing twice. Raises StatementRefused."""
@@ -170,52 +176,92 @@ class Database:
         """Makes what was parked for want of these functions pending; returns how many that were."""
         total = 0
         while True:
-            count = await self._insist_utility(
+            count = await self._insist_upkeep(
                 lambda connection: queries.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS)
             )
             total += count
             if count < PIECE_ROWS:
                 # Asked once, at the start: an idle node has three connections.
-                self._close_utility(self._utility_used)
+                self._upkeep.close_now()
                 return total
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
-        return await self._insist_utility(
+        return await self._insist_upkeep(
             lambda connection: queries.declare_dead(
                 connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
             )
         )
 
     async def prune_ranges(self, newest_s: float) -> list[Range]:
-        return await self._insist_utility(lambda connection: retention.prune_ranges(connection, newest_s=newest_s))
+        return await self._insist_upkeep(lambda connection: retention.prune_ranges(connection, newest_s=newest_s))
 
     async def prune(self, where: Range, keep: Keep, rows: int) -> Pruned:
-        return await self._insist_utility(lambda connection: retention.prune(connection, where, keep=keep, rows=rows))
+        return await self._insist_upkeep(lambda connection: retention.prune(connection, where, keep=keep, rows=rows))
 
     async def prune_dead(self, keep: Keep, rows: int) -> int:
-        return await self._insist_utility(lambda connection: retention.prune_dead(connection, keep=keep, rows=rows))
+        return await self._insist_upkeep(lambda connection: retention.prune_dead(connection, keep=keep, rows=rows))
 
     async def reclaimed(self, nodes: list[str]) -> None:
-        await self._insist_utility(lambda connection: queries.reclaimed(connection, nodes))
+        await self._insist_upkeep(lambda connection: queries.reclaimed(connection, nodes))
 
     async def held(self, nodes: list[str], *, rows: int) -> list[Execution]:
         """Returns what these nodes hold by the database's word, at most `rows`."""
-        return await self._insist_utility(lambda connection: queries.held(connection, nodes, rows=rows))
+        return await self._insist_upkeep(lambda connection: queries.held(connection, nodes, rows=rows))
 
     async def cancels_asked(self, ids: list[str]) -> set[str]:
         """Returns those of these executions that run and are to be cancelled."""
-        return await self._insist_utility(lambda connection: queries.cancels_asked(connection, ids))
+        return await self._insist(self._utility.session(), lambda connection: queries.cancels_asked(connection, ids))
 
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
         pending = await self._once(
-            self._utility, lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX)
+            self._utility.session(),
+            lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
         parked = await self._once(
-            self._utility, lambda connection: queries.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX)
+            self._utility.session(),
+            lambda connection: queries.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
-        self._close_utility_later()
         return pending, parked
+
+    async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
+        """Inserts executions, all or none; `doubt`: they may have been inserted before.
+
+        Raises:
+            DatabaseUnreachable: whether they are inserted is not known.
+            StatementRefused: they are not.
+        """
+        write = enqueue_again if doubt else enqueue
+        return await self._once(self._utility.session(), lambda connection: write(connection, ids, executions))
+
+    async def cancel(self, ids: Sequence[str], *, doubt: bool) -> set[str]:
+        """Cancels executions and returns which were cancelled; `doubt`: they may have been before, by us.
+
+        Raises:
+            DatabaseUnreachable: whether they are cancelled is not known.
+            StatementRefused: they are not.
+        """
+        cancelled = await self._once(self._utility.session(), lambda connection: queries.cancel(connection, ids))
+        if doubt:
+            left = [id for id in ids if id not in cancelled]
+            cancelled |= {each.id for each in await self.ended(left) if each.status == Status.CANCELLED}
+        return cancelled
+
+    async def ended(self, ids: Sequence[str]) -> list[Ended]:
+        """Returns those of these executions that have ended or are not there, in their order, and the others later.
+
+        Raises DatabaseUnreachable, StatementRefused.
+        """
+        return await self._once(
+            self._utility.session(), lambda connection: queries.ended(connection, ids, bytes_max=RESULT_BYTES_MAX)
+        )
+
+    async def pause_utility(self) -> None:
+        await self._utility.session().pause()
+
+    def due_in(self, at_s: float) -> float:
+        """Returns in how many seconds it is that moment, in Unix time, by the database's clock."""
+        return at_s - self._clock() - self._clock_offset_s
 
     async def subscribe(self) -> Subscription:
         """Raises DatabaseError."""
@@ -230,7 +276,7 @@ class Database:
         return node_channel(self.node)
 
     async def close(self) -> None:
-        for session in (self._claim, self._complete, self._utility):
+        for session in (self._claim, self._complete, self._utility.session(), self._upkeep.session()):
             await session.close()
 
     def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
@@ -251,19 +297,40 @@ class Database:
         self._sent()
         return await session.insist(statement)
 
-    async def _insist_utility(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        result = await self._insist(self._utility, statement)
-        self._close_utility_later()
-        return result
+    async def _insist_upkeep(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._insist(self._upkeep.session(), statement)
 
     def _set_clock(self, database_s: float, sent_at: float) -> None:
         # From the moment of sending: the offset is then, if anything, too large, and a claim valid a little longer.
         self._clock_offset_s = database_s - sent_at
 
-    def _close_utility_later(self) -> None:
-        self._utility_used += 1
-        asyncio.get_running_loop().call_later(UTILITY_IDLE_S, self._close_utility, self._utility_used)
 
-    def _close_utility(self, used: int) -> None:
-        if used == self._utility_used and not self._utility.busy:
-            self._utility.drop()
+class _OnDemand:
+    """A session whose connection is closed when it has not been used for a while."""
+
+    def __init__(self, session: Session, idle_s: float) -> None:
+        self._session, self._idle_s = session, idle_s
+        self._used_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def session(self) -> Session:
+        """Returns the session for a statement."""
+        loop = asyncio.get_running_loop()
+        self._used_at = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._idle_s, self._look)
+        return self._session
+
+    def close_now(self) -> None:
+        """Closes the connection unless a statement is under way."""
+        if not self._session.busy:
+            self._session.drop()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        idle_at = self._used_at + self._idle_s
+        if self._session.busy or loop.time() < idle_at:
+            self._timer = loop.call_at(max(idle_at, loop.time() + self._idle_s / 2), self._look)
+        else:
+            self._timer = None
+            self._session.drop()

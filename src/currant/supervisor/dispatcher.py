@@ -61,6 +61,10 @@ class Dispatcher:
         self._send(plan)
         if rest:
             self._release(rest)
+        self.backlog_came()
+
+    def backlog_came(self) -> None:
+        """A backlog may have begun: of a child that got more than its slots, or took back slots that it had lent."""
         if self._ledger.backlog:
             self._waiting.set()
 

@@ -5,6 +5,10 @@ holds as many executions as it has slots run, and the rest waits in its backlog.
 at once, and counts as unsaved until its outcome is in the database. Prefetch, the backlog that is wanted, is what the
 child finished within the last window of 100 ms: none while that is unknown, none for a child busy with long
 executions.
+
+An execution that waits for others lends its slot, and another starts in its place: `lent` is added to the slots. A
+child takes slots back on its own, so that for a moment more may run than it has slots; these count as a backlog, of
+which a recall finds nothing unstarted.
 """
 
 from collections.abc import Callable, Container, Iterable
@@ -35,20 +39,26 @@ class _Child:
     finished_before: int = 0
     progress_at: float = 0.0
     finished: int = 0
+    lent: int = 0
+
+    @property
+    def places(self) -> int:
+        """How many executions may have started."""
+        return min(self.slots + self.lent, CELLS_MAX)
 
     @property
     def free(self) -> int:
-        return 0 if self.closed else max(0, self.slots - len(self.held))
+        return 0 if self.closed else max(0, self.places - len(self.held))
 
     @property
     def backlog(self) -> int:
-        return max(0, len(self.held) - self.slots)
+        return max(0, len(self.held) - self.places)
 
     def prefetch(self, now: float) -> int:
         self.roll(now)
         if self.closed:
             return 0
-        return min(PREFETCH_MAX, CELLS_MAX - self.slots, max(self.finished_before, self.finished_now))
+        return min(PREFETCH_MAX, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
 
     def roll(self, now: float) -> None:
         elapsed = now - self.window_began
@@ -164,6 +174,16 @@ class Ledger:
                 self._bytes -= _size(execution)
         of.recalling = False
         return back
+
+    def lend(self, child: int, lent: int, now: float) -> None:
+        """Takes the child's word on how many of its slots are lent."""
+        of = self._children.get(child)
+        if of is None:
+            return
+        if not of.backlog or lent > of.lent:
+            # What waits moves on, or begins to wait.
+            of.progress_at = now
+        of.lent = max(0, lent)
 
     def stuck(self, child: int, now: float) -> float:
         """Returns for how many seconds the child's backlog has not moved; 0 without one, or while it is recalled."""

@@ -31,6 +31,11 @@ class Link(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(message, self._bytes_max))
 
+    @property
+    def unread_bytes(self) -> int:
+        """What has been sent and not been read by the child, beyond the system's own buffer."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def data_received(self, data: bytes) -> None:
         try:
             messages = self._reader.feed(data)

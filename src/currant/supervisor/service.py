@@ -9,14 +9,23 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, HookFailed, StatementRefused
+from currant.backends import NewExecution
+from currant.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnreachable,
+    HookFailed,
+    ProtocolError,
+    StatementRefused,
+)
 from currant.executions import Ending, Execution, RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.work import Cancel, FromChild, Overrun, Recalled
+from currant.protocol.work import Cancel, CancelIds, Enqueue, FromChild, Lend, Overrun, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.settings import Settings, child_environment
+from currant.store.enqueue import SOON_S
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
 from currant.supervisor.children import Child, Children
@@ -35,8 +44,10 @@ from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
+from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.tick import Promoter, Ticker
+from currant.supervisor.watches import Watches
 
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
@@ -213,6 +224,17 @@ class Service:
             clock=clock,
         )
         self._keep = Keep(settings.keep_completed_s, settings.keep_failed_s)
+        self._requests = Requests(
+            self._database,
+            pause=self._database.pause_utility,
+            written=self._enqueued,
+            refused=self._connections.note_refusal,
+        )
+        self._watches = Watches(
+            ended=self._database.ended,
+            frame_bytes_max=frame_max,
+            refused=self._connections.note_refusal,
+        )
         report = Report(
             self._database,
             self._ledger,
@@ -295,6 +317,8 @@ class Service:
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
                     ("pruner", pruner.run()),
+                    ("requests", self._requests.run()),
+                    ("watches", self._watches.run()),
                 )
             ]
             if last is not None:
@@ -437,14 +461,48 @@ class Service:
                 self._dispatcher.returned(back)
         elif isinstance(message, Overrun):
             self._overruns.note(child.name, message.cell, Ending.FAILED)
+        elif isinstance(message, Lend):
+            self._ledger.lend(child.name, message.lent, self._clock())
+            self._dispatcher.backlog_came()
+        else:
+            self._child_asked(child, message)
+            return
         self._overruns.look(child.name)
         self._room_came()
+
+    def _child_asked(self, child: Child, message: FromChild) -> None:
+        """What its executions ask for, also during a drain."""
+        try:
+            if isinstance(message, Enqueue | CancelIds):
+                self._requests.add(message, child.send)
+            elif isinstance(message, Watch):
+                self._watches.watch(child, message.ids)
+            elif isinstance(message, Unwatch):
+                self._watches.unwatch(child, message.ids)
+        except ProtocolError as error:
+            self._log.error(Event.BAD_FRAME, child=child.name, reason=str(error))
+            child.problem = str(error)
+            child.kill()
+
+    def _enqueued(self, executions: list[NewExecution]) -> None:
+        """Children's enqueues are committed: this node need not wait for its own notification."""
+        waits = [
+            each.delay_s if each.run_at_s is None else self._database.due_in(each.run_at_s)
+            for each in executions
+            if each.delay_s is not None or each.run_at_s is not None
+        ]
+        soon = [wait_s for wait_s in waits if wait_s is not None and wait_s <= SOON_S]
+        if soon:
+            self._promoter.due_in(min(soon))
+        if len(waits) < len(executions) or (soon and min(soon) <= 0):
+            self._claimer.work_came()
 
     def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
         overruns = self._overruns.take(child.name)
         started, unstarted = self._ledger.take_from(child.name, child.is_started)
         child.cells.close()
+        self._watches.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
         self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
         started = [each for each in started if each.cell not in overruns]
@@ -457,6 +515,7 @@ class Service:
 
     def _saved(self, count: int, size: int) -> None:
         self._ledger.settle(count, size)
+        self._watches.saved()
         self._claimer.room_came()
 
     def _room_came(self) -> None:

@@ -21,6 +21,8 @@ WITH new AS MATERIALIZED (
            n.priority::int, n.args, n.kwargs, n.options, n.max_retries::int, n.timeout_s::int,
            CASE WHEN n.run_at > now() THEN n.run_at END, n.unique_key, now() + make_interval(secs => n.unique_for_s)
     FROM new AS n
+    -- In one order, so that two that insert the same keys do not wait for each other.
+    ORDER BY n.unique_key, n.function, n.id
     ON CONFLICT (function_name, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
     RETURNING id, queue, run_at
 ), woken AS (

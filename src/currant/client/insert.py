@@ -1,0 +1,111 @@
+"""One statement's worth of executions, written in spite of lost connections: the ids tell what had been done."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NoReturn
+
+import psycopg
+
+from currant.backends import Enqueued, NewExecution
+from currant.client.pool import Pool
+from currant.client.troubles import INSIST_S, is_lost, may_pass, unreachable
+from currant.errors import DatabaseUnreachable
+from currant.identifiers import new_ids
+from currant.store import queries
+from currant.store.connections import Backoff, Connection
+from currant.store.enqueue import enqueue_apart
+
+
+async def insert(
+    pool: Pool,
+    url: str,
+    executions: Sequence[NewExecution],
+    *,
+    connection: Connection | None = None,
+    waits: bool = True,
+) -> list[Enqueued]:
+    """Inserts executions, without a transaction around those with unique keys.
+
+    Args:
+        connection: one that was taken from the pool for the first try, and is given back.
+        waits: it is tried again when another's lock is in the way; without it, that is an error at once.
+
+    Raises:
+        DatabaseUnreachable: no connection; the text says whether something may have been written.
+        psycopg.Error: the statement is refused.
+    """
+    ids = new_ids(len(executions))
+    retries: _Retries | None = None
+    while True:
+        if connection is None:
+            connection = await pool.take() if retries is None else await retries.take(pool)
+        try:
+            if retries is not None and retries.in_doubt:
+                return await _insert_again(connection, ids, executions)
+            return await enqueue_apart(connection, ids, executions)
+        except psycopg.Error as error:
+            retries = retries or _Retries(url)
+            lost = is_lost(connection, error)
+            is_locked = isinstance(error, psycopg.errors.LockNotAvailable)
+            if not lost and not (may_pass(error) and (waits or not is_locked) and retries.patient):
+                raise
+            if lost:
+                retries.in_doubt = True
+                pool.drop_idle()
+        finally:
+            pool.give(connection)
+        connection = None
+        await retries.pause()
+
+
+class _Retries:
+    """How far the repetitions of one statement are."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._backoff = Backoff()
+        self._until = asyncio.get_running_loop().time() + INSIST_S
+        #: A connection was lost: the statement may have been carried out.
+        self.in_doubt = False
+
+    @property
+    def patient(self) -> bool:
+        return asyncio.get_running_loop().time() < self._until
+
+    async def pause(self) -> None:
+        await self._backoff.pause()
+
+    async def take(self, pool: Pool) -> Connection:
+        while True:
+            try:
+                return await pool.take()
+            except DatabaseUnreachable as error:
+                if not self.in_doubt:
+                    raise
+                if not self.patient:
+                    self._give_up(error)
+            await self.pause()
+
+    def _give_up(self, error: DatabaseUnreachable) -> NoReturn:
+        raise unreachable(
+            self._url,
+            "the connection was lost during an enqueue, and whether it was written is not known:"
+            f" no new connection within {INSIST_S:g} s: {error}",
+        ) from None
+
+
+async def _insert_again(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
+) -> list[Enqueued]:
+    """Inserts what may have been inserted before."""
+    try:
+        return await enqueue_apart(connection, ids, executions)
+    except psycopg.errors.UniqueViolation:
+        written = await queries.present(connection, ids)
+    left = [(id, each) for id, each in zip(ids, executions, strict=True) if id not in written]
+    rest = dict(zip([id for id, _ in left], await _rest(connection, left), strict=True))
+    return [rest.get(id) or Enqueued(id, True) for id in ids]
+
+
+async def _rest(connection: Connection, left: list[tuple[str, NewExecution]]) -> list[Enqueued]:
+    return await enqueue_apart(connection, [id for id, _ in left], [each for _, each in left]) if left else []
