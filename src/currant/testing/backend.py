@@ -1,4 +1,4 @@
-"""The backend of the inline mode: what is enqueued runs in the process of the test, or is kept. There is no database."""
+"""The backend of the inline mode: what is enqueued runs in the test's own process, or is kept."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence

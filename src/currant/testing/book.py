@@ -30,7 +30,7 @@ class Book:
         self._cells = 0
 
     def add(self, new: Sequence[NewExecution]) -> tuple[list[InlineExecution], list[Enqueued]]:
-        """Takes executions, but those whose unique key is held; returns the records of those taken, and what to tell."""
+        """Takes executions, but those whose unique key is held; returns the taken, and what to tell."""
         taken: list[InlineExecution] = []
         told: list[Enqueued] = []
         now_s = time.time()

@@ -1,8 +1,8 @@
 """A real database for a test: a schema of its own, which the process enqueues into, and what is due worked off here."""
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from currant import settings
 from currant.executions import Record
@@ -55,7 +55,7 @@ class CurrantDatabase:
 
         return self._portal.run(self._connected(get))
 
-    async def _connected(self, ask: Any) -> Any:
+    async def _connected(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await connections.connect(self.url, "currant test")
         try:
             return await ask(connection)

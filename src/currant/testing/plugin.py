@@ -37,7 +37,7 @@ def _currant_server() -> Iterator[str]:
         server = start_throwaway()
     except EmbeddedError as error:
         pytest.skip(
-            f"there is no database for currant_db: set CURRANT_DATABASE_URL to a server where a schema of the test's own"
+            f"there is no database for currant_db: set CURRANT_DATABASE_URL to a server where schemas"
             f" may be made, or install currant[embedded]: {error}"
         )
     with server:
@@ -50,7 +50,6 @@ def currant_db(_currant_server: str) -> "Iterator[CurrantDatabase]":
 
     It is on the server of CURRANT_DATABASE_URL, else on a throwaway Postgres; without either the test is skipped.
     """
-    from currant.errors import DatabaseError
     from currant.testing.database import database_at
 
     with database_at(_currant_server) as database:

@@ -1,6 +1,6 @@
-"""A background thread with an event loop, for tests without one; code of the caller's can be run in the caller's thread.
+"""A background thread with an event loop, for tests without one; code of the caller's may run in the caller's thread.
 
-One loop for all calls, as a child has: what belongs to a loop, such as a client of a web service, lives on between them.
+One loop for all calls, as in a child: what belongs to a loop, such as a pool of connections, lives on between them.
 """
 
 import asyncio

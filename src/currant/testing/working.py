@@ -78,9 +78,7 @@ class Work:
         return bool(claim.executions)
 
     async def _wait(self) -> None:
-        done, self._running = await asyncio.wait(
-            self._running, timeout=_ALONE_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, self._running = await asyncio.wait(self._running, timeout=_ALONE_S, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
@@ -105,6 +103,6 @@ class Work:
             verdict = judge(execution, ran.ending, ran.body, AT_ONCE, lambda: 0.0, ran.delay_s)
             await queries.settle(self._connection, [verdict])
         elif execution.discard:
-            await retention.discard(self._connection, [execution])
+            await retention.discard(self._connection, [execution], [ran.body or b"null"])
         else:
             await queries.complete(self._connection, [execution], [ran.body or b"null"])
