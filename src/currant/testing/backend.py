@@ -19,6 +19,8 @@ from currant.testing.records import InlineExecution, shown
 from currant.testing.running import run_once
 
 T = TypeVar("T")
+#: pytest leaves our frames out of the tracebacks that it shows.
+__tracebackhide__ = True
 Mode = Literal["run", "collect"]
 
 #: How deep executions may enqueue executions that run at once.
@@ -215,17 +217,17 @@ def _raise_first(failures: list[InlineExecution]) -> None:
     if error is None or isinstance(error, asyncio.CancelledError):
         failed = _failure(first)
         failed.__cause__, error = error, failed
-    error.add_note(f"raised by the {first!r}, in attempt {first.attempts}")
+    error.add_note(f"raised by {first!r}, in attempt {first.attempts}")
     if others:
         error.add_note(f"{len(others)} more failed:{shown(others)}")
     raise error
 
 
 def _not_run(record: InlineExecution) -> str:
-    when = "" if record.run_at is None else f"; it is due at {record.run_at.isoformat()}"
+    when = "" if record.run_at is None else f", and is due at {record.run_at.isoformat(timespec='seconds')}"
     return (
-        f"the {record!r} has not run{when}: run it first, with run_all() or run_due(), in code without an event loop"
-        " run_all_sync() or run_due_sync()"
+        f"{record!r} has not run{when}: before its result is asked for, call run_all() or run_due(), in code without an"
+        " event loop run_all_sync() or run_due_sync()"
     )
 
 

@@ -14,6 +14,8 @@ from currant.testing.portal import Portal
 from currant.testing.working import Work
 
 T = TypeVar("T")
+#: pytest leaves our frames out of the tracebacks that it shows.
+__tracebackhide__ = True
 
 
 class CurrantDatabase:

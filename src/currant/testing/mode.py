@@ -16,6 +16,9 @@ from currant.testing.portal import Portal
 from currant.testing.records import InlineExecution
 from currant.testing.running import observed
 
+#: pytest leaves our frames out of the tracebacks that it shows.
+__tracebackhide__ = True
+
 
 class Inline:
     """What `inline()` gives: the executions so far, and means to run those that wait."""

@@ -4,6 +4,7 @@ pytest imports it at its start in every project of the environment: everything e
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,8 +38,8 @@ def _currant_server() -> Iterator[str]:
         server = start_throwaway()
     except EmbeddedError as error:
         pytest.skip(
-            f"there is no database for currant_db: set CURRANT_DATABASE_URL to a server where schemas"
-            f" may be made, or install currant[embedded]: {error}"
+            "currant_db needs a database: set CURRANT_DATABASE_URL to a server where it may make schemas of its own;"
+            f" else {error}"
         )
     with server:
         yield server.url
@@ -50,7 +51,12 @@ def currant_db(_currant_server: str) -> "Iterator[CurrantDatabase]":
 
     It is on the server of CURRANT_DATABASE_URL, else on a throwaway Postgres; without either the test is skipped.
     """
+    from currant.errors import CurrantError
     from currant.testing.database import database_at
 
-    with database_at(_currant_server) as database:
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(database_at(_currant_server))
+        except CurrantError as error:
+            pytest.fail(f"currant_db: {error}", pytrace=False)
         yield database

@@ -13,6 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from currant.errors import CurrantError
 
 T = TypeVar("T")
+#: pytest leaves our frames out of the tracebacks that it shows.
+__tracebackhide__ = True
 
 _STOP_S = 5.0
 

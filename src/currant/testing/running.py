@@ -1,12 +1,14 @@
 """One run of an execution in the process of the test, through the executor of the children. Only here it is called."""
 
 import asyncio
+import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import NamedTuple
 
+import currant
 from currant.child.executor import cancelled, execute
 from currant.child.threads import Threads
 from currant.context import CurrentExecution
@@ -35,6 +37,10 @@ class Ran(NamedTuple):
 
 
 _raised: ContextVar[list[BaseException]] = ContextVar("currant_testing_raised")
+
+
+#: Frames of these places at the head of a traceback say how the user's code was reached: no test is about that.
+_OWN_PLACES = os.path.dirname(currant.__file__) + os.sep
 
 
 class _Observer:
@@ -110,5 +116,13 @@ async def run_once(
         del tasks[execution.id]
         cancels.pop(execution.cell, None)
     # What the executor itself raises for a rejection is no exception of the user's.
-    exception = raised[-1] if raised and ending is not Ending.REJECTED else None
+    exception = _from_users_code(raised[-1]) if raised and ending is not Ending.REJECTED else None
     return Ran(ending, body, delay_s, exception, interrupted)
+
+
+def _from_users_code(error: BaseException) -> BaseException:
+    """Returns the exception with a traceback that begins at the user's first frame, if there is one."""
+    part = error.__traceback__
+    while part is not None and part.tb_frame.f_code.co_filename.startswith(_OWN_PLACES):
+        part = part.tb_next
+    return error if part is None else error.with_traceback(part)
