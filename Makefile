@@ -22,6 +22,7 @@ lint: dev-ready ## Check style, format, types and the directions of imports.
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
+	@cd tests/testing/sample && ../../../$(RUN) -m mypy
 	@$(VENV)/bin/lint-imports
 
 bench: demo-ready ## Measure how fast a backlog is drained, next to what the database can do.
@@ -35,7 +36,7 @@ explain: dev-ready ## Show the plans of the hot statements, and check them.
 
 clean: ## Remove what these commands have made: the environment and the caches.
 	@if [ -e $(VENV)/.made-by-make ]; then rm -rf $(VENV); fi
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build src/*.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build src/*.egg-info tests/testing/sample/.mypy_cache
 	@find src tests examples -type d -name __pycache__ -prune -exec rm -rf {} +
 
 demo-ready:

@@ -116,11 +116,20 @@ def slow() -> None:
     threading.Event().wait(0.1)
 
 
+_waits: list[asyncio.Event] = []
+
+
 @job
 async def waiting() -> str:
-    log.append("waiting")
+    _waits[0].set()
     await asyncio.sleep(3600)
     return "never"
+
+
+async def waits_now() -> None:
+    """Returns when `waiting` runs, which begins after this call."""
+    _waits[:] = [asyncio.Event()]
+    await _waits[0].wait()
 
 
 @job

@@ -183,7 +183,7 @@ async def test_delayed_calls_run_when_they_are_due() -> None:
 async def test_a_moment_without_a_time_zone_is_refused() -> None:
     with inline() as box:
         with pytest.raises(ConfigurationError, match="time zone"):
-            await box.run_due(datetime(2026, 1, 1))  # noqa: DTZ001
+            await box.run_due(datetime(2026, 1, 1))
 
 
 @in_loop

@@ -74,8 +74,7 @@ async def test_what_waits_is_cancelled_and_does_not_run() -> None:
 async def test_what_runs_is_cancelled() -> None:
     with inline() as box:
         call = asyncio.ensure_future(jobs.waiting.queue())
-        while not jobs.log:
-            await asyncio.sleep(0)
+        await jobs.waits_now()
         running = jobs.waiting.handle(box.executions[0].id)
         assert await running.cancel()
         assert await call == running
@@ -94,8 +93,7 @@ async def test_a_job_may_cancel_itself() -> None:
 async def test_a_test_that_gives_up_takes_its_execution_back() -> None:
     with inline() as box:
         call = asyncio.ensure_future(jobs.waiting.queue())
-        while not jobs.log:
-            await asyncio.sleep(0)
+        await jobs.waits_now()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -107,8 +105,7 @@ async def test_a_test_that_gives_up_takes_its_execution_back() -> None:
 async def test_a_result_is_waited_for_while_another_task_runs_it() -> None:
     with inline() as box:
         call = asyncio.ensure_future(jobs.waiting.queue())
-        while not jobs.log:
-            await asyncio.sleep(0)
+        await jobs.waits_now()
         handle = jobs.waiting.handle(box.executions[0].id)
         with pytest.raises(TimeoutError):
             await handle.result(timeout=0.01)

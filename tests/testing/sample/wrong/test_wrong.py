@@ -28,5 +28,5 @@ def test_result_of_what_has_not_run(currant_inline: Inline) -> None:
     send_mail.options(delay=60).queue_sync("ada", "hello").result_sync()
 
 
-def test_sync_call_in_a_database_that_is_empty(currant_db: CurrantDatabase) -> None:
+def test_missing_in_the_database(currant_db: CurrantDatabase) -> None:
     assert [each.function for each in currant_db.run_pending()] == [confirm.name]
