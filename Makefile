@@ -23,6 +23,7 @@ lint: dev-ready ## Check style, format, types and the directions of imports.
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
 	@$(RUN) -m pyright --pythonpath $(RUN)
+	@cd tests/testing/sample && ../../../$(RUN) -m mypy
 	@$(VENV)/bin/lint-imports
 
 docs: dev-ready ## Build the site of the documentation into site/.
@@ -39,7 +40,7 @@ explain: dev-ready ## Show the plans of the hot statements, and check them.
 
 clean: ## Remove what these commands have made: the environment and the caches.
 	@if [ -e $(VENV)/.made-by-make ]; then rm -rf $(VENV); fi
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build src/*.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build src/*.egg-info tests/testing/sample/.mypy_cache
 	@find src tests examples -type d -name __pycache__ -prune -exec rm -rf {} +
 
 demo-ready:

@@ -1,7 +1,7 @@
 """Where enqueues, cancels and waits for results go: the border between the public API and what carries them out.
 
 Outside of Currant's own processes that is the database (client.py), inside a job the child's socket (child/backend.py),
-in a user's tests the inline mode (testing/inline.py).
+in a user's tests the inline mode (testing/backend.py).
 """
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
@@ -86,6 +86,8 @@ class Looks(Protocol):
 
 _chosen: ContextVar[Backend] = ContextVar("currant_backend")
 _of_process: list[Backend] = []
+#: Whether the process's backend takes calls with a connection of the caller's as well.
+_takes_within: list[bool] = [False]
 
 
 def current() -> Backend | None:
@@ -96,6 +98,26 @@ def current() -> Backend | None:
 def install(backend: Backend | None) -> None:
     """Makes it the backend of the whole process, whatever the environment says; None: of the environment again."""
     _of_process[:] = [] if backend is None else [backend]
+
+
+@contextmanager
+def installed(backend: Backend, *, within: bool = False) -> Iterator[None]:
+    """Makes it the backend of the whole process meanwhile, for tests; afterwards there is the one from before.
+
+    Args:
+        within: it takes enqueues with a connection of the caller's as well: nothing is written on that.
+    """
+    before, took = _of_process[:], _takes_within[0]
+    _of_process[:], _takes_within[0] = [backend], within
+    try:
+        yield
+    finally:
+        _of_process[:], _takes_within[0] = before, took
+
+
+def within() -> Backend | None:
+    """Returns the backend that takes enqueues with a connection of the caller's; None: they are written on that."""
+    return _of_process[0] if _takes_within[0] and _of_process else None
 
 
 @contextmanager

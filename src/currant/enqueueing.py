@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from currant import backends
 from currant.backends import Enqueued, NewExecution
 from currant.batching import BATCH_BYTES, BATCH_ROWS, batches
 from currant.handles import resolve
@@ -21,6 +22,9 @@ async def enqueue(executions: Iterable[NewExecution], connection: Connection | N
     """Stores the executions, all or none. Raises what the backend's `enqueue` does."""
     if connection is None:
         return await resolve().enqueue(executions)
+    instead = backends.within()
+    if instead is not None:
+        return await instead.enqueue(executions)
     # Here and not above: a child imports the user's modules, and with them this one, but no database's driver.
     from currant import client
 
@@ -32,6 +36,9 @@ def enqueue_sync(executions: Iterable[NewExecution], connection: Connection | No
     if connection is None:
         backend = resolve()
         return backend.run_sync(backend.enqueue(executions))
+    instead = backends.within()
+    if instead is not None:
+        return instead.run_sync(instead.enqueue(executions))
     from currant import client
 
     return client.enqueue_within_sync(connection, executions)

@@ -1,0 +1,161 @@
+"""A background thread with an event loop, for tests without one; code of the caller's may run in the caller's thread.
+
+One loop for all calls, as in a child: what belongs to a loop, such as a pool of connections, lives on between them.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from currant.errors import CurrantError
+
+T = TypeVar("T")
+#: pytest leaves our frames out of the tracebacks that it shows.
+__tracebackhide__ = True
+
+_STOP_S = 5.0
+
+
+class _End(NamedTuple):
+    """What a call came to. Not a future's exception: not every exception can be one."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    def get(self) -> Any:
+        if self.error is None:
+            return self.value
+        try:
+            raise self.error
+        finally:
+            # Else this frame would hold the error, and its traceback this frame.
+            del self
+
+
+class Caller(Generic[T]):
+    """A thread that waits for its coroutine, and meanwhile runs what this asks it to."""
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._turn = threading.Lock()
+        self._end: _End | None = None
+
+    def wait(self) -> T:
+        """Returns what the coroutine returned, or raises what it raised."""
+        while (run := self._asked.get()) is not None:
+            run()
+        assert self._end is not None
+        return self._end.get()  # type: ignore[no-any-return]
+
+    def end(self, end: _End) -> None:
+        with self._turn:
+            self._end = end
+            self._asked.put(None)
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        """Runs the function in the waiting thread; raises `NotWaiting` when that waits no more. Cannot be cancelled."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[_End] = loop.create_future()
+
+        def run() -> None:
+            end = _called(function)
+            loop.call_soon_threadsafe(done.set_result, end)
+
+        with self._turn:
+            if self._end is not None:
+                raise NotWaiting
+            self._asked.put(run)
+        while not done.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((done,))
+        return done.result().get()
+
+
+class NotWaiting(Exception):
+    """The thread has gone on: nothing can be run in it any more."""
+
+
+class Portal:
+    """The background thread, which starts with the first call."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._turn = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, work: Coroutine[Any, Any, T], prepare: Callable[[Caller[T]], None] = lambda _: None) -> T:
+        """Runs the coroutine in the background thread and waits for it. An interrupt, such as Ctrl-C, cancels it.
+
+        Args:
+            prepare: called in the coroutine's context before it begins.
+
+        Raises:
+            CurrantError: this is the background thread, which cannot wait for itself.
+        """
+        if self._thread is threading.current_thread():
+            work.close()
+            raise CurrantError(
+                "this would block the event loop that the call runs in: in an `async def`, await the method without"
+                " _sync, as in `await job.queue()` for `job.queue_sync()`"
+            )
+        caller: Caller[T] = Caller()
+
+        async def carry() -> None:
+            try:
+                prepare(caller)
+                end = _End(await work)
+            except BaseException as error:
+                end = _End(error=error)
+            caller.end(end)
+
+        future = asyncio.run_coroutine_threadsafe(carry(), self._started())
+        try:
+            return caller.wait()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancels what still runs, and ends the thread. Does nothing when it has not started."""
+        with self._turn:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_wind_up(), loop)
+            thread.join(_STOP_S)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._turn:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name=self._name, daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def _called(function: Callable[[], Any]) -> _End:
+    try:
+        return _End(function())
+    except BaseException as error:
+        return _End(error=error)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _wind_up() -> None:
+    loop = asyncio.get_running_loop()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    loop.stop()
