@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from currant import settings
 from currant.executions import Record
-from currant.store import connections, migrate
+from currant.store import connections, inspection, migrate
 from currant.store.connections import Connection
 from currant.store.scratch import scratch_database
 from currant.testing.application import application_at
