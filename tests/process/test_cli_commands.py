@@ -215,7 +215,7 @@ def test_list_shows_a_line_for_each_and_programs_get_an_array(world: World, shel
     assert (documents[0]["function"], documents[0]["status"]) == ("jobs.echo", "pending")
     assert [each["id"] for each in shell.json("list", "-f", "jobs.else*", "-s", "pending", "-s", "failed")] == [other]
     assert shell.json("list", "--status", "failed") == []
-    assert shell.says("list", "--status", "failed").strip() == "no execution is like that"
+    assert shell.says("list", "--status", "failed").strip() == "no execution to show"
 
 
 def test_list_says_when_it_did_not_look_at_all(world: World, shell: Shell) -> None:

@@ -220,7 +220,7 @@ def _show(record: Record, now_s: float) -> None:
 def _show_list(executions: list[Listed], now_s: float) -> None:
     page = Page()
     if not executions:
-        page.add("no execution is like that")
+        page.add("no execution to show")
         return
     columns: dict[str, Callable[[Listed], output.Cell]] = {
         "id": lambda each: each.id,
