@@ -1,6 +1,7 @@
 """The ticker and the promoter: what follows from the flags of a tick, and due work in time and in pieces."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -194,3 +195,21 @@ async def test_what_is_next_is_promoted_when_it_is_due() -> None:
     async with running(Promotion(1, 0.003), Promotion(0, 0.0), Promotion(1, None)) as due:
         due.promoter.due_in(0.0)
         await due.exhausted.wait()
+
+
+@in_loop
+async def test_a_moment_that_changes_while_another_comes_ends_nothing() -> None:
+    due = Due(Promotion(0, None), Promotion(0, None))
+    due.promoter._clock = lambda: 100.0
+    task = asyncio.create_task(due.promoter.run())
+    # Both timers are found due in one turn of the loop: the change first, then the end of the wait.
+    asyncio.get_running_loop().call_later(0.005, due.promoter.due_in, 0.0)
+    due.promoter.due_in(0.01)
+    await asyncio.sleep(0)
+    time.sleep(0.03)
+    await asyncio.sleep(0.01)
+    due.promoter.due_in(0.0)
+    waits = {task, asyncio.create_task(due.exhausted.wait())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    assert not task.done()
+    task.cancel()

@@ -121,10 +121,11 @@ class Promoter:
 
     async def run(self) -> None:
         while True:
-            if self._due_at is None:
+            # More than once: a change at the very moment of a promotion is done with, and leaves the event set.
+            while self._due_at is None:
+                self._changed.clear()
                 await self._changed.wait()
             self._changed.clear()
-            assert self._due_at is not None
             try:
                 async with asyncio.timeout(max(0.0, self._due_at - self._clock())):
                     await self._changed.wait()
