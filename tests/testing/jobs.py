@@ -106,6 +106,11 @@ def interrupted() -> None:
 
 
 @job(retries=5)
+async def gathers_an_interrupt() -> None:
+    await asyncio.gather(interrupted.queue(), double.queue(1))
+
+
+@job(retries=5)
 async def failing_the_test() -> None:
     log.append("failing")
     pytest.fail("this ends the test")

@@ -100,6 +100,23 @@ def test_no_node_is_left_behind(currant_db: CurrantDatabase) -> None:
     assert rows(currant_db, "SELECT status, metadata FROM worker_heartbeats") == [("stopped", {"test": True})]
 
 
+def test_an_interrupt_is_not_taken_for_a_failure(currant_db: CurrantDatabase) -> None:
+    jobs.interrupted.queue_sync()
+    jobs.echo.queue_sync(1)
+    with pytest.raises(KeyboardInterrupt):
+        currant_db.run_pending()
+    # Its retry, and what was behind it, wait for the next call.
+    assert jobs.log == ["interrupted"]
+    assert rows(currant_db, "SELECT status FROM executions ORDER BY id") == [("scheduled",), ("pending",)]
+
+
+def test_a_job_that_fails_the_test_by_pytests_means_does(currant_db: CurrantDatabase) -> None:
+    jobs.failing_the_test.queue_sync()
+    with pytest.raises(pytest.fail.Exception, match="ends the test"):
+        currant_db.run_pending()
+    assert jobs.log == ["failing"]
+
+
 def test_jobs_without_an_end_are_told(currant_db: CurrantDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("currant.testing.working.RUNS_MAX", 5)
     jobs.endless.queue_sync()

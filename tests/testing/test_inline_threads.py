@@ -122,6 +122,13 @@ def test_an_interrupt_is_not_taken_for_a_failure() -> None:
         assert jobs.double.queue_sync(1).result_sync() == 2
 
 
+def test_an_interrupt_in_a_task_of_a_job_reaches_the_test() -> None:
+    with inline():
+        with pytest.raises(KeyboardInterrupt):
+            jobs.gathers_an_interrupt.queue_sync()
+        assert jobs.double.queue_sync(1).result_sync() == 2
+
+
 def test_a_job_that_fails_the_test_by_pytests_means_does() -> None:
     with inline():
         with pytest.raises(pytest.fail.Exception, match="ends the test"):

@@ -146,7 +146,13 @@ def _called(function: Callable[[], Any]) -> _End:
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+                return
+            except (KeyboardInterrupt, SystemExit):
+                # Out of a task of the user's, which keeps it for whoever awaits it: the loop goes on for the others.
+                pass
     finally:
         loop.close()
 

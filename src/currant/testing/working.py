@@ -31,7 +31,7 @@ class Work:
         self._context = copy_context()
         self._cancels: dict[int, Ending] = {}
         self._cells = itertools.count()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[BaseException | None]] = set()
         #: What has run, in the order in which each ran first.
         self._ids: dict[str, None] = {}
 
@@ -80,9 +80,15 @@ class Work:
     async def _wait(self) -> None:
         done, self._running = await asyncio.wait(self._running, timeout=_ALONE_S, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()
+            passes = task.result()
+            if passes is not None:
+                raise passes
 
-    async def _run(self, execution: Execution) -> None:
+    async def _run(self, execution: Execution) -> BaseException | None:
+        """Runs it and writes down what it came to; returns what is not for the execution but for the test.
+
+        It is not raised here: KeyboardInterrupt out of a task ends the event loop, and with it whoever waits for that.
+        """
         ran = await run_once(
             execution,
             payload_bytes_max=self._payload_bytes_max,
@@ -92,9 +98,7 @@ class Work:
             tasks={},
         )
         await self._write(execution, ran)
-        passes = ran.interrupted or ran.passes
-        if passes is not None:
-            raise passes
+        return ran.interrupted or ran.passes
 
     async def _write(self, execution: Execution, ran: Ran) -> None:
         if ran.ending is Ending.UNKNOWN:
