@@ -70,9 +70,17 @@ def test_a_moment_without_a_time_zone_is_refused_with_what_to_do(naive: Any) -> 
         later.options(run_at=naive)
 
 
-@pytest.mark.parametrize("delay", [-1, timedelta(seconds=-1), float("nan"), float("inf"), True, "5"])
+@pytest.mark.parametrize("delay", [-1, timedelta(seconds=-1), float("nan"), True, "5"])
 def test_a_delay_that_is_no_time_is_refused(delay: Any) -> None:
     with pytest.raises(ConfigurationError, match="delay must be a timedelta or a number of seconds of at least 0"):
+        later.options(delay=delay)
+
+
+@pytest.mark.parametrize("delay", [2**31, float("inf")])
+def test_a_delay_beyond_the_limit_is_told_the_limit(delay: float) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"delay must be less than 2147483647 seconds, which are 68 years, got"
+    ):
         later.options(delay=delay)
 
 
