@@ -78,9 +78,7 @@ def test_a_delay_that_is_no_time_is_refused(delay: Any) -> None:
 
 @pytest.mark.parametrize("delay", [2**31, float("inf")])
 def test_a_delay_beyond_the_limit_is_told_the_limit(delay: float) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"delay must be less than 2147483647 seconds, which are 68 years"
-    ):
+    with pytest.raises(ConfigurationError, match=r"delay must be less than 2147483647 seconds, which are 68 years"):
         later.options(delay=delay)
 
 
