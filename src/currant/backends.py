@@ -1,12 +1,11 @@
 """Where enqueues, cancels and waits for results go: the border between the public API and what carries them out.
 
-Outside of Currant's own processes that is the database (client.py), inside a job the child's socket (child/backend.py),
+Outside of Currant's own processes that is the database (client/), inside a job the child's socket (child/backend.py),
 in a user's tests the inline mode (testing/backend.py).
 """
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -84,47 +83,41 @@ class Looks(Protocol):
         ...
 
 
-_chosen: ContextVar[Backend] = ContextVar("currant_backend")
-_of_process: list[Backend] = []
-#: Whether the process's backend takes calls with a connection of the caller's as well.
-_takes_within: list[bool] = [False]
+class _Installed(NamedTuple):
+    backend: Backend
+    #: Whether it takes calls with a connection of the caller's as well.
+    within: bool
+
+
+#: What was installed last; with nothing the environment decides.
+_installed: list[_Installed] = []
 
 
 def current() -> Backend | None:
-    """Returns the backend that was chosen for the calling code or its process; None: the environment's."""
-    return _chosen.get(None) or (_of_process[0] if _of_process else None)
+    """Returns the backend that was installed in this process; None: the environment's."""
+    return _installed[0].backend if _installed else None
 
 
-def install(backend: Backend | None) -> None:
-    """Makes it the backend of the whole process, whatever the environment says; None: of the environment again."""
-    _of_process[:] = [] if backend is None else [backend]
+def install(backend: Backend) -> None:
+    """Makes it the backend of the whole process, whatever the environment says."""
+    _installed[:] = [_Installed(backend, False)]
 
 
 @contextmanager
 def installed(backend: Backend, *, within: bool = False) -> Iterator[None]:
-    """Makes it the backend of the whole process meanwhile, for tests; afterwards there is the one from before.
+    """Makes it the backend of the whole process meanwhile; afterwards there is the one from before.
 
     Args:
         within: it takes enqueues with a connection of the caller's as well: nothing is written on that.
     """
-    before, took = _of_process[:], _takes_within[0]
-    _of_process[:], _takes_within[0] = [backend], within
+    before = _installed[:]
+    _installed[:] = [_Installed(backend, within)]
     try:
         yield
     finally:
-        _of_process[:], _takes_within[0] = before, took
+        _installed[:] = before
 
 
 def within() -> Backend | None:
     """Returns the backend that takes enqueues with a connection of the caller's; None: they are written on that."""
-    return _of_process[0] if _takes_within[0] and _of_process else None
-
-
-@contextmanager
-def using(backend: Backend) -> Iterator[None]:
-    """Makes it the backend of the calling code, and of the tasks that this starts."""
-    token = _chosen.set(backend)
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
+    return _installed[0].backend if _installed and _installed[0].within else None

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from currant import backends
 from currant.backends import Enqueued, NewExecution
-from currant.batching import BATCH_BYTES, BATCH_ROWS, batches
 from currant.handles import resolve
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     Connection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
 else:
     Connection = Any
-
-__all__ = ["BATCH_BYTES", "BATCH_ROWS", "Connection", "batches", "enqueue", "enqueue_sync"]
 
 
 async def enqueue(executions: Iterable[NewExecution], connection: Connection | None = None) -> list[Enqueued]:

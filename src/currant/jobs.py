@@ -264,7 +264,7 @@ def job(
         queue: where its executions wait, 1 to 63 bytes.
         retries: how often it is tried again after a failure: at most `retries` + 1 runs.
         timeout: seconds after which a run counts as failed; None means no limit. A coroutine is cancelled then;
-            a thread cannot be: its slot stays taken, and the failure is recorded when it ended or its child was.
+            a thread cannot be: its slot stays taken, and the failure is recorded when it, or its child, has ended.
         priority: higher runs first.
         name: its name in the database; `module.qualname` if not given.
         keep_completed, keep_failed: seconds that its ended executions are kept, or "forever", in place of what the

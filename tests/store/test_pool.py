@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 import currant
 import currant.client
 from currant import ConfigurationError, DatabaseError, DatabaseUnreachable, SchemaError, enqueue_many, job
-from currant.backends import using
+from currant.backends import installed
 from currant.client import DatabaseBackend
 from currant.store import migrate
 from currant.store.embedded import start_kept, start_throwaway
@@ -428,7 +428,7 @@ def test_a_thread_that_waits_for_a_result_does_not_hold_up_the_exit(application:
 
 def enqueue_at(url: str) -> None:
     async def enqueue() -> None:
-        with using(backend(url)):
+        with installed(backend(url)):
             await enqueue_many([pooled.call()])
 
     asyncio.run(enqueue())
@@ -507,7 +507,7 @@ def test_an_old_schema_says_what_to_run(url: str) -> None:
         connection.execute("ALTER TABLE executions DROP COLUMN unique_until")
 
     async def enqueue() -> None:
-        with using(backend(url)):
+        with installed(backend(url)):
             await pooled.options(unique="k").queue()
 
     with pytest.raises(SchemaError, match=r"older than this Currant: run `currant migrate`"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from currant.backends import using
+from currant.backends import installed
 from currant.bench.jobs import NOOP
 from currant.bench.latency import PAYLOAD_BYTES_MAX
 from currant.bench.plan import Plan
@@ -71,7 +71,7 @@ async def measure_enqueue(plan: Plan, url: str, connection: Connection, console:
     singles: list[tuple[float, float]] = []
     bulks: list[tuple[float, float]] = []
     crowds: list[tuple[float, int]] = []
-    with using(backend), progress(console, "enqueueing, round", ROUNDS) as show:
+    with installed(backend), progress(console, "enqueueing, round", ROUNDS) as show:
         # What the first use makes: the connection, the prepared statements.
         await bare.single(1)
         await bare.bulk(min(plan.jobs, BATCH_ROWS))

@@ -36,7 +36,7 @@ async def measure(
         await bench_queries.clear(connection)
         with Node(plan, url, console, modules="currant.bench.inside_jobs", queues=queues) as node:
             await node.ready()
-            with backends.using(backend):
+            with backends.installed(backend):
                 await inside_jobs.start(kind, parents, count)
             while True:
                 inside = await bench_queries.inside(connection, queue=inside_jobs.INNER)

@@ -21,7 +21,7 @@ from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
-from currant.protocol.frames import BATCH_BYTES
+from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
@@ -232,7 +232,7 @@ class Runner:
         outcomes = self._outcomes
         if not outcomes:
             return
-        batches = [outcomes] if self._outcome_bytes <= BATCH_BYTES else _cut(outcomes)
+        batches = [outcomes] if self._outcome_bytes <= BATCH_BYTES else cut(outcomes, _size)
         self._outcomes, self._outcome_bytes = [], 0
         for batch in batches:
             self._send(Outcomes(batch))
@@ -254,14 +254,5 @@ class Runner:
         return taken
 
 
-def _cut(outcomes: list[Outcome]) -> list[list[Outcome]]:
-    """Returns the outcomes in batches of about BATCH_BYTES each."""
-    batches: list[list[Outcome]] = [[]]
-    size = 0
-    for outcome in outcomes:
-        if size > BATCH_BYTES:
-            batches.append([])
-            size = 0
-        batches[-1].append(outcome)
-        size += len(outcome.body or b"")
-    return batches
+def _size(outcome: Outcome) -> int:
+    return len(outcome.body or b"")

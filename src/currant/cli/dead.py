@@ -16,7 +16,7 @@ from currant.cli.output import Page
 from currant.cli.shell import App, is_terminal
 from currant.cli.values import FunctionOption, JsonOption, LimitOption, QueueOption, duration, stored
 from currant.errors import ConfigurationError, CurrantError
-from currant.executions import DeadLetter, Retried
+from currant.records import DeadLetter, Retried
 from currant.store import inspection
 from currant.store.connections import Connection
 from currant.store.inspection import Filter

@@ -12,7 +12,8 @@ from currant.cli.exits import FAILED, NOT_IN_TIME
 from currant.cli.output import Page
 from currant.cli.values import FunctionOption, JsonOption, LimitOption, QueueOption, duration, stored
 from currant.errors import CurrantError
-from currant.executions import Listed, Record, Retried, Status
+from currant.executions import Status
+from currant.records import Listed, Record, Retried
 from currant.store import inspection, queries
 from currant.store.connections import Connection
 from currant.store.inspection import Filter, Found

@@ -4,7 +4,7 @@ from currant.cli import output
 from currant.cli.common import DatabaseOption, EmbeddedOption, ask, named_database
 from currant.cli.output import Page
 from currant.cli.values import JsonOption
-from currant.executions import Queue
+from currant.records import Queue
 from currant.store import inspection
 
 

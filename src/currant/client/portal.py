@@ -7,19 +7,16 @@ framework's, or enqueue something itself.
 import asyncio
 import os
 import queue
-import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
+from currant.background import Background
 from currant.errors import CurrantError
 
 T = TypeVar("T")
-
-#: How long the thread may take to end.
-STOP_S = 5.0
 
 
 class _Caller:
@@ -68,12 +65,10 @@ async def in_callers_thread(function: Callable[[], T]) -> T:
 
 
 class Portal:
-    """The background thread, which starts with the first use; one for each process."""
+    """The way of synchronous calls into the background thread; one for each process."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._background = Background("currant: synchronous calls")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine in the background thread and waits for it; from any other thread, also an event loop's.
@@ -81,59 +76,24 @@ class Portal:
         Raises:
             RuntimeError: this is the background thread.
         """
-        if self._thread is threading.current_thread():
+        if self._background.is_here:
             work.close()
             raise RuntimeError("a synchronous call of Currant's within its own background thread would wait for itself")
         caller = _Caller()
         token = _caller.set(caller)
         try:
             # The coroutine gets a copy of this context, and with it the caller.
-            return caller.wait(asyncio.run_coroutine_threadsafe(work, self._started()))
+            return caller.wait(asyncio.run_coroutine_threadsafe(work, self._background.loop()))
         finally:
             _caller.reset(token)
 
     def stop(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Ends the thread after `close` has run in its loop; the next `run` starts another."""
-        with self._turn:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(_end(close), loop)
-        thread.join(STOP_S)
+        self._background.stop(close)
 
     def forget(self) -> None:
         """In a forked process: the thread is the parent's."""
-        self._turn = threading.Lock()
-        self._loop = self._thread = None
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._turn:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="currant: synchronous calls", daemon=True
-                )
-                self._thread.start()
-            return self._loop
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-async def _end(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    try:
-        await close()
-    finally:
-        asyncio.get_running_loop().stop()
+        self._background.forget()
 
 
 portal = Portal()

@@ -10,10 +10,6 @@ from currant.store.connections import Connection
 INSIST_S = 10.0
 
 
-class Lost(Exception):
-    """The connection was lost during a statement, which may have been carried out."""
-
-
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:
     """Whether the error means the connection's end; the statement's effect is unknown then."""
     return connection.closed or isinstance(error, psycopg.InterfaceError)

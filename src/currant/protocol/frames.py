@@ -1,5 +1,6 @@
 """Frames: a message's length in four bytes, then the message. Bytes in, messages out; no I/O."""
 
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from currant.errors import ProtocolError
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 _HEADER_BYTES = 4
 #: Batches are cut so that a frame holds about this much, or a single item that is larger.
@@ -32,6 +34,20 @@ def encode(message: msgspec.Struct, bytes_max: int) -> bytearray:
         raise ProtocolError(f"a {type(message).__name__} frame of {size} bytes is over the limit of {bytes_max}")
     frame[:_HEADER_BYTES] = size.to_bytes(_HEADER_BYTES, "big")
     return frame
+
+
+def cut(items: Iterable[T], size_of: Callable[[T], int]) -> list[list[T]]:
+    """Returns the items, in their order, in batches of at most BATCH_BYTES each, or of a single item that is larger."""
+    batches: list[list[T]] = []
+    size = BATCH_BYTES
+    for item in items:
+        own = size_of(item)
+        if not batches or size + own > BATCH_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(item)
+        size += own
+    return batches
 
 
 class FrameReader(Generic[M]):

@@ -113,14 +113,13 @@ async def enqueue_within(
     # A cursor of our own kind, whatever the caller's connection makes; and not prepared: it may go through a pool.
     async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
         arrays.register(cursor.adapters)
-        rows: Rows | None = None
+        statement, parameters = next(steps)
         while True:
+            await cursor.execute(statement, parameters, binary=True)
             try:
-                statement, parameters = steps.send(rows) if rows is not None else next(steps)
+                statement, parameters = steps.send(await cursor.fetchall())
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            await cursor.execute(statement, parameters, binary=True)
-            rows = await cursor.fetchall()
 
 
 def enqueue_within_sync(
@@ -130,14 +129,13 @@ def enqueue_within_sync(
     steps = enqueue_steps(ids, executions)
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         arrays.register(cursor.adapters)
-        rows: Rows | None = None
+        statement, parameters = next(steps)
         while True:
+            cursor.execute(statement, parameters, binary=True)
             try:
-                statement, parameters = steps.send(rows) if rows is not None else next(steps)
+                statement, parameters = steps.send(cursor.fetchall())
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            cursor.execute(statement, parameters, binary=True)
-            rows = cursor.fetchall()
 
 
 async def carry_out(connection: Connection, steps: Steps, first: Step | None = None) -> list[Enqueued]:

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from currant.errors import DatabaseError, DatabaseUnreachable, StatementRefused
-from currant.executions import DeadLetter, Listed, Queue, Record, Retried
+from currant.records import DeadLetter, Listed, Queue, Record, Retried
 from currant.store import connections, migrate
 from currant.store.connections import Connection, one_line
 from currant.store.statements import execute, fetch, load

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from currant.backends import Ended
-from currant.executions import Execution, Schedule, Verdict
+from currant.executions import Execution, Verdict
+from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection

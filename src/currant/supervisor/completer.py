@@ -80,21 +80,9 @@ class Completer:
             refused: told of a single outcome that the database refuses.
         """
         self._saved, self._fenced, self._refused = saved, fenced, refused
-        self._results: _Lane[Result] = _Lane(
-            writer.complete,
-            rows_max=COMPLETE_ROWS_MAX,
-            execution=lambda result: result[0],
-            size=lambda result: len(result[1]),
-            refuse=self._refuse_result,
-        )
+        self._results = self._lane_of_results(writer.complete)
         #: Of executions that are deleted when they succeed.
-        self._discards: _Lane[Result] = _Lane(
-            writer.discard,
-            rows_max=COMPLETE_ROWS_MAX,
-            execution=lambda result: result[0],
-            size=lambda result: len(result[1]),
-            refuse=self._refuse_result,
-        )
+        self._discards = self._lane_of_results(writer.discard)
         self._verdicts: _Lane[Verdict] = _Lane(
             writer.settle,
             rows_max=SETTLE_ROWS_MAX,
@@ -147,6 +135,15 @@ class Completer:
                 await self._write(self._discards)
                 await self._write(self._verdicts)
                 await self._write(self._unknown)
+
+    def _lane_of_results(self, write: Callable[[list[Result]], Awaitable[int]]) -> _Lane[Result]:
+        return _Lane(
+            write,
+            rows_max=COMPLETE_ROWS_MAX,
+            execution=lambda result: result[0],
+            size=lambda result: len(result[1]),
+            refuse=self._refuse_result,
+        )
 
     def _add(self, lane: _Lane[T], items: list[T]) -> None:
         if items:

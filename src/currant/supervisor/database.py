@@ -31,6 +31,7 @@ CLAIM_VALID_S = STATEMENT_S + 5.0
 #: How much of a queue `status` counts.
 COUNT_ROWS_MAX = 10_000
 T = TypeVar("T")
+Finish = Callable[[Connection, list[Execution], list[bytes]], Awaitable[int]]
 
 
 class Database:
@@ -100,14 +101,10 @@ class Database:
         await self._claim.pause()
 
     async def complete(self, results: list[tuple[Execution, bytes]]) -> int:
-        executions = [execution for execution, _ in results]
-        bodies = [body for _, body in results]
-        return await self._insist(self._complete, lambda connection: queries.complete(connection, executions, bodies))
+        return await self._finish(queries.complete, results)
 
     async def discard(self, results: list[tuple[Execution, bytes]]) -> int:
-        executions = [execution for execution, _ in results]
-        bodies = [body for _, body in results]
-        return await self._insist(self._complete, lambda connection: retention.discard(connection, executions, bodies))
+        return await self._finish(retention.discard, results)
 
     async def settle(self, verdicts: list[Verdict]) -> int:
         return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
@@ -299,6 +296,11 @@ class Database:
     async def _insist(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
         self._sent()
         return await session.insist(statement)
+
+    async def _finish(self, statement: Finish, results: list[tuple[Execution, bytes]]) -> int:
+        executions = [execution for execution, _ in results]
+        bodies = [body for _, body in results]
+        return await self._insist(self._complete, lambda connection: statement(connection, executions, bodies))
 
     async def _insist_upkeep(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         return await self._insist(self._upkeep.session(), statement)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from currant.executions import Execution
-from currant.protocol.frames import BATCH_BYTES
+from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import Recall, Run, ToChild
 from currant.supervisor.ledger import Ledger
 
@@ -115,22 +115,8 @@ class Dispatcher:
         for name, executions in plan.items():
             child = self._child(name)
             child.clear([execution.cell for execution in executions])
-            for run in [Run(executions)] if size <= BATCH_BYTES else _runs(executions):
-                child.send(run)
-
-
-def _runs(executions: list[Execution]) -> list[Run]:
-    """Cuts executions into frames of bounded size."""
-    runs: list[Run] = []
-    size = BATCH_BYTES
-    for execution in executions:
-        own = _bytes_of(execution)
-        if size + own > BATCH_BYTES:
-            runs.append(Run([]))
-            size = 0
-        runs[-1].executions.append(execution)
-        size += own
-    return runs
+            for batch in [executions] if size <= BATCH_BYTES else cut(executions, _bytes_of):
+                child.send(Run(batch))
 
 
 def _bytes_of(execution: Execution) -> int:

@@ -223,7 +223,6 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
-        self._keep = Keep(settings.keep_completed_s, settings.keep_failed_s)
         self._requests = Requests(
             self._database,
             pause=self._database.pause_utility,
@@ -545,10 +544,11 @@ class Service:
             self._listener.renew("the node has a new name")
 
     def _pruner(self, keep_s_min: float | None) -> Pruner:
+        keep = Keep(self._settings.keep_completed_s, self._settings.keep_failed_s)
         return Pruner(
             self._database,
-            self._keep,
-            newest_s=min(*self._keep, self._keep.completed_s if keep_s_min is None else keep_s_min),
+            keep,
+            newest_s=min(*keep, keep.completed_s if keep_s_min is None else keep_s_min),
             pruned=self._note_pruned,
             refused=self._connections.note_refusal,
             clock=self._clock,

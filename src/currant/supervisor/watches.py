@@ -6,7 +6,7 @@ from typing import Protocol
 
 from currant.backends import Ended
 from currant.errors import DatabaseError, DatabaseUnreachable, ProtocolError
-from currant.protocol.frames import BATCH_BYTES
+from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import TOO_LARGE, WATCHED_MAX, Results, ToChild
 
 #: Between polls: the first when there is news, then longer, up to the second.
@@ -123,26 +123,19 @@ class Watches:
                 if _reads(child):
                     for_child.setdefault(child.name, (child, []))[1].append(ended)
         for child, theirs in for_child.values():
-            for batch in self._cut(theirs):
+            for batch in cut(map(self._sendable, theirs), _size):
                 child.send(Results(batch))
             self.unwatch(child, [ended.id for ended in theirs])
         # Of large results only some have come: the rest at once.
         self._news.set()
 
-    def _cut(self, found: list[Ended]) -> list[list[Ended]]:
-        """Returns them in batches that fit into frames; in place of one that fits into none, the word of that."""
-        batches: list[list[Ended]] = []
-        size = BATCH_BYTES
-        for ended in found:
-            own = len(ended.body or b"") + 4 * len(ended.id) + 30
-            if own > self._frame_bytes_max - BATCH_BYTES:
-                ended, own = Ended(ended.id, TOO_LARGE, None), 4 * len(ended.id) + 30
-            if size + own > BATCH_BYTES:
-                batches.append([])
-                size = 0
-            batches[-1].append(ended)
-            size += own
-        return batches
+    def _sendable(self, ended: Ended) -> Ended:
+        """Returns it, or in place of one that no frame can hold the word of that."""
+        return ended if _size(ended) <= self._frame_bytes_max - BATCH_BYTES else Ended(ended.id, TOO_LARGE, None)
+
+
+def _size(ended: Ended) -> int:
+    return len(ended.body or b"") + 4 * len(ended.id) + 30
 
 
 def _reads(child: Child) -> bool:

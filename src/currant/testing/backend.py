@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeVar
 
 from currant import settings
 from currant.backends import Ended, Enqueued, NewExecution
+from currant.batching import check_sizes
 from currant.child.threads import Threads
 from currant.context import running
 from currant.errors import CurrantError, ExecutionFailed
 from currant.executions import Ending, Failure, Status
-from currant.payload import check_size
 from currant.testing.book import Book, ended_of
 from currant.testing.portal import Caller, NotWaiting, Portal
 from currant.testing.records import InlineExecution, shown
@@ -80,10 +80,7 @@ class InlineBackend:
 
     async def enqueue(self, executions: Iterable[NewExecution]) -> list[Enqueued]:
         """Takes all of them or none and, in the mode "run", runs those that are due."""
-        new = list(executions)
-        for each in new:
-            check_size(len(each.args) + len(each.kwargs), self._payload_bytes_max, f"{each.function}: args and kwargs")
-        taken, told = self._book.add(new)
+        taken, told = self._book.add(list(check_sizes(executions, self._payload_bytes_max)))
         if self._mode == "run":
             await self._run_each(each for each in taken if each.status is Status.PENDING)
         return told

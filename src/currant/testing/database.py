@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from currant import settings
-from currant.executions import Record
+from currant.records import Record
 from currant.store import connections, inspection, migrate
 from currant.store.connections import Connection
 from currant.store.scratch import scratch_database

@@ -10,13 +10,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from currant.background import Background
 from currant.errors import CurrantError
 
 T = TypeVar("T")
 #: pytest leaves our frames out of the tracebacks that it shows.
 __tracebackhide__ = True
-
-_STOP_S = 5.0
 
 
 class _End(NamedTuple):
@@ -79,13 +78,10 @@ class NotWaiting(Exception):
 
 
 class Portal:
-    """The background thread, which starts with the first call."""
+    """The way of synchronous calls into a background thread."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._turn = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._background = Background(name)
 
     def run(self, work: Coroutine[Any, Any, T], prepare: Callable[[Caller[T]], None] = lambda _: None) -> T:
         """Runs the coroutine in the background thread and waits for it. An interrupt, such as Ctrl-C, cancels it.
@@ -96,7 +92,7 @@ class Portal:
         Raises:
             CurrantError: this is the background thread, which cannot wait for itself.
         """
-        if self._thread is threading.current_thread():
+        if self._background.is_here:
             work.close()
             raise CurrantError(
                 "this would block the event loop that the call runs in: in an `async def`, await the method without"
@@ -112,7 +108,7 @@ class Portal:
                 end = _End(error=error)
             caller.end(end)
 
-        future = asyncio.run_coroutine_threadsafe(carry(), self._started())
+        future = asyncio.run_coroutine_threadsafe(carry(), self._background.loop())
         try:
             return caller.wait()
         except BaseException:
@@ -121,19 +117,7 @@ class Portal:
 
     def close(self) -> None:
         """Cancels what still runs, and ends the thread. Does nothing when it has not started."""
-        with self._turn:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(_wind_up(), loop)
-            thread.join(_STOP_S)
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._turn:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name=self._name, daemon=True)
-                self._thread.start()
-            return self._loop
+        self._background.stop()
 
 
 def _called(function: Callable[[], Any]) -> _End:
@@ -141,27 +125,3 @@ def _called(function: Callable[[], Any]) -> _End:
         return _End(function())
     except BaseException as error:
         return _End(error=error)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        while True:
-            try:
-                loop.run_forever()
-                return
-            except (KeyboardInterrupt, SystemExit):
-                # Out of a task of the user's, which keeps it for whoever awaits it: the loop goes on for the others.
-                pass
-    finally:
-        loop.close()
-
-
-async def _wind_up() -> None:
-    loop = asyncio.get_running_loop()
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await loop.shutdown_asyncgens()
-    loop.stop()

@@ -1,0 +1,106 @@
+"""What people are shown of the database: executions, dead letters, queues, schedules. Times are ISO 8601."""
+
+from typing import Any
+
+import msgspec
+
+
+class Record(msgspec.Struct):
+    """One row of the executions table as people look at it; times are ISO 8601."""
+
+    id: str
+    status: str
+    function: str
+    queue: str
+    priority: int
+    attempt: int
+    crashes: int
+    max_retries: int
+    args: Any
+    kwargs: Any
+    result: Any
+    error: Any
+    created_at: str
+    claimed_at: str | None
+    completed_at: str | None
+    run_at: str | None
+    node: str | None
+    type: str = "job"
+    lease: int = 0
+    timeout_s: float | None = None
+    #: When a running one runs out of time; None: it may take as long as it likes, or does not run.
+    deadline: str | None = None
+    cancel_requested_at: str | None = None
+    unique_key: str | None = None
+    unique_until: str | None = None
+
+
+class Listed(msgspec.Struct):
+    """An execution in a list: what can be had of a row without reading its arguments and result."""
+
+    id: str
+    status: str
+    function: str
+    queue: str
+    priority: int
+    attempt: int
+    crashes: int
+    max_retries: int
+    error_type: str | None
+    created_at: str
+    claimed_at: str | None
+    completed_at: str | None
+    run_at: str | None
+    node: str | None
+
+
+class DeadLetter(msgspec.Struct):
+    """A dead letter: the copy of an execution that failed for good. `execution` is the row, where it was asked for."""
+
+    id: str
+    execution_id: str
+    function: str | None
+    queue: str | None
+    attempt: int | None
+    error_type: str | None
+    reason: str
+    failed_at: str
+    execution: Any = None
+
+
+class Queue(msgspec.Struct):
+    """What waits in a queue. A count that `_cut` marks stopped there: there are more."""
+
+    name: str
+    pending: int
+    pending_cut: bool
+    scheduled: int
+    scheduled_cut: bool
+    #: When the oldest pending one was enqueued, and when the next scheduled one is due.
+    oldest_pending_at: str | None
+    next_run_at: str | None
+    #: The nodes that serve it and live.
+    nodes: list[str]
+
+
+class Schedule(msgspec.Struct):
+    """One row of the schedules table; times are ISO 8601."""
+
+    function: str
+    cron: str
+    timezone: str
+    queue: str
+    next_run_at: str
+    last_run_at: str | None
+    last_execution_id: str | None
+    #: When a node that knows the function last started, or fired it.
+    seen_at: str
+
+
+class Retried(msgspec.Struct):
+    """What became of the wish to retry an execution; `status` is what it was before, None: it is not there."""
+
+    id: str
+    status: str | None
+    type: str | None
+    retried: bool
