@@ -182,6 +182,30 @@ def test_a_key_that_ends_and_comes_back_all_the_time_is_never_held_twice(applica
     assert len(firsts) > 1
 
 
+def test_what_was_inserted_before_another_of_its_statement_met_a_lock_is_not_inserted_again(
+    application: psycopg.Connection, url: str
+) -> None:
+    currant.configure(database_url=url, pool_size=1)  # so that the last two share their statements
+    application.execute(
+        "INSERT INTO executions (id, type, function_name, queue, status, unique_key) "
+        "VALUES ('job_ended', 'job', 'tests.unique', 'q', 'completed', 'ended')"
+    )
+
+    async def enqueue() -> list[Handle[None]]:
+        keys = ("begins", "free", "ended")
+        return await asyncio.gather(*(report.options(unique=key).queue() for key in keys))
+
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT FROM executions WHERE id = 'job_ended' FOR UPDATE")
+        # Longer than a statement waits for a lock: the key that has ended cannot be taken from its row meanwhile.
+        release = threading.Timer(1.5, holder.rollback)
+        release.start()
+        handles = asyncio.run(enqueue())
+        release.join()
+    assert [each.first for each in handles] == [True, True, True]
+    assert {each.id for each in handles} | {"job_ended"} == set(ids_of(application))
+
+
 def test_in_the_callers_transaction_the_key_is_held_from_the_commit(application: psycopg.Connection, url: str) -> None:
     with psycopg.connect(url) as connection:
         keyed = report.options(unique="k", connection=connection)

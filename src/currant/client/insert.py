@@ -10,7 +10,6 @@ from currant.backends import Enqueued, NewExecution
 from currant.client.pool import Pool
 from currant.client.troubles import INSIST_S, is_lost, may_pass, unreachable
 from currant.errors import DatabaseUnreachable
-from currant.identifiers import new_ids
 from currant.store import queries
 from currant.store.connections import Backoff, Connection
 from currant.store.enqueue import enqueue_apart
@@ -19,28 +18,30 @@ from currant.store.enqueue import enqueue_apart
 async def insert(
     pool: Pool,
     url: str,
+    ids: Sequence[str],
     executions: Sequence[NewExecution],
     *,
     connection: Connection | None = None,
     waits: bool = True,
+    doubt: bool = False,
 ) -> list[Enqueued]:
-    """Inserts executions, without a transaction around those with unique keys.
+    """Inserts executions, without a transaction around those with unique keys: where it fails, some may be inserted.
 
     Args:
         connection: one that was taken from the pool for the first try, and is given back.
         waits: it is tried again when another's lock is in the way; without it, that is an error at once.
+        doubt: some were tried before, with these ids, and may have been inserted.
 
     Raises:
         DatabaseUnreachable: no connection; the text says whether something may have been written.
         psycopg.Error: the statement is refused.
     """
-    ids = new_ids(len(executions))
     retries: _Retries | None = None
     while True:
         if connection is None:
             connection = await pool.take() if retries is None else await retries.take(pool)
         try:
-            if retries is not None and retries.in_doubt:
+            if doubt:
                 return await _insert_again(connection, ids, executions)
             return await enqueue_apart(connection, ids, executions)
         except psycopg.Error as error:
@@ -49,8 +50,9 @@ async def insert(
             is_locked = isinstance(error, psycopg.errors.LockNotAvailable)
             if not lost and not (may_pass(error) and (waits or not is_locked) and retries.patient):
                 raise
+            doubt = True
             if lost:
-                retries.in_doubt = True
+                retries.lost = True
                 await pool.drop_idle()
         finally:
             await pool.give(connection)
@@ -66,7 +68,7 @@ class _Retries:
         self._backoff = Backoff()
         self._until = asyncio.get_running_loop().time() + INSIST_S
         #: A connection was lost: the statement may have been carried out.
-        self.in_doubt = False
+        self.lost = False
 
     @property
     def patient(self) -> bool:
@@ -80,7 +82,7 @@ class _Retries:
             try:
                 return await pool.take()
             except DatabaseUnreachable as error:
-                if not self.in_doubt:
+                if not self.lost:
                     raise
                 if not self.patient:
                     self._give_up(error)

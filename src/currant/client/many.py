@@ -40,7 +40,7 @@ async def write_many(pool: Pool, url: str, executions: Iterable[NewExecution]) -
     if isinstance(executions, list | tuple):
         some = list(batches(executions))
         if len(some) <= 1 and not any(each.unique_key for batch in some for each in batch):
-            return await insert(pool, url, some[0]) if some else []
+            return await insert(pool, url, new_ids(len(some[0])), some[0]) if some else []
         return await _insist(pool, url, lambda: iter(some), repeatable=True)
     source = batches(executions)
     first = await _next(source)

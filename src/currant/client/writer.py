@@ -13,20 +13,25 @@ from currant.batching import BATCH_BYTES, BATCH_ROWS
 from currant.client.insert import insert
 from currant.client.pool import Pool
 from currant.client.troubles import INSIST_S, translated
+from currant.identifiers import new_ids
 from currant.store.connections import Connection
 
 
 class _Call:
     """One caller's execution, which waits for a connection."""
 
-    __slots__ = ("alone", "done", "execution", "until")
+    __slots__ = ("alone", "done", "execution", "id", "tried", "until")
 
-    def __init__(self, execution: NewExecution, *, alone: bool = False) -> None:
+    def __init__(self, id: str, execution: NewExecution, *, alone: bool = False) -> None:
         loop = asyncio.get_running_loop()
+        #: The same for each try: it tells what was inserted before a statement failed for another's sake.
+        self.id = id
         self.execution = execution
         self.done: asyncio.Future[Enqueued] = loop.create_future()
         #: It shares a statement with its own key alone, having met a lock in one.
         self.alone = alone
+        #: It was in a statement before that failed, and may have been inserted.
+        self.tried = alone
         #: How long it is tried again when it meets one.
         self.until = loop.time() + INSIST_S
 
@@ -63,10 +68,11 @@ class Writer:
         lane = self._plain if execution.unique_key is None else self._keyed
         if not lane.waiting and lane.under_way < lane.statements and self._pool.has_room:
             lane.under_way += 1
+            ids = new_ids(1)
             try:
-                return (await insert(self._pool, self._url, [execution], waits=False))[0]
+                return (await insert(self._pool, self._url, ids, [execution], waits=False))[0]
             except psycopg.errors.LockNotAvailable:
-                call = _Call(execution, alone=True)
+                call = _Call(ids[0], execution, alone=True)
             except psycopg.Error as error:
                 raise translated(error, self._url) from error
             finally:
@@ -74,7 +80,7 @@ class Writer:
                 if lane.waiting:
                     self._gather(lane)
         else:
-            call = _Call(execution)
+            call = _Call(new_ids(1)[0], execution)
         lane.waiting.append(call)
         self._gather(lane)
         return await call.done
@@ -119,9 +125,13 @@ class Writer:
         Args:
             connection: one that was taken from the pool, and is given back.
         """
+        ids = [call.id for call in calls]
         executions = [call.execution for call in calls]
+        doubt = any(call.tried for call in calls)
+        for call in calls:
+            call.tried = True
         try:
-            done = await insert(self._pool, self._url, executions, connection=connection, waits=False)
+            done = await insert(self._pool, self._url, ids, executions, connection=connection, waits=False, doubt=doubt)
         except psycopg.errors.LockNotAvailable as error:
             # Later and apart, so that what waits for a lock does not hold up the others.
             now = asyncio.get_running_loop().time()
