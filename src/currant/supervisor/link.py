@@ -8,6 +8,9 @@ from currant.errors import ProtocolError
 from currant.protocol.frames import FrameReader, encode
 from currant.protocol.work import FromChild, ToChild, from_child_decoder
 
+#: A child that has not read so much of what it was sent is not read from, so that no more can be owed to it.
+UNREAD_BYTES_MAX = 64 << 20
+
 
 class Link(asyncio.Protocol):
     """The supervisor's end. `closed` gets the reason of a broken protocol, or None for an ordinary end."""
@@ -20,11 +23,12 @@ class Link(asyncio.Protocol):
         self._received = received
         self._closed = closed
         self._problem: str | None = None
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # By its methods alone: uvloop's transports are no subclasses of asyncio's.
-        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
 
     def send(self, message: ToChild) -> None:
         """Sends, or does nothing when the child is gone: what it held is dealt with where its death is."""
@@ -45,6 +49,15 @@ class Link(asyncio.Protocol):
             return
         for message in messages:
             self._received(message)
+
+    def pause_writing(self) -> None:
+        """Of the loop: the child does not read. Each of its requests would add an answer to what waits for it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

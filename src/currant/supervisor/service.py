@@ -48,6 +48,7 @@ from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 #: After the grace period: how long cancelled executions may take to end before their child is killed.
 CANCEL_S = 3.0
@@ -71,7 +72,7 @@ class Phase(enum.StrEnum):
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max)
-    return ForkServer(boot, child_environment())
+    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
 
 
 class Service:
@@ -229,6 +230,7 @@ class Service:
             written=self._enqueued,
             refused=self._connections.note_refusal,
         )
+        self._windows = Windows(frame_max)
         self._watches = Watches(
             ended=self._database.ended,
             frame_bytes_max=frame_max,
@@ -473,7 +475,7 @@ class Service:
         """What its executions ask for, also during a drain."""
         try:
             if isinstance(message, Enqueue | CancelIds):
-                self._requests.add(message, child.send)
+                self._requests.add(message, self._windows.open(child, message))
             elif isinstance(message, Watch):
                 self._watches.watch(child, message.ids)
             elif isinstance(message, Unwatch):
@@ -502,6 +504,7 @@ class Service:
         started, unstarted = self._ledger.take_from(child.name, child.is_started)
         child.cells.close()
         self._watches.forget(child)
+        self._windows.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
         self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
         started = [each for each in started if each.cell not in overruns]
