@@ -28,9 +28,9 @@ def die_with_parent(parent: int) -> bool:
 
 
 def leave_signals_to_supervisor() -> None:
-    """Lets SIGINT and SIGTERM pass: the supervisor decides when this process ends, also when its group is signalled."""
+    """Lets them pass: the supervisor decides when this process ends, also when all of its group are signalled."""
     # A handler that does nothing, not SIG_IGN: exec keeps the latter, and the user's subprocesses would not end.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, _pass)
 
 
