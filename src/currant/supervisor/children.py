@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from currant.errors import ModuleImportFailed
+from currant.errors import ModuleImportFailed, ProtocolError
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello, ToChild
@@ -232,6 +232,8 @@ class Children:
         await asyncio.get_running_loop().create_connection(lambda: child.link, sock=ours)
 
     def _take(self, child: Child, message: FromChild) -> None:
+        if isinstance(message, Hello | BootFailed) and child.state is not State.BOOTING:
+            raise ProtocolError(f"a {type(message).__name__} comes from a child that is {child.state}")
         if isinstance(message, Hello):
             self._failures.pop(child.name, None)
             child.state = State.READY

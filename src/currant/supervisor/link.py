@@ -18,6 +18,7 @@ class Link(asyncio.Protocol):
     def __init__(
         self, *, frame_bytes_max: int, received: Callable[[FromChild], None], closed: Callable[[str | None], None]
     ) -> None:
+        """`received` may raise ProtocolError, for a message that is none of its sender's at that time."""
         self._bytes_max = frame_bytes_max
         self._reader: FrameReader[FromChild] = FrameReader(from_child_decoder, frame_bytes_max)
         self._received = received
@@ -42,13 +43,12 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            messages = self._reader.feed(data)
+            for message in self._reader.feed(data):
+                self._received(message)
         except ProtocolError as error:
-            self._problem = str(error)
+            # User code has written to this socket: the end of its child, and of nothing else.
+            self._problem = self._problem or str(error)
             self.close()
-            return
-        for message in messages:
-            self._received(message)
 
     def pause_writing(self) -> None:
         """Of the loop: the child does not read. Each of its requests would add an answer to what waits for it."""
