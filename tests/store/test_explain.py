@@ -356,7 +356,8 @@ async def test_explain_what_is_parked_is_found_counted_and_unparked_in_pieces(ta
         }
         async with undone(table.url) as connection:
             await connection.execute(
-                b"UPDATE executions SET error = '{\"type\": \"UnknownFunction\"}' WHERE id < 'job_p' || lpad('601', 28, '0') AND id > 'job_p'"
+                b'UPDATE executions SET error = \'{"type": "UnknownFunction"}\''
+                b" WHERE id > 'job_p' AND id < 'job_p' || lpad('601', 28, '0')"
             )
             for name, parameters in (
                 ("parked", {"queues": ["q", "a", "c"], "functions": 20, "rows": 400}),

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from currant.errors import StatementRefused
 from currant.store.parking import moment_of
+from currant.supervisor import unparker as module
 from currant.supervisor.tick import PIECE_ROWS
 from currant.supervisor.unparker import QUIET_S, Unparker
 from tests.support import in_loop
@@ -21,6 +24,9 @@ class Node:
         self.asked: list[list[str]] = []
         self.refusals: list[str] = []
         self.refuse = False
+        #: What another node parks again after each look.
+        self.again: list[int] = []
+        self.empty = asyncio.Event()
         self.unparker = Unparker(
             unpark=self._unpark,
             came=self._came,
@@ -35,6 +41,10 @@ class Node:
             raise StatementRefused("no")
         count = min(self.parked, PIECE_ROWS)
         self.parked -= count
+        if count and self.again:
+            self.parked += self.again.pop()
+        if not self.parked:
+            self.empty.set()
         return count
 
     def _came(self) -> None:
@@ -63,7 +73,7 @@ async def test_at_the_start_everything_that_the_node_knows_is_unparked_in_pieces
         assert node.asked == []
         unparker.know(["app.b", "app.a"])
         await turns()
-        assert node.asked == [["app.a", "app.b"]] * 4
+        assert node.asked == [["app.a", "app.b"]] * 4, "the second look comes later"
         assert (node.parked, node.came) == (0, 4)
         assert unparker.moments == sorted([moment_of("app.a"), moment_of("app.b")])
 
@@ -77,8 +87,8 @@ async def test_the_next_piece_waits_until_the_last_is_worked_off_or_for_a_while(
         await turns()
         assert node.parked == PIECE_ROWS
         node.now += 5
-        while node.parked:
-            await asyncio.sleep(0.005)
+        await node.empty.wait()
+        await turns()
         assert node.came == 2
 
 
@@ -91,14 +101,22 @@ async def test_the_tick_has_it_look_again_but_not_at_once_where_nothing_could_be
         unparker.parked()
         await turns()
         assert len(node.asked) == 1
-        node.now += QUIET_S
+        node.now += QUIET_S[0]
         node.parked = 5
         unparker.parked()
         await turns()
         assert (len(node.asked), node.parked) == (2, 0)
-        unparker.parked()
+
+
+@in_loop
+async def test_after_something_was_unparked_it_looks_until_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    node = Node(3)
+    node.again = [4, 2]
+    async with running(node) as unparker:
+        unparker.know(["app.a"])
         await turns()
-        assert len(node.asked) == 3
+        assert (len(node.asked), node.came, node.again) == (4, 3, [])
 
 
 @in_loop

@@ -1,8 +1,8 @@
 """Executions of functions that no module of the node registers: parked, until a node comes that knows them.
 
-A parked execution is scheduled for a moment that never comes: a day after the year 9000 that belongs to its function. So
-a million of them stand behind everything else that is scheduled, where neither a promotion nor a look at what is due next
-meets them; and a node finds those of its own functions with a probe of the index for each.
+A parked execution is scheduled for a moment that never comes: one after the year 9000 that belongs to its function. So
+a million of them stand behind everything else that is scheduled, where neither a promotion nor a look at what is due
+next meets them; and a node finds those of its own functions with a probe of the index for each.
 """
 
 import hashlib

@@ -7,12 +7,14 @@ from currant.errors import StatementRefused
 from currant.store.parking import moment_of
 from currant.supervisor.tick import PIECE_ROWS
 
-#: The next piece follows when the queues are empty again, or after so long. A node beside this one that does not know the
-#: functions claims a part of each piece and parks it again: the more slowly, the less of that.
+#: The next piece follows when the queues are empty again, or after so long. A node beside this one that does not know
+#: the functions claims a part of each piece and parks it again: the more slowly, the less of that.
 PIECE_S = 1.0
 _LOOK_S = 0.02
-#: What looked parked and could not be unparked is left alone for so long.
-QUIET_S = 60.0
+#: After something was unparked, another look follows so soon: such a node may have parked some of it again.
+AGAIN_S = 0.5
+#: What looked parked and could not be unparked is left alone for so long, doubling.
+QUIET_S = (5.0, 300.0)
 
 
 class Unparker:
@@ -39,7 +41,7 @@ class Unparker:
         self._functions: list[str] = []
         #: For the tick: where to look for what is parked.
         self.moments: list[float] = []
-        self._quiet_until = float("-inf")
+        self._quiet_s, self._quiet_until = QUIET_S[0], float("-inf")
         self._wake = asyncio.Event()
 
     def know(self, functions: Sequence[str]) -> None:
@@ -59,11 +61,21 @@ class Unparker:
             await self._wake.wait()
             self._wake.clear()
             try:
-                if not await self._unpark_all():
-                    self._quiet_until = self._clock() + QUIET_S
+                await self._work_off()
             except StatementRefused as error:
                 # The tick says again that they are parked.
                 self._refused(str(error))
+
+    async def _work_off(self) -> None:
+        """Unparks until nothing is parked any more."""
+        if not await self._unpark_all():
+            self._quiet_until = self._clock() + self._quiet_s
+            self._quiet_s = min(QUIET_S[1], 2 * self._quiet_s)
+            return
+        self._quiet_s = QUIET_S[0]
+        await asyncio.sleep(AGAIN_S)
+        while await self._unpark_all():  # noqa: ASYNC110 - what another node does, no event tells
+            await asyncio.sleep(AGAIN_S)
 
     async def _unpark_all(self) -> int:
         """Returns how many that were."""
@@ -76,5 +88,5 @@ class Unparker:
             if count < PIECE_ROWS:
                 return total
             deadline = self._clock() + PIECE_S
-            while not self._drained() and self._clock() < deadline:
+            while not self._drained() and self._clock() < deadline:  # noqa: ASYNC110 - it lasts for moments, and rarely
                 await asyncio.sleep(_LOOK_S)
