@@ -148,7 +148,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self.held:
             return
         child = data.draw(st.sampled_from(sorted(self.held)))
-        (self.ledger.reopen if child in self.closed else self.ledger.close)(child)
+        (self.ledger.reopen if child in self.closed else self.ledger.close)(child, "test")
         self.closed ^= {child}
 
     @rule(data=st.data())
@@ -426,14 +426,17 @@ def test_a_slot_that_is_lent_moves_a_backlog_and_one_that_is_taken_back_may_begi
 def test_a_closed_child_gets_nothing_until_it_is_opened_again() -> None:
     ledger = ledger_of(2, 3)
     make_quick(ledger_quick := ledger_of(2), 0, 10, now=0.01)
-    ledger_quick.close(0)
+    ledger_quick.close(0, "stalled")
     assert ledger_quick.room(0.01) == 0
-    ledger.close(0)
+    ledger.close(0, "stalled")
+    ledger.close(0, "leaving")
     assert (ledger.room(0.0), ledger.free) == (3, 3)
     plan, rest = ledger.assign(executions(5), 0.0)
     assert (shares_of(plan), len(rest)) == ({1: 3}, 2)
     assert ledger.assign_to_slots(executions(1)) == ({}, executions(1))
-    ledger.reopen(0)
+    ledger.reopen(0, "stalled")
+    assert ledger.room(0.0) == 0
+    ledger.reopen(0, "leaving")
     assert ledger.room(0.0) == 2
 
 

@@ -28,10 +28,10 @@ _GOODBYE_S = 0.5
 T = TypeVar("T")
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
     """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code.
 
-    `child` is the number of its place.
+    `place` is the number of its place.
     """
     cells = Cells(cells_fd)
     os.close(cells_fd)
@@ -54,7 +54,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
         loop.stop()
 
     link = Link(boot.payload_bytes_max, receive, stop)
-    threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
+    threads = Threads(f"currant-{place}", lambda cell: link.send(Overrun(cell)))
     runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
     backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
     backends.install(backend)

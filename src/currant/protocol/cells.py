@@ -25,6 +25,10 @@ class Cells:
     def is_started(self, cell: int) -> bool:
         return self._memory[cell] != 0
 
+    def any_started(self) -> bool:
+        """Whether any of those that were handed out last has been started."""
+        return self._memory.find(b"\1", 0) >= 0
+
     def clear(self, cells: Iterable[int]) -> None:
         """For the supervisor, before it hands out the cells."""
         memory = self._memory

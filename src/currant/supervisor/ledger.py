@@ -32,8 +32,8 @@ class _Child:
     held: dict[int, Execution] = field(default_factory=dict)
     free_cells: list[int] = field(default_factory=lambda: list(range(CELLS_MAX - 1, -1, -1)))
     recalling: bool = False
-    #: Gets no new work: nothing fits, whatever its slots.
-    closed: bool = False
+    #: Why it gets no new work: nothing fits, whatever its slots.
+    closed: set[str] = field(default_factory=set)
     window_began: float = 0.0
     finished_now: int = 0
     finished_before: int = 0
@@ -91,12 +91,18 @@ class Ledger:
         self._bytes -= _size(started) + _size(unstarted)
         return started, unstarted
 
-    def close(self, child: int) -> None:
-        """From now on the child gets no new work."""
-        self._children[child].closed = True
+    def close(self, child: int, why: str) -> None:
+        """From now on the child gets no new work, for this reason among others."""
+        self._children[child].closed.add(why)
 
-    def reopen(self, child: int) -> None:
-        self._children[child].closed = False
+    def reopen(self, child: int, why: str) -> None:
+        """This reason is none any more."""
+        self._children[child].closed.discard(why)
+
+    def is_empty(self, child: int) -> bool:
+        """Whether the child holds nothing, or is not here."""
+        of = self._children.get(child)
+        return of is None or not of.held
 
     def find(self, ids: Container[str]) -> list[tuple[int, Execution]]:
         """Returns those of these executions that children hold, each with its child."""

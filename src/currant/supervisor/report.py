@@ -86,8 +86,20 @@ class Report:
             uptime_s=self._clock() - self._started_at,
             queues=self._database.queues,
             children=[
-                ChildStatus(child.name, child.pid, child.state, *self._ledger.of_child(child.name))
+                ChildStatus(
+                    child.place,
+                    child.pid,
+                    child.state,
+                    *self._ledger.of_child(child.id),
+                    child.id,
+                    child.role,
+                    child.generation.number,
+                )
                 for child in self._children
+            ]
+            + [
+                ChildStatus(place.number, None, place.state, 0, 0, 0, 0, role=place.role)
+                for place in self._children.empty_places
             ],
             executions=executions,
             child_deaths=self._counts.child_deaths,
@@ -97,6 +109,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
+            degraded=self._children.degraded,
         )
 
     def _measure(self) -> tuple[float, float]:

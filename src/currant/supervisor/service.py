@@ -28,7 +28,8 @@ from currant.settings import Settings, child_environment
 from currant.store.enqueue import SOON_S
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.children import Child, Children
+from currant.supervisor.child import Child, State
+from currant.supervisor.children import Children, Ears
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
@@ -117,11 +118,15 @@ class Service:
             boot_timeout_s=settings.boot_timeout_s,
             frame_bytes_max=frame_max,
             start_fork_server=lambda: start_fork_server(settings),
-            ready=self._child_ready,
-            received=self._child_sent,
-            died=self._child_died,
-            hopeless=self._start_hook_failed,
+            ears=Ears(
+                ready=self._child_ready,
+                received=self._child_sent,
+                leaving=self._child_leaves,
+                died=self._child_died,
+                hopeless=self._start_hook_failed,
+            ),
             log=log,
+            clock=clock,
             random=randomness,
         )
         self._completer = Completer(
@@ -363,7 +368,7 @@ class Service:
         await self._wait_empty(CANCEL_S, hurry=False)
         self._children.never_mind()
         for child in list(self._children):
-            if child.name in self._ledger.children and self._ledger.cells_of(child.name):
+            if child.id in self._ledger.children and self._ledger.cells_of(child.id):
                 child.dismissed = True
                 child.kill()
         await self._wait_empty(CANCEL_S, hurry=False)
@@ -441,7 +446,7 @@ class Service:
             self._dispatcher.dispatch(executions)
 
     def _child_ready(self, child: Child) -> None:
-        self._ledger.add_child(child.name, self._settings.concurrency, self._clock())
+        self._ledger.add_child(child.id, self._settings.concurrency, self._clock())
         self._first_child.set()
         self._claimer.work_came()
 
@@ -451,23 +456,33 @@ class Service:
 
     def _child_sent(self, child: Child, message: FromChild) -> None:
         if isinstance(message, OutcomesFrame):
-            self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
+            self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
-            back = self._cancels.returned(self._ledger.give_back(child.name, message.cells))
+            back = self._cancels.returned(self._ledger.give_back(child.id, message.cells))
             if self.phase is Phase.DRAINING:
                 self._outcomes.release(back)
             else:
                 self._dispatcher.returned(back)
         elif isinstance(message, Overrun):
-            self._overruns.note(child.name, message.cell, Ending.FAILED)
+            self._overruns.note(child.id, message.cell, Ending.FAILED)
         elif isinstance(message, Lend):
-            self._ledger.lend(child.name, message.lent, self._clock())
+            self._ledger.lend(child.id, message.lent, self._clock())
             self._dispatcher.backlog_came()
         else:
             self._child_asked(child, message)
             return
-        self._overruns.look(child.name)
+        self._overruns.look(child.id)
+        if child.state is State.LEAVING and self._ledger.is_empty(child.id):
+            self._children.dismiss(child.id)
         self._room_came()
+
+    def _child_leaves(self, child: Child) -> None:
+        """It gets no new work, and is dismissed when it holds nothing any more."""
+        self._ledger.close(child.id, "leaving")
+        if self._ledger.is_empty(child.id):
+            self._children.dismiss(child.id)
+        else:
+            self._dispatcher.recall(child.id)
 
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
@@ -479,7 +494,7 @@ class Service:
             elif isinstance(message, Unwatch):
                 self._watches.unwatch(child, message.ids)
         except ProtocolError as error:
-            self._log.error(Event.BAD_FRAME, child=child.name, reason=str(error))
+            self._log.error(Event.BAD_FRAME, child=child.place, reason=str(error))
             child.problem = str(error)
             child.kill()
 
@@ -498,8 +513,8 @@ class Service:
 
     def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
-        overruns = self._overruns.take(child.name)
-        started, unstarted = self._ledger.take_from(child.name, child.is_started)
+        overruns = self._overruns.take(child.id)
+        started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
