@@ -70,8 +70,8 @@ def test_the_node_starts_only_so_many_a_minute_in_place_of_dead_ones(places: int
         starts.append(now + wait.delay_s)
     a_minute = max(FORKS_PER_MINUTE, 2 * places)
     starts.sort()
-    # The whole budget at once, and what comes to it within the minute.
-    assert all(later - before >= 60 - 1e-6 for before, later in zip(starts, starts[2 * a_minute + 1 :], strict=False))
+    # The whole budget at once, what comes to it within the minute, and what waited longer than it had to.
+    assert all(later - before >= 60 - 1e-6 for before, later in zip(starts, starts[3 * a_minute :], strict=False))
 
 
 def test_a_place_that_has_failed_for_weeks_still_waits_half_a_minute() -> None:

@@ -53,8 +53,8 @@ class StatusReply(msgspec.Struct, tag="status"):
     pending: dict[str, int] | None
     #: What waits for a node that knows its function, by function; None when the database does not answer.
     parked: dict[str, int] | None
-    #: Why children cannot be started, while that is so.
-    degraded: str | None = None
+    #: What the node lacks at the moment: the reason by the part.
+    degraded: dict[str, str] = {}
 
 
 CONTROL_REQUEST_BYTES_MAX = 4096

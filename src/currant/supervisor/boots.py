@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from currant.protocol.work import BootFailed
 from currant.supervisor.child import Child, State
+from currant.supervisor.ears import Ears
 from currant.supervisor.events import Event, Log
 from currant.supervisor.respawn import BOOT_FAILURES_MAX, BOOT_FAILURES_S, BootFailures
 
@@ -13,21 +14,20 @@ class Boots:
     """Watches the boots of children, and knows whether the node is degraded by them."""
 
     def __init__(
-        self, *, timeout_s: float, hopeless: Callable[[str], None], log: Log, clock: Callable[[], float]
+        self, *, timeout_s: float, hopeless: Callable[[str], None], ears: Ears, log: Log, clock: Callable[[], float]
     ) -> None:
         """
         Args:
             timeout_s: a child that is not ready by then is killed.
-            hopeless: told why, when boots fail before any child of the node was ready.
+            hopeless: told why, in place of the ears, when boots fail before any child of the node was ready.
         """
-        self._timeout_s, self._hopeless = timeout_s, hopeless
+        self._timeout_s, self._hopeless, self._ears = timeout_s, hopeless, ears
         self._log, self._clock = log, clock
         self._failures = BootFailures()
         self._one_was_ready = False
         #: What failed and has been told with its traceback.
         self._told: str | None = None
-        #: Why children cannot be started, while that is so.
-        self.degraded: str | None = None
+        self._degraded = False
 
     def begin(self, child: Child) -> None:
         """A fork is asked for."""
@@ -68,15 +68,17 @@ class Boots:
 
     def degrade(self, reason: str) -> None:
         """Children cannot be started, for this reason: told once."""
-        if self.degraded is None:
+        if not self._degraded:
             self._log.error(Event.DEGRADED, reason=reason)
-        self.degraded = reason
+        self._degraded = True
+        self._ears.degraded(reason)
 
     def recovered(self) -> None:
         """Children can be started again."""
-        if self.degraded is not None:
+        if self._degraded:
+            self._degraded = False
             self._log.info(Event.RECOVERED)
-            self.degraded = None
+            self._ears.recovered()
 
     def _late(self, child: Child) -> None:
         if child.state is not State.BOOTING:

@@ -6,7 +6,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from currant.errors import ModuleImportFailed
@@ -16,6 +15,7 @@ from currant.protocol.work import BootFailed, FromChild, Hello
 from currant.supervisor.boots import Boots
 from currant.supervisor.child import Child, State
 from currant.supervisor.dismissal import Dismissal
+from currant.supervisor.ears import Ears
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, describe_status
 from currant.supervisor.generations import Generation, Generations
@@ -32,26 +32,6 @@ LONG_LIFE_S = 60.0
 CLOSED = "its place is closed"
 #: How long a child that was replaced may run its stop hooks before it is killed.
 STOP_HOOKS_S = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ears:
-    """Who is told what.
-
-    Attributes:
-        ready: a child is ready for work.
-        received: a child sent something.
-        leaving: another child has taken this one's place, or that is closed: it is to get no new work, to give back
-            what it has not started, and to be dismissed (`Children.dismiss`) when it holds nothing any more.
-        died: a child is gone, with the reason, and whether that was the fork server's end and not its own.
-        hopeless: boots fail, as the text says, before any child was ready. No child is started any more.
-    """
-
-    ready: Callable[[Child], None]
-    received: Callable[[Child, FromChild], None]
-    leaving: Callable[[Child], None]
-    died: Callable[[Child, str, bool], None]
-    hopeless: Callable[[str], None]
 
 
 class Children:
@@ -85,7 +65,7 @@ class Children:
             ended=self._server_ended,
             clock=clock,
         )
-        self._boots = Boots(timeout_s=boot_timeout_s, hopeless=self._give_up, log=log, clock=clock)
+        self._boots = Boots(timeout_s=boot_timeout_s, hopeless=self._give_up, ears=ears, log=log, clock=clock)
         self._respawn = Respawn(random=random)
         self._stopping = self._dismissing = False
         self.dismissal = Dismissal(log)
@@ -105,11 +85,6 @@ class Children:
     def places(self, role: Role = Role.WORK) -> list[int]:
         """Returns the numbers of the places of this role."""
         return self._places.numbers(role)
-
-    @property
-    def degraded(self) -> str | None:
-        """Why children cannot be started, while that is so."""
-        return self._boots.degraded
 
     async def start(self, server: ForkServer) -> ServerHello:
         """Waits for the fork server's modules; `fork_all` then starts the children.
@@ -413,12 +388,9 @@ class Children:
     def _server_ended(self, generation: Generation) -> None:
         if self._stopping:
             return
-        wait = self._respawn.died(
-            SERVER_PLACE,
-            self._clock(),
-            proven=self._clock() - generation.began_at >= LONG_LIFE_S,
-            places=len(self._places),
-        )
+        now = self._clock()
+        proven = now - generation.began_at >= LONG_LIFE_S
+        wait = self._respawn.died(SERVER_PLACE, now, proven=proven, places=len(self._places))
         self._log.error(
             Event.FORK_SERVER_DIED, reason="it ended by itself or was killed", restart_in_s=round(wait.delay_s, 2)
         )

@@ -11,6 +11,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.database import Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.lifecycle import Lifecycle
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
@@ -55,12 +56,12 @@ class Report:
         counts: Counts,
         connections: Connections,
         *,
-        phase: Callable[[], str],
+        lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
         self._counts, self._connections = counts, connections
-        self._phase, self._clock = phase, clock
+        self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -82,7 +83,7 @@ class Report:
         return StatusReply(
             node=self._database.node,
             pid=os.getpid(),
-            phase=self._phase(),
+            phase=self._lifecycle.phase,
             uptime_s=self._clock() - self._started_at,
             queues=self._database.queues,
             children=[
@@ -109,7 +110,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
-            degraded=self._children.degraded,
+            degraded=self._lifecycle.degraded,
         )
 
     def _measure(self) -> tuple[float, float]:

@@ -60,15 +60,16 @@ class Respawn:
         of.deaths.append(now)
         while of.deaths[0] <= now - DEATHS_S:
             of.deaths.popleft()
+        budget_s = self._spend(now, max(FORKS_PER_MINUTE, 2 * places))
         if len(of.deaths) >= DEATHS_MAX:
             of.deaths.clear()
-            return Wait(REST_S, resting=True)
+            return Wait(max(REST_S, budget_s), resting=True)
         delay_s = 0.0
         if of.failures > 1:
             low, high = RESTART_S
             # 2.0**n overflows for a place that has failed for weeks.
             delay_s = min(high, low * 2.0 ** min(of.failures - 1, 32)) * (0.5 + self._random() / 2)
-        return Wait(max(delay_s, self._spend(now, max(FORKS_PER_MINUTE, 2 * places))))
+        return Wait(max(delay_s, budget_s))
 
     def forget(self, place: int) -> None:
         """The place is closed."""
