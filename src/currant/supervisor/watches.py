@@ -25,7 +25,7 @@ class Child(Protocol):
     """What is needed of a child."""
 
     @property
-    def name(self) -> int: ...
+    def id(self) -> int: ...
     @property
     def unread_bytes(self) -> int: ...
     def send(self, message: ToChild) -> None: ...
@@ -58,7 +58,7 @@ class Watches:
 
     def watch(self, child: Child, ids: Iterable[str]) -> None:
         """An id that no execution can have is told to be of none. Raises ProtocolError: the child watches too much."""
-        watched = self._ids.setdefault(child.name, {})
+        watched = self._ids.setdefault(child.id, {})
         nowhere: list[Ended] = []
         for id in ids:
             if not 1 <= stored_size(id) <= ID_BYTES_MAX:
@@ -66,10 +66,10 @@ class Watches:
                 nowhere.append(Ended(id, None, None))
                 continue
             if id not in watched:
-                self._bytes[child.name] = self._bytes.get(child.name, 0) + len(id)
+                self._bytes[child.id] = self._bytes.get(child.id, 0) + len(id)
             watched[id] = None
-            self._children.setdefault(id, {})[child.name] = child
-        if len(watched) > WATCHED_MAX or self._bytes.get(child.name, 0) > WATCHED_BYTES_MAX:
+            self._children.setdefault(id, {})[child.id] = child
+        if len(watched) > WATCHED_MAX or self._bytes.get(child.id, 0) > WATCHED_BYTES_MAX:
             raise ProtocolError(f"it watches more than {WATCHED_MAX} executions, or {WATCHED_BYTES_MAX} bytes of ids")
         for batch in cut(nowhere, _size):
             child.send(Results(batch))
@@ -78,14 +78,14 @@ class Watches:
 
     def unwatch(self, child: Child, ids: Iterable[str]) -> None:
         """Ends these watches of the child; of one that there is not, nothing."""
-        watched = self._ids.get(child.name, {})
+        watched = self._ids.get(child.id, {})
         for id in ids:
             if id in watched:
                 del watched[id]
-                self._bytes[child.name] -= len(id)
+                self._bytes[child.id] -= len(id)
             children = self._children.get(id)
             if children is not None:
-                children.pop(child.name, None)
+                children.pop(child.id, None)
                 if not children:
                     del self._children[id]
         if not self._children:
@@ -93,9 +93,9 @@ class Watches:
 
     def forget(self, child: Child) -> None:
         """Ends all watches of a child that is gone."""
-        self.unwatch(child, list(self._ids.get(child.name, ())))
-        self._ids.pop(child.name, None)
-        self._bytes.pop(child.name, None)
+        self.unwatch(child, list(self._ids.get(child.id, ())))
+        self._ids.pop(child.id, None)
+        self._bytes.pop(child.id, None)
 
     def saved(self) -> None:
         """An outcome is in the database: perhaps one that is waited for."""
@@ -138,7 +138,7 @@ class Watches:
         for ended in found:
             for child in self._children.get(ended.id, {}).values():
                 if _reads(child):
-                    for_child.setdefault(child.name, (child, []))[1].append(ended)
+                    for_child.setdefault(child.id, (child, []))[1].append(ended)
         for child, theirs in for_child.values():
             for batch in cut(map(self._sendable, theirs), _size):
                 child.send(Results(batch))

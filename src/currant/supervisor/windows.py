@@ -17,7 +17,7 @@ class Child(Protocol):
     """What is needed of a child."""
 
     @property
-    def name(self) -> int: ...
+    def id(self) -> int: ...
     def send(self, message: Reply) -> None: ...
 
 
@@ -44,7 +44,7 @@ class Windows:
             ProtocolError: the child has asked for more than it may before it is answered.
         """
         size = _size(message)
-        window = self._windows.setdefault(child.name, _Window())
+        window = self._windows.setdefault(child.id, _Window())
         if window.unanswered_bytes + size > self._bytes_max:
             raise ProtocolError(f"it asks for more than {self._bytes_max} bytes before it is answered")
         window.unanswered_bytes += size
@@ -58,7 +58,7 @@ class Windows:
 
     def forget(self, child: Child) -> None:
         """The child is gone."""
-        self._windows.pop(child.name, None)
+        self._windows.pop(child.id, None)
 
 
 def _size(message: Enqueue | CancelIds) -> int:
