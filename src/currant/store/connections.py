@@ -228,6 +228,11 @@ class Session:
         if connection is not None:
             connection.pgconn.finish()
 
+    def cut(self) -> None:
+        """Ends the connection under the statement that is under way, which fails at once."""
+        if self._connection is not None and not self._connection.closed:
+            _cut(self._connection)
+
     async def close(self) -> None:
         """Ends the connection when the statement under way, if any, is done."""
         async with self._turn:

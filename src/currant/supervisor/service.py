@@ -41,6 +41,10 @@ from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 
 
+#: At the end: how long the database may take to cancel the statements that are under way.
+CANCEL_STATEMENTS_S = 0.5
+
+
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max)
@@ -330,6 +334,9 @@ class Service:
                 raise self._hook_failure
             for part in (*parts, *self._spawned):
                 part.cancel()
+            # Of a statement that is cancelled the driver waits until the server has let it go.
+            cut = asyncio.get_running_loop().call_later(CANCEL_STATEMENTS_S, self._database.cut)
+        cut.cancel()
 
     async def _write_last(self) -> None:
         await self._completer.flushed()
