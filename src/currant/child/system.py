@@ -3,6 +3,7 @@ memory runs out."""
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -31,6 +32,14 @@ def leave_signals_to_supervisor() -> None:
     # A handler that does nothing, not SIG_IGN: exec keeps the latter, and the user's subprocesses would not end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, _pass)
+
+
+def write_stacks_to(fd: int, number: int) -> None:
+    """Has every later signal of this number write the Python stacks of all threads to `fd`, whatever they do then.
+
+    In C and at once: it needs neither the event loop nor the interpreter's lock.
+    """
+    faulthandler.register(number, file=fd, all_threads=True)
 
 
 def offer_to_oom_killer() -> None:

@@ -24,8 +24,8 @@ from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service, start_fork_server
 
 DESCRIPTORS_MAX = 65_536
-#: Its socket, its pidfd and its cells; and what the supervisor has besides its children.
-DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 3, 64
+#: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
+DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 4, 64
 
 app = App()
 

@@ -47,7 +47,7 @@ CANCEL_STATEMENTS_S = 0.5
 
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
-    boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max)
+    boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
     return ForkServer(boot, child_environment())
 
 
