@@ -1,15 +1,21 @@
 """Jobs that a stop meets: each can be told apart by what it does with its grace period."""
 
 import asyncio
-import contextlib
 import os
 import time
 
-from currant import current_execution, job
 from jobs import note  # type: ignore[import-not-found]
+
+import currant
+from currant import current_execution, job
 
 # A test may ask for modules that take long to import.
 time.sleep(float(os.environ.get("TEST_IMPORT_S", "0")))
+
+
+@currant.on_child_start
+async def hold_up() -> None:
+    await asyncio.sleep(float(os.environ.get("TEST_START_HOOK_S", "0")))
 
 
 @job(queue="test")

@@ -1,14 +1,18 @@
 """Row 23: SIGTERM twice, SIGINT, SIGQUIT, during boot, during reload. Whatever the signals, the exit is bounded."""
 
+import asyncio
+import contextlib
 import os
 import random
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGINT, SIGQUIT, SIGTERM
 
 import pytest
 
+from currant.store import migrate
 from currant.store.embedded import start_throwaway
 from tests.faults.trial import Trial
 from tests.nodes import Node, eventually, is_alive
@@ -20,19 +24,50 @@ EXIT_S = 60.0
 WAYS = [(SIGTERM,), (SIGINT,), (SIGTERM, SIGTERM), (SIGINT, SIGINT, SIGINT), (SIGQUIT,), (SIGTERM, SIGQUIT)]
 
 
+class Frozen:
+    """A trial with a server of its own, whose answers to a node can be stopped."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self._backends: list[int] = []
+
+    def freeze(self) -> None:
+        self._backends = [
+            pid
+            for (pid,) in self.trial.rows("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'")
+        ]
+        for pid in self._backends:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._backends:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def frozen(trial_at: Callable[[str], Trial]) -> Iterator[Frozen]:
+    with start_throwaway() as server:
+        asyncio.run(migrate.migrate_at(server.url))
+        frozen = Frozen(trial_at(server.url))
+        yield frozen
+        frozen.thaw()
+
+
 def _answers(node: Node) -> bool:
     """Whether the process has its handlers: before that, a signal is the interpreter's."""
-    caught = next(line for line in Path(f"/proc/{node.process.pid}/status").open() if line.startswith("SigCgt"))
+    lines = Path(f"/proc/{node.process.pid}/status").read_text().splitlines()
+    caught = next(line for line in lines if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (SIGTERM - 1) & 1)
 
 
 def _end(node: Node, signals: tuple[signal.Signals, ...]) -> None:
     """Sends the signals, and waits for a clean exit."""
+    below = node.descendants()
     for number in signals:
         if node.process.poll() is None:
             node.send(number)
             time.sleep(0.01)  # else the kernel may merge them
-    below = node.descendants()
     assert node.process.wait(EXIT_S) == 0, node.log
     assert "Traceback" not in node.log
     eventually(lambda: not any(is_alive(pid) for pid in below))
@@ -95,9 +130,22 @@ def test_in_a_hurry_what_runs_is_ended_and_given_back_uncounted(
 
 @pytest.mark.parametrize("signals", [(SIGQUIT,), (SIGTERM, SIGTERM)], ids=["SIGQUIT", "SIGTERM-SIGTERM"])
 def test_a_database_that_does_not_answer_holds_up_no_exit_and_the_next_node_takes_over(
-    trial_at: Callable[[str], Trial], signals: tuple[signal.Signals, ...]
+    frozen: Frozen, signals: tuple[signal.Signals, ...]
 ) -> None:
-    pass
+    trial = frozen.trial
+    node = trial.node("--procs", "1", "--concurrency", "8", "--grace", "3600", module="stop_jobs")
+    endless = trial.enqueue("stop_jobs.endless_at_first", count=4, priority=9)
+    brief = trial.enqueue("stop_jobs.brief", count=100)
+    trial.begun(endless)
+    eventually(lambda: trial.runs("end"))
+    frozen.freeze()
+    with trial.fault():
+        _end(node, signals)
+    frozen.thaw()
+    trial.node("--procs", "1", "--concurrency", "8", module="stop_jobs", folder=node.folder)
+    assert trial.at_rest() == {"completed": len(endless + brief)}
+    trial.recovered()
+    trial.check_ledger(twice=endless + brief)
 
 
 def test_whatever_signals_come_whenever_nothing_is_lost(trial: Trial) -> None:

@@ -40,7 +40,6 @@ from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 
-
 #: At the end: how long the database may take to cancel the statements that are under way.
 CANCEL_STATEMENTS_S = 0.5
 
