@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed, StatementRefused
+from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
@@ -15,13 +15,15 @@ from currant.protocol.frames import frame_bytes_max
 from currant.settings import Settings, child_environment
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.children import Child, Children
+from currant.supervisor.child import Child
+from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
+from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance
@@ -38,6 +40,7 @@ from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
+from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
 
 #: At the end: how long the database may take to cancel the statements that are under way.
@@ -48,6 +51,10 @@ def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
     return ForkServer(boot, child_environment())
+
+
+#: Of the node's parts, that which degrades when children cannot be started.
+CHILDREN = "children"
 
 
 class Service:
@@ -90,11 +97,17 @@ class Service:
             boot_timeout_s=settings.boot_timeout_s,
             frame_bytes_max=frame_max,
             start_fork_server=lambda: start_fork_server(settings),
-            ready=self._child_ready,
-            received=lambda child, message: self._traffic.child_sent(child, message),
-            died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
-            hopeless=self._start_hook_failed,
+            ears=Ears(
+                ready=self._child_ready,
+                received=lambda child, message: self._traffic.child_sent(child, message),
+                leaving=lambda child: self._traffic.child_leaves(child),
+                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                hopeless=self._start_hook_failed,
+                degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
+                recovered=lambda: self._lifecycle.recover(CHILDREN),
+            ),
             log=log,
+            clock=clock,
             random=randomness,
         )
         self._completer = Completer(
@@ -183,14 +196,22 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._unparker = Unparker(
+            unpark=self._database.unpark,
+            came=self._claimer.work_came,
+            drained=lambda: self._claimer.drained,
+            refused=self._connections.note_refusal,
+            clock=clock,
+        )
         self._ticker = Ticker(
-            tick=lambda: self._database.tick(self._scheduler.functions),
+            tick=lambda: self._database.tick(self._scheduler.functions, self._unparker.moments),
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
+            parked=self._unparker.parked,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
             fenced=self._fenced,
             refused=self._connections.note_refusal,
@@ -218,6 +239,7 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
@@ -240,7 +262,7 @@ class Service:
             self._children,
             self._counts,
             self._connections,
-            phase=lambda: self._lifecycle.phase,
+            lifecycle=self._lifecycle,
             clock=clock,
         )
         self._control = ControlServer(instance.socket_path, status=report.status)
@@ -311,6 +333,7 @@ class Service:
                     ("ticker", self._ticker.run()),
                     ("promoter", self._promoter.run()),
                     ("scheduler", self._scheduler.run()),
+                    ("unparker", self._unparker.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
                     ("pruner", pruner.run()),
@@ -320,7 +343,7 @@ class Service:
             ]
             if last is not None:
                 self._spawn(self._recovery.reclaim((last,)), "reclaim the last node")
-            self._spawn(self._unpark(functions), "unpark")
+            self._unparker.know(functions)
             await self._control.start()
             if await self._lifecycle.unless_ending(self._first_child.wait()):
                 if self._hook_failure is None:
@@ -423,12 +446,6 @@ class Service:
 
     def _note_pruned(self, count: int) -> None:
         self._counts.pruned += count
-
-    async def _unpark(self, functions: list[str]) -> None:
-        try:
-            await self._database.unpark(functions)
-        except StatementRefused as error:
-            self._connections.note_refusal(str(error))
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)
