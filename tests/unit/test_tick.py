@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from currant.errors import DatabaseUnreachable
 from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
@@ -35,7 +37,6 @@ class Node:
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
             refused=self.happened.append,
-            clock=lambda: self.now,
         )
 
     async def tick(self, answer: Tick | Exception, after_s: float = 5.0) -> list[object]:
@@ -49,7 +50,7 @@ class Node:
     async def _tick(self) -> Tick:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return self.answer._replace(clock_s=self.now)
 
     async def _fenced(self) -> None:
         self.happened.append("fenced")
@@ -81,6 +82,19 @@ async def test_others_are_reclaimed_only_after_ticks_of_one_timeout_without_a_br
     assert await node.tick(DatabaseUnreachable("gone")) == []
     # After an outage every heartbeat is old.
     for _ in range(6):
+        assert await node.tick(DEAD) == []
+    assert await node.tick(DEAD) == ["reclaim"]
+
+
+@in_loop
+@pytest.mark.parametrize("jump_s", [16.0, 3600.0, -3600.0], ids=["a gap", "the host slept", "the clock was put back"])
+async def test_after_a_gap_between_its_ticks_a_node_judges_nobody_for_one_timeout(jump_s: float) -> None:
+    node = Node()
+    for _ in range(7):
+        await node.tick(NOTHING)
+    # The others' heartbeats are as old as its own was.
+    assert await node.tick(DEAD, after_s=jump_s) == []
+    for _ in range(5):
         assert await node.tick(DEAD) == []
     assert await node.tick(DEAD) == ["reclaim"]
 

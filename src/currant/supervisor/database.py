@@ -82,7 +82,8 @@ class Database:
             StatementRefused: nothing was claimed.
         """
         until_s = self.now() + CLAIM_VALID_S
-        return await self._once(
+        node = self.node
+        claim = await self._once(
             self._claim,
             lambda connection: queries.claim(
                 connection,
@@ -96,6 +97,8 @@ class Database:
                 discard=self._discard,
             ),
         )
+        # Those of a node that was declared dead meanwhile are whoever's takes them back.
+        return claim if node == self.node else claim._replace(executions=[])
 
     async def pause_claims(self) -> None:
         await self._claim.pause()
@@ -111,6 +114,9 @@ class Database:
 
     async def park(self, executions: list[Execution]) -> int:
         return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
+
+    async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]:
+        return await self._insist(self._complete, lambda connection: queries.late(connection, executions, statuses))
 
     async def tick(self, scheduled: Sequence[str]) -> Tick:
         """`scheduled`: functions whose schedules are watched. Raises DatabaseUnreachable, StatementRefused."""
@@ -183,10 +189,12 @@ class Database:
                 return total
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
-        return await self._insist_upkeep(
+        """Raises DatabaseUnreachable, StatementRefused: once, for after an outage every heartbeat is old."""
+        return await self._once(
+            self._upkeep.session(),
             lambda connection: queries.declare_dead(
                 connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
-            )
+            ),
         )
 
     async def prune_ranges(self, newest_s: float) -> list[Range]:
@@ -255,6 +263,9 @@ class Database:
         return await self._once(
             self._utility.session(), lambda connection: queries.ended(connection, ids, bytes_max=RESULT_BYTES_MAX)
         )
+
+    async def pause_upkeep(self) -> None:
+        await self._upkeep.session().pause()
 
     async def pause_utility(self) -> None:
         await self._utility.session().pause()

@@ -98,7 +98,14 @@ class Event(enum.StrEnum):
     )
     FENCED = (
         "node was declared dead",
-        "This node was declared dead by another; it registers anew. Fields: node, new_node.",
+        "This node was declared dead by another; it registers anew. What runs goes on, fenced: its outcome counts "
+        "unless another node has taken it back. What has not started is given back. Fields: node, new_node, running.",
+    )
+    LATE = (
+        "late outcomes not applied",
+        "Outcomes came after their leases were lost: another node has taken the executions back. They change nothing. "
+        "One line in ten seconds. Fields: outcomes, executions: the ids of a few, more: how many others since the last "
+        "line.",
     )
     RECLAIMED = (
         "dead nodes reclaimed",

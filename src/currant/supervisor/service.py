@@ -19,7 +19,6 @@ from currant.errors import (
     StatementRefused,
 )
 from currant.executions import Ending, Execution, RetryPolicy
-from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.work import Cancel, CancelIds, Enqueue, FromChild, Lend, Overrun, Recalled, Unwatch, Watch
@@ -39,6 +38,7 @@ from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.listener import Listener
+from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
@@ -95,7 +95,6 @@ class Service:
         self._first_child = asyncio.Event()
         self._hook_failure: HookFailed | None = None
         self._emptied = asyncio.Event()
-        self._register_lock = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[Any]] = set()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
@@ -127,7 +126,7 @@ class Service:
         self._completer = Completer(
             self._database,
             saved=self._saved,
-            fenced=lambda count: self._outcomes.fenced(count),
+            fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
         )
         self._promoter = Promoter(
@@ -168,7 +167,7 @@ class Service:
             pause=self._database.pause_claims,
             lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,
-            fenced=self._fenced,
+            fenced=lambda: self._membership.fenced(),
             random=randomness,
         )
         self._recovery = Recovery(
@@ -210,6 +209,15 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._membership = Membership(
+            self._database,
+            instance,
+            self._ledger,
+            metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
+            recall=self._dispatcher.recall_all,
+            renamed=lambda: self._listener.renew("the node has a new name"),
+            log=log,
+        )
         self._ticker = Ticker(
             tick=lambda: self._database.tick(self._scheduler.functions),
             timeout_s=settings.heartbeat_timeout_s,
@@ -219,9 +227,8 @@ class Service:
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
-            fenced=self._fenced,
+            fenced=self._membership.fenced,
             refused=self._connections.note_refusal,
-            clock=clock,
         )
         self._requests = Requests(
             self._database,
@@ -294,7 +301,7 @@ class Service:
                     self._log.warning(Event.WAITING_FOR_DATABASE, reason=str(error))
                     told = True
                 await self._database.pause_claims()
-        await self._register()
+        await self._membership.register()
         self._connections.silent = False
         return True
 
@@ -385,9 +392,7 @@ class Service:
                 await self._completer.flushed()
                 # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
                 in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
-                await self._database.deregister(doubt=in_doubt)
-                if not in_doubt:
-                    self._instance.record(None)
+                await self._membership.deregister(doubt=in_doubt)
         except (TimeoutError, DatabaseError):
             # The next supervisor here, or another node, takes back what is not written.
             pass
@@ -454,6 +459,8 @@ class Service:
             self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
             back = self._cancels.returned(self._ledger.give_back(child.name, message.cells))
+            back, lost = self._membership.sift(back)
+            self._outcomes.release(lost)
             if self.phase is Phase.DRAINING:
                 self._outcomes.release(back)
             else:
@@ -522,26 +529,7 @@ class Service:
         if not self._ledger.held:
             self._emptied.set()
 
-    # The node among nodes
-
-    async def _register(self) -> None:
-        metadata: dict[str, object] = {
-            "pid": os.getpid(),
-            "procs": self._settings.procs,
-            "concurrency": self._settings.concurrency,
-        }
-        await self._database.register(new_node_id(), metadata)
-
-    async def _fenced(self) -> None:
-        """Another node declared this one dead: its leases are lost, what runs goes on, and a new node begins."""
-        before = self._database.node
-        async with self._register_lock:
-            if self._database.node != before:
-                return
-            await self._register()
-            self._instance.record(self._database.node)
-            self._log.error(Event.FENCED, node=before, new_node=self._database.node)
-            self._listener.renew("the node has a new name")
+    # Beside the pipeline
 
     def _pruner(self, keep_s_min: float | None) -> Pruner:
         keep = Keep(self._settings.keep_completed_s, self._settings.keep_failed_s)

@@ -12,7 +12,11 @@ PIECE_ROWS = 1000
 
 
 class Ticker:
-    """Ticks, and says what to do. Reclaims others only after its own ticks ran unbroken for one timeout."""
+    """Ticks, and says what to do.
+
+    Reclaims others only after its own ticks ran unbroken for one timeout, by the database's clock. After an outage of
+    the database every heartbeat is old; after a host's sleep, or a jump of that clock, those of nodes that are well are.
+    """
 
     def __init__(
         self,
@@ -27,7 +31,6 @@ class Ticker:
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
         refused: Callable[[str], None],
-        clock: Callable[[], float],
     ) -> None:
         """
         Args:
@@ -43,10 +46,14 @@ class Ticker:
             refused: told why the database refuses the statement.
         """
         self._refused, self._schedule = refused, schedule
-        self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
+        self._tick, self._timeout_s = tick, timeout_s
+        # Whoever misses no more than this between two ticks can have let nobody's heartbeat grow too old by itself.
+        self._gap_s = max(TICK_S + 1.0, timeout_s / 2)
         self._echoes, self._silent = echoes, silent
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
+        #: By the database's clock: the first of an unbroken row of ticks, and the last.
         self._unbroken_since: float | None = None
+        self._ticked_at = 0.0
         self._echoes_before: int | None = None
 
     async def run(self) -> None:
@@ -68,17 +75,18 @@ class Ticker:
                 self._refused(str(error))
             return False
         if not tick.alive:
+            self._unbroken_since = None
             await self._fenced()
             return True
-        now = self._clock()
-        if self._unbroken_since is None:
-            self._unbroken_since = now
+        if self._unbroken_since is None or not 0 <= tick.clock_s - self._ticked_at <= self._gap_s:
+            self._unbroken_since = tick.clock_s
+        self._ticked_at = tick.clock_s
         if tick.waiting:
             self._waiting()
         if tick.due_in_s is not None:
             self._due_in(tick.due_in_s)
         self._schedule(tick.schedule_s)
-        if tick.dead and now - self._unbroken_since >= self._timeout_s:
+        if tick.dead and tick.clock_s - self._unbroken_since >= self._timeout_s:
             self._reclaim()
         return True
 
