@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from currant.errors import DatabaseUnreachable
+from currant.errors import DatabaseUnreachable, NoAnswer
 from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
 from tests.support import in_loop
@@ -31,6 +31,7 @@ class Node:
             timeout_s=TIMEOUT_S,
             echoes=lambda: self.echoes,
             silent=lambda: self.happened.append("silent"),
+            unanswered=lambda: self.happened.append("unanswered"),
             waiting=lambda: self.happened.append("waiting"),
             due_in=self.happened.append,
             schedule=self.schedules.append,
@@ -122,6 +123,13 @@ async def test_while_listen_is_set_up_and_after_an_outage_no_probe_is_missed() -
     node.echoes = 4
     await node.tick(DatabaseUnreachable("gone"))
     assert await node.tick(NOTHING) == []
+
+
+@in_loop
+async def test_when_the_server_does_not_answer_listen_is_in_doubt_as_well() -> None:
+    node = Node()
+    assert await node.tick(NoAnswer("no answer within 10 s")) == ["unanswered"]
+    assert await node.tick(DatabaseUnreachable("gone")) == []
 
 
 class Due:

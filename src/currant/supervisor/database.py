@@ -11,7 +11,7 @@ from currant.protocol.control import Schedule
 from currant.store import migrate, queries, retention
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
-from currant.store.connections import STATEMENT_S, Connection, Session
+from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
 from currant.store.queries import Claim, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
@@ -20,6 +20,8 @@ from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
 LISTEN_NAME = "currantd:listen"
+#: Nobody may need them again for long, well or not.
+ON_DEMAND = frozenset({"currantd:utility", "currantd:upkeep"})
 #: The connections that are made on demand are closed when nobody has used them for so long.
 UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
@@ -61,6 +63,7 @@ class Database:
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._discard = discard
         self._lost, self._regained, self._sent = lost, regained, sent
+        self._standing = Standing()
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
         #: What the children ask for, and counts.
@@ -295,10 +298,21 @@ class Database:
             self._url,
             f"currantd:{role}",
             hot=hot,
-            lost=self._lost,
+            lost=self._note_loss,
             regained=self._regained,
             statement_s=statement_s,
+            standing=self._standing,
         )
+
+    def _note_loss(self, name: str, reason: str) -> None:
+        """One that is lost casts doubt on those that are idle: their next statement is not to wait for a server that is
+        gone, nor to be told in the log as another loss."""
+        for session in (self._claim, self._complete):
+            if not session.busy:
+                session.drop()
+        self._utility.close_now()
+        self._upkeep.close_now()
+        self._lost(name, reason)
 
     async def _once(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
         self._sent()

@@ -60,11 +60,12 @@ class Event(enum.StrEnum):
     )
     CONNECTION_LOST = (
         "database connection lost",
-        "A connection is lost; logged once, until it is back. Fields: connection, reason.",
+        "A connection is lost, the first of an outage: what others are lost until all are back is in `status`. "
+        "Fields: connection, reason.",
     )
     CONNECTION_REGAINED = (
         "database connection regained",
-        "A connection is back. Fields: connection, seconds.",
+        "All connections are back. Fields: connections: those that were lost, seconds: how long it took.",
     )
     CHILD_DIED = (
         "child died",

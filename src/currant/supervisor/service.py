@@ -223,6 +223,7 @@ class Service:
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
+            unanswered=lambda: self._listener.renew("a statement was not answered"),
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
