@@ -21,7 +21,7 @@ import pytest
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, control, frames, work
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
-from tests.process.conftest import eventually, is_alive
+from tests.nodes import eventually, is_alive
 
 DEADLINE_S = 20.0
 LIMIT = frames.frame_bytes_max(1 << 20)
@@ -29,7 +29,7 @@ LIMIT = frames.frame_bytes_max(1 << 20)
 M = TypeVar("M")
 
 APP = """
-    import asyncio, builtins, contextvars, os, random, signal
+    import asyncio, builtins, contextvars, os, random, signal, time
     from currant.registry import Definition, registry
 
     def register(function, queue="default"):
@@ -93,6 +93,11 @@ APP = """
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0.05)
         return "alive"
+
+    @register
+    async def block(path):
+        while not os.path.exists(path):
+            time.sleep(0.01)
 
     @register
     async def get_context():
@@ -167,6 +172,12 @@ class Child:
             self._cell += 1
         self.send(work.Run(executions))
         return [execution.cell for execution in executions]
+
+    def wait_for_start(self) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.cells.is_started(0):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def send(self, message: work.ToChild) -> None:
         self.end.socket.sendall(frames.encode(message, LIMIT))
@@ -557,3 +568,34 @@ def test_without_room_for_descriptors_forking_fails_and_the_fork_server_lives_on
         child.end.wait_for_end()
     resource.prlimit(supervisor.process.pid, resource.RLIMIT_NOFILE, (256, 256))
     assert supervisor.fork().call("add", 1, 2) == (Ending.COMPLETED, 3)
+
+
+# Pings and stacks
+
+
+def test_a_child_answers_pings_from_its_loop_and_says_how_late_it_was(booted: Supervisor, tmp_path: Path) -> None:
+    child = booted.fork()
+    child.send(work.Ping(1, time.monotonic()))
+    assert child.end.next(work.Pong).number == 1
+    child.run(("block", str(tmp_path / "go")))
+    child.wait_for_start()
+    child.send(work.Ping(2, time.monotonic()))
+    time.sleep(0.2)
+    (tmp_path / "go").touch()
+    # Not before the loop turns again; the outcome may come before or after it.
+    (pong,) = [each for each in (child.end.next(object), child.end.next(object)) if isinstance(each, work.Pong)]
+    assert pong.number == 2
+    assert pong.lag_s > 0.1
+
+
+def test_a_child_writes_its_stacks_whatever_it_does(booted: Supervisor) -> None:
+    child = booted.fork()
+    child.run(("block", "/never"))
+    child.wait_for_start()
+    deadline = time.monotonic() + DEADLINE_S
+    while b"in block" not in child.cells.stack():
+        assert time.monotonic() < deadline
+        child.cells.rewind_stack()
+        signal.pidfd_send_signal(child.pidfd, cells.STACK_SIGNAL)
+        time.sleep(0.1)
+    assert b"app.py" in child.cells.stack()

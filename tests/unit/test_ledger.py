@@ -7,7 +7,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX
-from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, spread
+from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut, spread
 from tests.unit.support import executions
 
 Plan = dict[int, list[Execution]]
@@ -134,6 +134,16 @@ class LedgerMachine(RuleBasedStateMachine):
         back = self.ledger.give_back(child, cells)
         assert back == [self.held[child].pop(cell) for cell in cells]
 
+    @rule(data=st.data())
+    def withdraw_and_drop(self, data: st.DataObject) -> None:
+        if not self.held:
+            return
+        child, cells = self.some_cells(data)
+        assert self.ledger.withdraw(child, cells) == [self.held[child].pop(cell) for cell in cells]
+        # Until it has dropped them, its last words about them mean nothing, and the cells are not free.
+        assert self.ledger.give_back(child, cells) == []
+        assert set(self.ledger.dropped(child)) == set(cells)
+
     @rule(data=st.data(), lent=st.integers(0, 10))
     def lend(self, data: st.DataObject, lent: int) -> None:
         if not self.held:
@@ -148,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self.held:
             return
         child = data.draw(st.sampled_from(sorted(self.held)))
-        (self.ledger.reopen if child in self.closed else self.ledger.close)(child)
+        (self.ledger.reopen if child in self.closed else self.ledger.close)(child, Shut.OVERRUN)
         self.closed ^= {child}
 
     @rule(data=st.data())
@@ -426,15 +436,36 @@ def test_a_slot_that_is_lent_moves_a_backlog_and_one_that_is_taken_back_may_begi
 def test_a_closed_child_gets_nothing_until_it_is_opened_again() -> None:
     ledger = ledger_of(2, 3)
     make_quick(ledger_quick := ledger_of(2), 0, 10, now=0.01)
-    ledger_quick.close(0)
+    ledger_quick.close(0, Shut.OVERRUN)
     assert ledger_quick.room(0.01) == 0
-    ledger.close(0)
+    ledger.close(0, Shut.OVERRUN)
     assert (ledger.room(0.0), ledger.free) == (3, 3)
     plan, rest = ledger.assign(executions(5), 0.0)
     assert (shares_of(plan), len(rest)) == ({1: 3}, 2)
     assert ledger.assign_to_slots(executions(1)) == ({}, executions(1))
-    ledger.reopen(0)
+    ledger.reopen(0, Shut.OVERRUN)
     assert ledger.room(0.0) == 2
+
+
+def test_a_child_that_is_closed_for_two_reasons_is_open_when_both_are_gone() -> None:
+    ledger = ledger_of(2)
+    ledger.close(0, Shut.OVERRUN)
+    ledger.close(0, Shut.STALLED)
+    ledger.reopen(0, Shut.OVERRUN)
+    assert ledger.free == 0
+    ledger.reopen(0, Shut.STALLED)
+    assert ledger.free == 2
+
+
+def test_the_cell_of_what_was_withdrawn_is_not_given_out_before_the_child_has_dropped_it() -> None:
+    ledger = ledger_of(CELLS_MAX)
+    ledger.assign(executions(CELLS_MAX - 1), 0.0)
+    ledger.withdraw(0, [5])
+    ledger.assign(executions(1), 0.0)
+    assert ledger.execution(0, 5) is None
+    assert ledger.dropped(0) == [5]
+    ledger.assign(executions(1), 0.0)
+    assert ledger.execution(0, 5) is not None
 
 
 def test_what_a_child_does_not_hold_is_not_found() -> None:

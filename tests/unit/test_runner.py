@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from currant.child.overdue import Overdue
 from currant.child.runner import Runner
 from currant.child.threads import Threads
 from currant.executions import CANCELLED, Ending, Execution, Outcome
@@ -16,26 +17,29 @@ from tests.support import in_loop
 LIMIT = 1 << 20
 
 
-def execution(cell: int) -> Execution:
-    return Execution(f"job_{cell}", 1, b"", "app.f", "q", 1, 0, 3, None, b"[]", b"{}", cell)
+def execution(cell: int, timeout_s: float | None = None) -> Execution:
+    return Execution(f"job_{cell}", 1, b"", "app.f", "q", 1, 0, 3, timeout_s, b"[]", b"{}", cell)
 
 
 class Supervised:
     """A runner of one function, and what it sends."""
 
     def __init__(self, function: Callable[[], Any], concurrency: int = 4) -> None:
+        self.now = 0.0
         self.sent: list[work.FromChild] = []
         self._came = asyncio.Event()
         fd = cells.create()
+        self.cells = cells.Cells(fd)
         definition = Definition("app.f", function, "q", 3, None, 5)
         self.runner = Runner(
             self._send,
             lambda _: definition,
-            cells.Cells(fd),
+            self.cells,
             concurrency,
             LIMIT,
             asyncio.get_running_loop(),
             Threads("currant-0", lambda cell: self._send(work.Overrun(cell))),
+            Overdue(1.0, lambda cell: self._send(work.Overrun(cell)), lambda: self.now),
         )
         os.close(fd)
 
@@ -174,3 +178,46 @@ async def test_the_wait_that_a_function_asked_for_travels_with_its_outcome() -> 
     child.receive(work.Run([execution(1)]))
     (outcome,) = await child.outcomes(1)
     assert (outcome.ending, outcome.delay_s) == (Ending.RETRIED, 9.0)
+
+
+@in_loop
+async def test_what_was_given_to_another_child_meanwhile_is_dropped() -> None:
+    runs: list[int] = []
+
+    async def run() -> None:
+        runs.append(1)
+
+    child = Supervised(run)
+    child.cells.recall([1])
+    child.receive(work.Run([execution(1), execution(2)]))
+    assert await child.outcomes(1) == [Outcome(2, Ending.COMPLETED, b"null")]
+    assert runs == [1]
+
+
+@in_loop
+async def test_one_that_goes_on_after_its_timeout_and_the_grace_is_told_of_once() -> None:
+    begun = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not child.now:
+            begun.set()
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+
+    child = Supervised(stubborn)
+    child.receive(work.Run([execution(1, timeout_s=0.01), execution(2)]))
+    await begun.wait()
+    assert child.runner.look()
+    child.now = 1.0  # within the grace
+    child.runner.look()
+    child.now = 2.0
+    child.runner.look()
+    child.runner.look()
+    assert child.sent == [work.Overrun(1)]
+
+
+@in_loop
+async def test_an_idle_runner_has_nothing_to_look_at() -> None:
+    assert not Supervised(asyncio.Event().wait).runner.look()

@@ -16,6 +16,7 @@ from contextvars import Context, copy_context
 
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
 from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
@@ -46,18 +47,19 @@ class Runner:
         payload_bytes_max: int,
         loop: asyncio.AbstractEventLoop,
         threads: Threads,
+        overdue: Overdue,
     ) -> None:
         self._send = send
         self._lookup = lookup
         self._cells = cells
         self._payload_bytes_max = payload_bytes_max
         self._loop = loop
-        self._threads = threads
+        self._threads, self._overdue = threads, overdue
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
         self._backlog: deque[Execution] = deque()
-        #: What runs, by cell: the task and the lease.
-        self._running: dict[int, tuple[asyncio.Task[None], int]] = {}
+        #: What runs, by cell.
+        self._running: dict[int, tuple[asyncio.Task[None], Execution]] = {}
         #: What is in its very first step, with eager tasks; without them, the tasks whose first step is still to come.
         self._starting: Execution | None = None
         self._unborn: list[tuple[int, asyncio.Task[None]]] = []
@@ -83,6 +85,11 @@ class Runner:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
             self._cancel(set(message.cells), message.ending)
+
+    def look(self) -> bool:
+        """Tells of what should have ended long ago; returns whether anything runs. To be called once a second."""
+        self._overdue.look(self._running)
+        return bool(self._running)
 
     def lend(self) -> Lender | None:
         """Lends the slot of the execution that the calling code belongs to, until `take_back` or `break_off`.
@@ -129,7 +136,7 @@ class Runner:
     def _runs(self, execution: CurrentExecution) -> bool:
         # Code that goes on after its execution's end has no slot, and the cell may be another's by now.
         held = self._running.get(execution.cell)
-        if held is not None and held[1] == execution.lease:
+        if held is not None and held[1].lease == execution.lease:
             return True
         starting = self._starting
         return starting is not None and (starting.cell, starting.lease) == (execution.cell, execution.lease)
@@ -174,7 +181,9 @@ class Runner:
     if sys.version_info >= (3, 12):
 
         def _start(self, execution: Execution) -> None:
-            self._cells.mark_started(execution.cell)
+            if not self._cells.start(execution.cell):
+                # While we did not answer, it was given to another child.
+                return
             self._starting = execution
             task = asyncio.Task(
                 self._run(execution),
@@ -185,13 +194,14 @@ class Runner:
             )
             self._starting = None
             if not task.done():
-                self._running[execution.cell] = task, execution.lease
+                self._running[execution.cell] = task, execution
     else:
 
         def _start(self, execution: Execution) -> None:
-            self._cells.mark_started(execution.cell)
+            if not self._cells.start(execution.cell):
+                return
             task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
-            self._running[execution.cell] = task, execution.lease
+            self._running[execution.cell] = task, execution
             self._unborn.append((execution.cell, task))
 
     def _settle_unborn(self) -> None:

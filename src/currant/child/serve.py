@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
@@ -14,12 +15,14 @@ from currant import backends
 from currant.child import system
 from currant.child.backend import SocketBackend
 from currant.child.hooks import run_start_hooks, run_stop_hooks
+from currant.child.lag import LoopLag
 from currant.child.link import EXIT_HOOK_FAILED, Link
+from currant.child.overdue import Overdue
 from currant.child.runner import Runner
 from currant.child.threads import Threads
-from currant.protocol.cells import Cells
+from currant.protocol.cells import STACK_SIGNAL, Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, Overrun, Reply, Results, Stop, ToChild
+from currant.protocol.work import Hello, Overrun, Ping, Pong, Reply, Results, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -35,6 +38,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
     """
     cells = Cells(cells_fd)
     os.close(cells_fd)
+    system.write_stacks_to(cells.fileno(), STACK_SIGNAL)
     loop = uvloop.new_event_loop()
     exit_codes: list[int] = []
     stop_asked: list[Stop] = []
@@ -42,6 +46,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
     def receive(message: ToChild) -> None:
         if isinstance(message, Reply | Results):
             backend.receive(message)
+        elif type(message) is Ping:
+            link.send(Pong(message.number, lag.worst(message.sent_s, busy=runner.look())))
         elif type(message) is Stop:
             stop_asked.append(message)
             stop(0)
@@ -53,9 +59,14 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
         backend.close()
         loop.stop()
 
+    def overrun(cell: int) -> None:
+        link.send(Overrun(cell))
+
     link = Link(boot.payload_bytes_max, receive, stop)
-    threads = Threads(f"currant-{child}", lambda cell: link.send(Overrun(cell)))
-    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads)
+    threads = Threads(f"currant-{child}", overrun)
+    overdue = Overdue(boot.grace_s, overrun, time.monotonic)
+    runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads, overdue)
+    lag = LoopLag(loop, time.monotonic)
     backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
     backends.install(backend)
     sock.setblocking(False)

@@ -3,6 +3,7 @@ memory runs out."""
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -27,10 +28,18 @@ def die_with_parent(parent: int) -> bool:
 
 
 def leave_signals_to_supervisor() -> None:
-    """Lets SIGINT and SIGTERM pass: the supervisor decides when this process ends, also when its group is signalled."""
+    """Lets them pass: the supervisor decides when this process ends, also when all of its group are signalled."""
     # A handler that does nothing, not SIG_IGN: exec keeps the latter, and the user's subprocesses would not end.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, _pass)
+
+
+def write_stacks_to(fd: int, number: int) -> None:
+    """Has every later signal of this number write the Python stacks of all threads to `fd`, whatever they do then.
+
+    In C and at once: it needs neither the event loop nor the interpreter's lock.
+    """
+    faulthandler.register(number, file=fd, all_threads=True)
 
 
 def offer_to_oom_killer() -> None:

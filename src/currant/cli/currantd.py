@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import resource
-import signal
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -18,14 +17,15 @@ from currant.cli.shell import App
 from currant.errors import ConfigurationError
 from currant.settings import Settings
 from currant.store import migrate
+from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service, start_fork_server
 
 DESCRIPTORS_MAX = 65_536
-#: Its socket, its pidfd and its cells; and what the supervisor has besides its children.
-DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 3, 64
+#: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
+DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 4, 64
 
 app = App()
 
@@ -39,7 +39,7 @@ def run(
 
     Every option can also be given as the variable that its line names, or in [tool.currant] of pyproject.toml.
     -m and -q may be repeated, or take names separated by commas.
-    SIGTERM or SIGINT stops it gracefully; a second one hurries.
+    SIGTERM or SIGINT stops it gracefully; a second one hurries. SIGQUIT ends it at once.
     """
     given = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in options.items()}
     database_url = given["database_url"]
@@ -67,7 +67,10 @@ def run(
 
 
 async def _serve(settings: Settings, instance: Instance, log: Log, fork_server: ForkServer) -> None:
-    await Service(settings, instance, log).run(fork_server)
+    try:
+        await Service(settings, instance, log).run(fork_server)
+    finally:
+        signals.answer_no_more()
 
 
 def _raise_descriptor_limit(procs: int) -> None:
@@ -106,14 +109,8 @@ app.command(epilog=exits.EPILOG_OF_NODES)(_with_options(run))
 
 
 def main() -> None:
-    # Until the service takes over, a stop is simply the end: nothing has been claimed.
-    signal.signal(signal.SIGTERM, _stop_early)
-    signal.signal(signal.SIGINT, _stop_early)
+    signals.answer_before_start()
     shell.run(app, "currantd")
-
-
-def _stop_early(number: int, frame: object) -> None:
-    raise SystemExit(0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ class Boot(msgspec.Struct, tag="boot", array_like=True):
     modules: list[str]
     concurrency: int
     payload_bytes_max: int
+    #: How long after its timeout a coroutine may go on before it counts as one that nothing can end.
+    grace_s: float = 30.0
 
 
 class Fork(msgspec.Struct, tag="fork", array_like=True):

@@ -33,6 +33,13 @@ class Cancel(msgspec.Struct, tag="cancel", array_like=True, gc=False):
     ending: Ending = Ending.RELEASED
 
 
+class Ping(msgspec.Struct, tag="ping", array_like=True, gc=False):
+    """To the child: does its event loop turn? `sent_s`: when it was sent, by the monotonic clock, which all share."""
+
+    number: int
+    sent_s: float
+
+
 class Stop(msgspec.Struct, tag="stop", array_like=True, gc=False):
     """To the child, which holds nothing any more: run the stop hooks and end."""
 
@@ -81,9 +88,19 @@ class BootFailed(msgspec.Struct, tag="boot_failed", array_like=True, gc=False):
 
 
 class Overrun(msgspec.Struct, tag="overrun", array_like=True, gc=False):
-    """From the child: the time of this execution is over, or it was cancelled, and nothing can end its thread."""
+    """From the child: the time of this execution is over, and it goes on, in a thread or in spite of a cancellation."""
 
     cell: int
+
+
+class Pong(msgspec.Struct, tag="pong", array_like=True, gc=False):
+    """From the child's event loop, to the Ping of that number: everything that was sent before has been taken.
+
+    `lag_s`: by how much the loop was late, at the most, since the last Pong.
+    """
+
+    number: int
+    lag_s: float
 
 
 class Lend(msgspec.Struct, tag="lend", array_like=True, gc=False):
@@ -123,8 +140,8 @@ class Unwatch(msgspec.Struct, tag="unwatch", array_like=True, gc=False):
     ids: list[str]
 
 
-ToChild = Run | Recall | Cancel | Stop | Reply | Results
-FromChild = Hello | BootFailed | Outcomes | Recalled | Overrun | Lend | Enqueue | CancelIds | Watch | Unwatch
+ToChild = Run | Recall | Cancel | Ping | Stop | Reply | Results
+FromChild = Hello | BootFailed | Outcomes | Recalled | Overrun | Pong | Lend | Enqueue | CancelIds | Watch | Unwatch
 
 to_child_decoder = msgspec.msgpack.Decoder(ToChild)
 from_child_decoder = msgspec.msgpack.Decoder(FromChild)

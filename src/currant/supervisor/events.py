@@ -43,11 +43,15 @@ class Event(enum.StrEnum):
     )
     DRAINING = (
         "draining",
-        "A signal asked for a stop: no more claims. Fields: signal, running, grace_s.",
+        "A signal, or what the reason says, asked for a stop: no more claims. Fields: reason, running, grace_s.",
     )
     HURRYING = (
         "hurrying",
         "A second signal: what runs is cancelled now. Fields: running.",
+    )
+    QUITTING = (
+        "quitting",
+        "A signal asked for the end at once: what runs is killed and released. Fields: reason, running.",
     )
     STOPPED = (
         "node stopped",

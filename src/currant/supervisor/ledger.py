@@ -11,6 +11,7 @@ child takes slots back on its own, so that for a moment more may run than it has
 which a recall finds nothing unstarted.
 """
 
+import enum
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
@@ -26,14 +27,32 @@ UNSAVED_MAX = 20_000
 BYTES_MAX = 256 << 20
 
 
+class Shut(enum.Flag):
+    """Why a child gets no new work; it is open again when no reason is left."""
+
+    #: It runs what nothing can end, and is to be replaced.
+    OVERRUN = enum.auto()
+    #: Its event loop does not answer.
+    STALLED = enum.auto()
+    #: It is to end when what it runs is done.
+    LEAVING = enum.auto()
+    #: It runs suspects, which are given to it by name, and nothing else.
+    QUARANTINE = enum.auto()
+
+
+OPEN = Shut(0)
+
+
 @dataclass
 class _Child:
     slots: int
     held: dict[int, Execution] = field(default_factory=dict)
     free_cells: list[int] = field(default_factory=lambda: list(range(CELLS_MAX - 1, -1, -1)))
     recalling: bool = False
-    #: Gets no new work: nothing fits, whatever its slots.
-    closed: bool = False
+    #: While there is a reason it gets no new work: nothing fits, whatever its slots.
+    shut: Shut = OPEN
+    #: Cells of what was taken away from it unheard, until it is known to have dropped that.
+    withdrawn: list[int] = field(default_factory=list)
     window_began: float = 0.0
     finished_now: int = 0
     finished_before: int = 0
@@ -48,7 +67,7 @@ class _Child:
 
     @property
     def free(self) -> int:
-        return 0 if self.closed else max(0, self.places - len(self.held))
+        return 0 if self.shut else max(0, self.places - len(self.held))
 
     @property
     def backlog(self) -> int:
@@ -56,7 +75,7 @@ class _Child:
 
     def prefetch(self, now: float) -> int:
         self.roll(now)
-        if self.closed:
+        if self.shut:
             return 0
         return min(PREFETCH_MAX, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
 
@@ -91,12 +110,12 @@ class Ledger:
         self._bytes -= _size(started) + _size(unstarted)
         return started, unstarted
 
-    def close(self, child: int) -> None:
-        """From now on the child gets no new work."""
-        self._children[child].closed = True
+    def close(self, child: int, why: Shut) -> None:
+        """From now on the child gets no new work, until it is reopened for each reason it was closed for."""
+        self._children[child].shut |= why
 
-    def reopen(self, child: int) -> None:
-        self._children[child].closed = False
+    def reopen(self, child: int, why: Shut) -> None:
+        self._children[child].shut &= ~why
 
     def find(self, ids: Container[str]) -> list[tuple[int, Execution]]:
         """Returns those of these executions that children hold, each with its child."""
@@ -171,6 +190,21 @@ class Ledger:
         self._bytes -= _size(back)
         of.recalling = False
         return back
+
+    def withdraw(self, child: int, cells: Iterable[int]) -> list[Execution]:
+        """Takes away what the child has not started and cannot be asked for; the cells stay taken until `dropped`."""
+        of = self._children[child]
+        taken = {cell: of.held.pop(cell) for cell in cells if cell in of.held}
+        of.withdrawn += taken
+        self._bytes -= _size(list(taken.values()))
+        return list(taken.values())
+
+    def dropped(self, child: int) -> list[int]:
+        """The child has dropped everything that was withdrawn from it: frees the cells, and returns them."""
+        of = self._children[child]
+        cells, of.withdrawn = of.withdrawn, []
+        of.free_cells += cells
+        return cells
 
     def lend(self, child: int, lent: int, now: float) -> None:
         """Takes the child's word on how many of its slots are lent."""

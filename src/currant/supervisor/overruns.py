@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from currant.executions import Ending, Execution
-from currant.supervisor.ledger import Ledger
+from currant.supervisor.ledger import Ledger, Shut
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Overruns:
         if of is None:
             grace = asyncio.get_running_loop().call_later(self._grace_s, self._doom, child)
             of = self._children[child] = _Child(grace)
-            self._ledger.close(child)
+            self._ledger.close(child, Shut.OVERRUN)
             self._recall(child)
         if ending is Ending.CANCELLED or cell not in of.cells:
             of.cells[cell] = ending
@@ -63,7 +63,7 @@ class Overruns:
         of.cells = {cell: ending for cell, ending in of.cells.items() if cell in held}
         if not of.cells:
             self.take(child)
-            self._ledger.reopen(child)
+            self._ledger.reopen(child, Shut.OVERRUN)
         elif len(of.cells) == len(held):
             self._doom(child)
 

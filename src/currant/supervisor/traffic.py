@@ -1,0 +1,159 @@
+"""An execution's way through the node: from the claim to a child, and what comes back from there."""
+
+import asyncio
+from collections.abc import Callable
+
+from currant.backends import NewExecution
+from currant.errors import ProtocolError
+from currant.executions import Ending, Execution
+from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Recalled, Unwatch, Watch
+from currant.protocol.work import Outcomes as OutcomesFrame
+from currant.store.enqueue import SOON_S
+from currant.supervisor.cancels import Cancels
+from currant.supervisor.children import Child
+from currant.supervisor.claimer import Claimer
+from currant.supervisor.dispatcher import Dispatcher
+from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.ledger import Ledger
+from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.membership import Membership
+from currant.supervisor.outcomes import Outcomes
+from currant.supervisor.overruns import Overruns
+from currant.supervisor.requests import Requests
+from currant.supervisor.watches import Watches
+
+
+class Traffic:
+    """Takes what the claimer and the children bring, and hands it to the parts that it is for."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        ledger: Ledger,
+        counts: Counts,
+        *,
+        claimer: Claimer,
+        dispatcher: Dispatcher,
+        outcomes: Outcomes,
+        overruns: Overruns,
+        cancels: Cancels,
+        requests: Requests,
+        watches: Watches,
+        membership: Membership,
+        slots: int,
+        due_in: Callable[[float], None],
+        seconds_until: Callable[[float], float],
+        log: Log,
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            slots: how many executions a child runs at a time.
+            due_in: told the seconds until an execution that was enqueued here is due.
+            seconds_until: returns the seconds until a moment of the database's clock, in Unix time.
+        """
+        self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
+        self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
+        self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
+        self._membership = membership
+        self._slots, self._due_in, self._seconds_until = slots, due_in, seconds_until
+        self._log, self._clock = log, clock
+        self._emptied = asyncio.Event()
+
+    def dispatch(self, executions: list[Execution]) -> None:
+        """Takes what was claimed."""
+        self._counts.claimed += len(executions)
+        executions = self._cancels.claimed(executions)
+        if self._lifecycle.ending:
+            self._outcomes.release(executions)
+        else:
+            self._dispatcher.dispatch(executions)
+
+    def child_ready(self, child: Child) -> None:
+        self._ledger.add_child(child.name, self._slots, self._clock())
+        self._claimer.work_came()
+
+    def child_sent(self, child: Child, message: FromChild) -> None:
+        if isinstance(message, OutcomesFrame):
+            self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
+        elif isinstance(message, Recalled):
+            self._child_returned(child, message.cells)
+        elif isinstance(message, Overrun):
+            self._overruns.note(child.name, message.cell, Ending.FAILED)
+        elif isinstance(message, Lend):
+            self._ledger.lend(child.name, message.lent, self._clock())
+            self._dispatcher.backlog_came()
+        else:
+            self._child_asked(child, message)
+            return
+        self._overruns.look(child.name)
+        self._room_came()
+
+    def child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
+        overruns = self._overruns.take(child.name)
+        started, unstarted = self._ledger.take_from(child.name, child.is_started)
+        child.cells.close()
+        self._watches.forget(child)
+        self._counts.child_deaths += child.replaced is None and not child.dismissed
+        self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
+        started = [each for each in started if each.cell not in overruns]
+        if by_fork_server or child.dismissed or child.replaced is not None:
+            unstarted += started
+        else:
+            self._outcomes.crash(started, "ChildDied", f"the child process that ran it ended: {reason}")
+        self._outcomes.release(unstarted)
+        self._room_came()
+
+    def enqueued(self, executions: list[NewExecution]) -> None:
+        """Children's enqueues are committed: this node need not wait for its own notification."""
+        waits = [
+            each.delay_s if each.run_at_s is None else self._seconds_until(each.run_at_s)
+            for each in executions
+            if each.delay_s is not None or each.run_at_s is not None
+        ]
+        soon = [wait_s for wait_s in waits if wait_s is not None and wait_s <= SOON_S]
+        if soon:
+            self._due_in(min(soon))
+        if len(waits) < len(executions) or (soon and min(soon) <= 0):
+            self._claimer.work_came()
+
+    def saved(self, count: int, size: int) -> None:
+        """So many outcomes are in the database."""
+        self._ledger.settle(count, size)
+        self._watches.saved()
+        self._claimer.room_came()
+
+    async def until_empty(self) -> None:
+        """Waits until no child holds anything."""
+        while self._ledger.held:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def _child_returned(self, child: Child, cells: list[int]) -> None:
+        back = self._cancels.returned(self._ledger.give_back(child.name, cells))
+        back, lost = self._membership.sift(back)
+        self._outcomes.release(lost)
+        if self._lifecycle.ending:
+            self._outcomes.release(back)
+        else:
+            self._dispatcher.returned(back)
+
+    def _child_asked(self, child: Child, message: FromChild) -> None:
+        """What its executions ask for, also during a drain."""
+        try:
+            if isinstance(message, Enqueue | CancelIds):
+                self._requests.add(message, child.send)
+            elif isinstance(message, Watch):
+                self._watches.watch(child, message.ids)
+            elif isinstance(message, Unwatch):
+                self._watches.unwatch(child, message.ids)
+        except ProtocolError as error:
+            self._log.error(Event.BAD_FRAME, child=child.name, reason=str(error))
+            child.problem = str(error)
+            child.kill()
+
+    def _room_came(self) -> None:
+        self._claimer.room_came()
+        if not self._ledger.held:
+            self._emptied.set()
