@@ -11,6 +11,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.database import ON_DEMAND, Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.lifecycle import Lifecycle
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
@@ -76,12 +77,12 @@ class Report:
         counts: Counts,
         connections: Connections,
         *,
-        phase: Callable[[], str],
+        lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
         self._counts, self._connections = counts, connections
-        self._phase, self._clock = phase, clock
+        self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -103,12 +104,24 @@ class Report:
         return StatusReply(
             node=self._database.node,
             pid=os.getpid(),
-            phase=self._phase(),
+            phase=self._lifecycle.phase,
             uptime_s=self._clock() - self._started_at,
             queues=self._database.queues,
             children=[
-                ChildStatus(child.name, child.pid, child.state, *self._ledger.of_child(child.name))
+                ChildStatus(
+                    child.place,
+                    child.pid,
+                    child.state,
+                    *self._ledger.of_child(child.id),
+                    child.id,
+                    child.role,
+                    child.generation.number,
+                )
                 for child in self._children
+            ]
+            + [
+                ChildStatus(place.number, None, place.state, 0, 0, 0, 0, role=place.role)
+                for place in self._children.empty_places
             ],
             executions=executions,
             child_deaths=self._counts.child_deaths,
@@ -118,6 +131,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
+            degraded=self._lifecycle.degraded,
         )
 
     def _measure(self) -> tuple[float, float]:
