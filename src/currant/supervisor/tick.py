@@ -29,6 +29,7 @@ class Ticker:
         waiting: Callable[[], None],
         due_in: Callable[[float], None],
         schedule: Callable[[float | None], None],
+        parked: Callable[[], None],
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
         refused: Callable[[str], None],
@@ -43,11 +44,12 @@ class Ticker:
             waiting: something is pending.
             due_in: the seconds until the next scheduled execution.
             schedule: the first moment of the node's schedules, in Unix time, None without any.
+            parked: something is parked of functions that the node knows.
             reclaim: there is a dead node.
             fenced: this node is dead to the others; returns when it is registered anew.
             refused: told why the database refuses the statement.
         """
-        self._refused, self._schedule = refused, schedule
+        self._refused, self._schedule, self._parked = refused, schedule, parked
         self._tick, self._timeout_s = tick, timeout_s
         # Whoever misses no more than this between two ticks can have let nobody's heartbeat grow too old by itself.
         self._gap_s = max(TICK_S + 1.0, timeout_s / 2)
@@ -90,6 +92,8 @@ class Ticker:
         if tick.due_in_s is not None:
             self._due_in(tick.due_in_s)
         self._schedule(tick.schedule_s)
+        if tick.parked:
+            self._parked()
         if tick.dead and tick.clock_s - self._unbroken_since >= self._timeout_s:
             self._reclaim()
         return True
