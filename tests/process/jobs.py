@@ -63,6 +63,15 @@ async def killer() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@job(queue="test", retries=3)
+async def blocking(until: str) -> None:
+    """Blocks the event loop until there is such a file."""
+    note("start")
+    while not os.path.exists(until):  # noqa: ASYNC240
+        time.sleep(0.05)
+    note("end")
+
+
 @job(queue="test", retries=0)
 async def odd_result() -> Any:
     return object()

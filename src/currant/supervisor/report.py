@@ -11,6 +11,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.database import Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
@@ -54,12 +55,13 @@ class Report:
         children: Children,
         counts: Counts,
         connections: Connections,
+        stalls: Stalls,
         *,
         phase: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
-        self._counts, self._connections = counts, connections
+        self._counts, self._connections, self._stalls = counts, connections, stalls
         self._phase, self._clock = phase, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
@@ -77,7 +79,7 @@ class Report:
             pass
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
-        for other in ("statements", "child_deaths"):
+        for other in ("statements", "child_deaths", "stalls"):
             del executions[other]
         return StatusReply(
             node=self._database.node,
@@ -86,7 +88,13 @@ class Report:
             uptime_s=self._clock() - self._started_at,
             queues=self._database.queues,
             children=[
-                ChildStatus(child.name, child.pid, child.state, *self._ledger.of_child(child.name))
+                ChildStatus(
+                    child.name,
+                    child.pid,
+                    child.state,
+                    *self._ledger.of_child(child.name),
+                    *self._stalls.of_child(child.name),
+                )
                 for child in self._children
             ],
             executions=executions,
