@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# How many tests run at a time. On a database of yours they run one by one: they share its channels and its sessions.
+PARALLEL ?= $(if $(CURRANT_DATABASE_URL),,-n 2 --dist worksteal)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -16,7 +18,7 @@ demo: demo-ready ## Watch Currant run an online shop's jobs, on a Postgres of it
 	@$(RUN) -m examples.demo $(ARGS)
 
 test: dev-ready ## Run all tests.
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 lint: dev-ready ## Check style, format, types and the directions of imports.
 	@$(RUN) -m ruff check
@@ -32,8 +34,8 @@ docs: dev-ready ## Build the site of the documentation into site/.
 bench: demo-ready ## Measure how fast a backlog is drained, next to what the database can do.
 	@$(RUN) -m currant bench --drain --workers 2 --concurrency 64 --jobs 40000 $(ARGS)
 
-crash: dev-ready ## Run the tests that kill and stop real processes.
-	@$(RUN) -m pytest tests/process $(ARGS)
+crash: dev-ready ## Break everything in the fault table, with 10,000 executions each; the report goes to crash.json.
+	@$(RUN) -m pytest tests/faults --crash --crash-report crash.json $(ARGS)
 
 explain: dev-ready ## Show the plans of the hot statements, and check them.
 	@$(RUN) -m pytest tests/store -k explain -s $(ARGS)

@@ -14,6 +14,9 @@ from psycopg import sql
 from currant.store import connections, migrate
 from currant.store.embedded import start_throwaway
 from currant.store.scratch import Scratch, scratch_database, within
+from tests.nodes import World
+
+pytest_plugins = ["tests.faults.plugin"]
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +64,14 @@ def url(empty_url: str) -> str:
     """The address of a schema of the newest version, without rows."""
     asyncio.run(migrate.migrate_at(empty_url))
     return empty_url
+
+
+@pytest.fixture
+def world(url: str, tmp_path: Path) -> Iterator[World]:
+    """A database, a ledger, and nodes that end with the test."""
+    world = World(url, tmp_path)
+    yield world
+    world.close()
 
 
 def pytest_report_header() -> str:

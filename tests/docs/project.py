@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.docs import session
 from tests.docs.pages import Block, shown
-from tests.process.conftest import eventually
+from tests.nodes import eventually
 
 #: What hangs ends the test.
 HANGS_S = 60.0

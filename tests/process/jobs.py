@@ -33,6 +33,15 @@ async def sleeper(seconds: float) -> None:
     note("end")
 
 
+@job(queue="test")
+async def gated() -> None:
+    """Runs until the test opens the gate: what it must find running does run, however slow the machine is."""
+    note("start")
+    while not _gate_is_open():  # noqa: ASYNC110 – the one who opens it is another process
+        await asyncio.sleep(0.05)
+    note("end")
+
+
 @job(queue="test", retries=2)
 async def failing() -> None:
     note("start")
@@ -133,6 +142,10 @@ def sync_control(kind: str, after: float | None = None) -> None:
 def _control(kind: str, after: float | None) -> Exception:
     endings = {"retry": Retry("busy", after=after), "snooze": Snooze(after or 0), "discard": Discard("nothing to do")}
     return endings[kind]
+
+
+def _gate_is_open() -> bool:
+    return os.path.exists(os.environ["TEST_LEDGER"] + ".gate")
 
 
 def _runs_of(id: str) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 
 from currant.store.embedded import start_throwaway
-from tests.process.conftest import eventually
+from tests.nodes import eventually
 
 DEADLINE_S = 120.0
 KEYS = {

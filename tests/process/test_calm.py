@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 _CONNECTIONS = (
     "SELECT pid, application_name, query_start FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'"

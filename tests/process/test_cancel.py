@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from tests.process.conftest import Node, World, eventually
+from tests.nodes import Node, World, eventually
 
 BY_REQUEST = {"type": "Cancelled", "message": "cancelled by request"}
 REPLACED = {

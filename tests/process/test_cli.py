@@ -14,7 +14,7 @@ import pytest
 
 from currant.store.migrate import VERSION
 from tests import version_1
-from tests.process.conftest import CURRANTD, HERE, World, eventually
+from tests.nodes import CURRANTD, JOBS, World, eventually
 
 CURRANT = [sys.executable, "-m", "currant"]
 CURRANTCTL = [sys.executable, "-m", "currant.cli.currantctl"]
@@ -22,7 +22,7 @@ CURRANTCTL = [sys.executable, "-m", "currant.cli.currantctl"]
 
 def _run(command: list[str], *args: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CURRANT_")}
-    environment = {**kept, "PYTHONPATH": str(HERE), "CURRANT_RUNTIME_DIR": str(folder / "run"), **env}
+    environment = {**kept, "PYTHONPATH": JOBS, "CURRANT_RUNTIME_DIR": str(folder / "run"), **env}
     return subprocess.run(
         [*command, *args], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

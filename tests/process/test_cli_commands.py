@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from currant.store import migrate
-from tests.process.conftest import CURRANTD, HERE, World, eventually
+from tests.nodes import CURRANTD, JOBS, World, eventually
 from tests.process.test_cli import CURRANT, CURRANTCTL, _run
 
 ASKING = [
@@ -59,7 +59,7 @@ class Shell:
         return line
 
     def popen(self, *args: str, **how: Any) -> subprocess.Popen[bytes]:
-        env = {**os.environ, "PYTHONPATH": str(HERE), "CURRANT_DATABASE_URL": self.url, **how.pop("env", {})}
+        env = {**os.environ, "PYTHONPATH": JOBS, "CURRANT_DATABASE_URL": self.url, **how.pop("env", {})}
         return subprocess.Popen([*CURRANT, *args], cwd=self.folder, env=env, stderr=subprocess.PIPE, **how)
 
     def on_a_terminal(self, *args: str, answer: str = "", **env: str) -> tuple[int, str]:

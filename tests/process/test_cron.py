@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from tests.process.conftest import HERE, Node, World, eventually
+from tests.nodes import JOBS, Node, World, eventually
 from tests.process.test_calm import Watch
 
 YEARLY = "0 0 1 1 *"
@@ -156,7 +156,7 @@ def test_a_node_whose_schedule_is_far_away_sends_nothing_but_its_ticks(world: Wo
 
 
 def test_a_bad_expression_is_told_at_the_start_and_not_run(world: World) -> None:
-    environment = {**os.environ, "CURRANT_DATABASE_URL": world.url, "PYTHONPATH": str(HERE), "TEST_CRON": "@hourly"}
+    environment = {**os.environ, "CURRANT_DATABASE_URL": world.url, "PYTHONPATH": JOBS, "TEST_CRON": "@hourly"}
     command = [sys.executable, "-m", "currant.cli.currantd", "-m", "cron_jobs"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0

@@ -18,7 +18,7 @@ from currant.store import migrate
 from currant.store.embedded import start_kept, start_throwaway
 from currant.store.embedded.watcher import DATA
 from currant.supervisor.events import Event
-from tests.process.conftest import Node, World, eventually
+from tests.nodes import Node, World, eventually
 from tests.process.proxy import Proxy
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 
 def test_a_child_busy_with_long_work_holds_nothing_while_others_are_free(world: World) -> None:

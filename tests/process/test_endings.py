@@ -2,7 +2,7 @@
 
 import itertools
 
-from tests.process.conftest import World
+from tests.nodes import World
 
 
 def test_a_retry_counts_and_waits_as_it_was_told(world: World) -> None:

@@ -21,7 +21,7 @@ import pytest
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, control, frames, work
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
-from tests.process.conftest import eventually, is_alive
+from tests.nodes import eventually, is_alive
 
 DEADLINE_S = 20.0
 LIMIT = frames.frame_bytes_max(1 << 20)

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from currant.supervisor.events import Event
-from tests.process.conftest import Node, World, eventually
+from tests.nodes import Node, World, eventually
 
 MODULE = "hooked_jobs"
 START = ["open_pool", "load_model", "after_the_model"]

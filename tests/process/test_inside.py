@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.process.conftest import Node, World, eventually
+from tests.nodes import Node, World, eventually
 from tests.process.proxy import Proxy
 
 ENDED = {"completed", "failed", "cancelled"}

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 
 def test_thousands_of_executions_each_run_once(world: World) -> None:

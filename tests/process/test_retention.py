@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 CURRANT = [sys.executable, "-m", "currant"]
 

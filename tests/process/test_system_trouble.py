@@ -20,8 +20,8 @@ from currant.protocol import frames
 from currant.protocol.control import CONTROL_BYTES_MAX, Boot, ServerHello
 from currant.supervisor.events import Event
 from currant.supervisor.forkserver import ForkServer
-from tests.process import conftest
-from tests.process.conftest import CURRANTD, Node, World, eventually
+from tests import nodes
+from tests.nodes import CURRANTD, Node, World, eventually
 
 # Logs that nobody reads
 
@@ -156,7 +156,7 @@ def test_with_too_few_descriptors_for_its_children_a_node_says_so_and_does_not_s
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The hard limit, which the node cannot raise.
-    monkeypatch.setattr(conftest, "CURRANTD", ["sh", "-c", 'ulimit -n 256 && exec "$0" "$@"', *CURRANTD])
+    monkeypatch.setattr(nodes, "CURRANTD", ["sh", "-c", 'ulimit -n 256 && exec "$0" "$@"', *CURRANTD])
     node = world.start("--procs", "150")
     assert node.process.wait(20) == 2
     assert node.log.strip() == (
@@ -168,7 +168,7 @@ def test_with_too_few_descriptors_for_its_children_a_node_says_so_and_does_not_s
 def test_the_soft_limit_of_descriptors_is_raised_for_many_children(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conftest, "CURRANTD", ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"', *CURRANTD])
+    monkeypatch.setattr(nodes, "CURRANTD", ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"', *CURRANTD])
     node = world.node("--procs", "150", "--concurrency", "2")
     eventually(lambda: sum(child.state == "ready" for child in node.status().children) == 150)
     world.enqueue("sleeper", 0.2, count=300)

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.process.conftest import Run, World, eventually
+from tests.nodes import Run, World, eventually
 
 
 def _most_at_once(starts: list[Run], ends: list[Run]) -> int:

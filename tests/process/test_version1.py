@@ -13,7 +13,7 @@ from currant.store import migrate
 from currant.store.scratch import Scratch
 from tests import version_1
 from tests.conftest import empty_schema
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 
 @pytest.fixture(params=[False, True], ids=["published", "by the facts alone"])

@@ -5,7 +5,7 @@ import statistics
 import time
 
 from currant.supervisor.tick import TICK_S
-from tests.process.conftest import World, eventually
+from tests.nodes import World, eventually
 
 
 def lags_ms(world: World, delay_s: float) -> list[float]:

@@ -25,7 +25,7 @@ from currant.backends import installed
 from currant.client import DatabaseBackend
 from currant.store import migrate
 from currant.store.embedded import start_kept, start_throwaway
-from tests.process.conftest import eventually
+from tests.nodes import eventually
 from tests.store.support import new
 from tests.support import in_loop
 

@@ -29,7 +29,7 @@ from currant.client import DatabaseBackend
 from currant.store import queries
 from currant.store.connections import Connection
 from currant.store.scratch import within
-from tests.process.conftest import eventually
+from tests.nodes import eventually
 from tests.support import in_loop
 
 
