@@ -73,10 +73,10 @@ async def killer() -> None:
 
 
 @job(queue="test", retries=3)
-async def blocking(until: str) -> None:
-    """Blocks the event loop until there is such a file."""
+async def blocking() -> None:
+    """Blocks the event loop until the test opens the gate."""
     note("start")
-    while not os.path.exists(until):  # noqa: ASYNC240
+    while not _gate_is_open():
         time.sleep(0.05)
     note("end")
 
