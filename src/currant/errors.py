@@ -62,7 +62,7 @@ class ModuleImportFailed(CurrantError):
 
 
 class HookFailed(CurrantError):
-    """A start hook of the user's failed in a child; the text holds its traceback."""
+    """A start hook of the user's failed in a child, or children end before they are ready; the text says how."""
 
 
 class ExecutionFailed(CurrantError):

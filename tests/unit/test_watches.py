@@ -17,8 +17,8 @@ FRAME_MAX = frame_bytes_max(1 << 20)
 
 
 class Child:
-    def __init__(self, name: int) -> None:
-        self.name, self.unread_bytes = name, 0
+    def __init__(self, id: int) -> None:
+        self.id, self.unread_bytes = id, 0
         self.frames: list[Results] = []
         self.came = asyncio.Event()
 

@@ -150,18 +150,18 @@ class ForkServer:
             if pair is None:
                 self._send(ForkFailed(message.child, os.strerror(errno.EMFILE)))
             else:
-                self._fork(boot, message.child, *pair)
+                self._fork(boot, message, *pair)
 
-    def _fork(self, boot: Boot, child: int, socket_fd: int, cells_fd: int) -> None:
+    def _fork(self, boot: Boot, asked: Fork, socket_fd: int, cells_fd: int) -> None:
         server = os.getpid()
         system.flush_stdio()
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_child(server, boot, child, socket_fd, cells_fd)
-            self._watch(child, pid)
+                self._become_child(server, boot, asked.place, socket_fd, cells_fd)
+            self._watch(asked.child, pid)
         except OSError as error:
-            self._send(ForkFailed(child, str(error)))
+            self._send(ForkFailed(asked.child, str(error)))
         finally:
             _close_all((socket_fd, cells_fd))
 
@@ -187,7 +187,7 @@ class ForkServer:
             status = _STATUS_UNKNOWN
         self._send(Exited(child, pid, status))
 
-    def _become_child(self, server: int, boot: Boot, child: int, socket_fd: int, cells_fd: int) -> NoReturn:
+    def _become_child(self, server: int, boot: Boot, place: int, socket_fd: int, cells_fd: int) -> NoReturn:
         """Lives the child's life. Nothing escapes: an exception would go on as a second fork server."""
         code = EXIT_PROTOCOL
         try:
@@ -197,7 +197,7 @@ class ForkServer:
             system.offer_to_oom_killer()
             random.seed()
             sock = socket.socket(fileno=socket_fd)
-            code = serve(sock, cells_fd, boot, child) if system.die_with_parent(server) else 0
+            code = serve(sock, cells_fd, boot, place) if system.die_with_parent(server) else 0
         except BaseException:
             with contextlib.suppress(BaseException):
                 traceback.print_exc()

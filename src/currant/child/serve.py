@@ -31,10 +31,10 @@ _GOODBYE_S = 0.5
 T = TypeVar("T")
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
     """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code.
 
-    `child` is the number of its place.
+    `place` is the number of its place.
     """
     cells = Cells(cells_fd)
     os.close(cells_fd)
@@ -63,7 +63,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, child: int) -> int:
         link.send(Overrun(cell))
 
     link = Link(boot.payload_bytes_max, receive, stop)
-    threads = Threads(f"currant-{child}", overrun)
+    threads = Threads(f"currant-{place}", overrun)
     overdue = Overdue(boot.grace_s, overrun, time.monotonic)
     runner = Runner(link.send, registry.get, cells, boot.concurrency, boot.payload_bytes_max, loop, threads, overdue)
     lag = LoopLag(loop, time.monotonic)

@@ -47,6 +47,10 @@ class Cells:
     def is_started(self, cell: int) -> bool:
         return self._memory[cell] != 0
 
+    def any_started(self) -> bool:
+        """Whether any of those that were handed out last has been started."""
+        return self._memory.find(b"\1", 0, CELLS_MAX) >= 0
+
     def recall(self, cells: Iterable[int]) -> None:
         """For the supervisor, of cells that are not started, while the child is held."""
         memory = self._memory

@@ -19,6 +19,8 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
     """To the fork server: fork a child. With it come two descriptors: its end of its socket, and its cells."""
 
     child: int
+    #: The number of its place, for its own use.
+    place: int = 0
 
 
 class Schedule(msgspec.Struct, array_like=True):

@@ -10,7 +10,10 @@ class StatusRequest(msgspec.Struct, tag="status", array_like=True):
 
 
 class ChildStatus(msgspec.Struct):
-    """A child: `running` of its `slots` are taken, `waiting` is its backlog, `finished` counts since its start."""
+    """A child, or an empty place: `running` of its `slots` are taken, `waiting` is its backlog.
+
+    `child` is the number of the place; `finished` counts since the child's start.
+    """
 
     child: int
     pid: int | None
@@ -19,6 +22,12 @@ class ChildStatus(msgspec.Struct):
     running: int
     waiting: int
     finished: int
+    #: Of all children since the supervisor's start it alone has this number; None: the place is empty.
+    id: int | None = None
+    #: What the place is for.
+    role: str = "work"
+    #: Which fork server it comes from: the first, the second, ...
+    generation: int = 0
     #: By how much its event loop was late, at the most, in the last ten seconds or so.
     lag_s: float = 0.0
     #: For how long its event loop has not answered, counted from when that was noticed; None: it answers.
@@ -48,6 +57,8 @@ class StatusReply(msgspec.Struct, tag="status"):
     pending: dict[str, int] | None
     #: What waits for a node that knows its function, by function; None when the database does not answer.
     parked: dict[str, int] | None
+    #: What the node lacks at the moment: the reason by the part.
+    degraded: dict[str, str] = {}
 
 
 CONTROL_REQUEST_BYTES_MAX = 4096

@@ -1,84 +1,41 @@
-"""The table of children: one place each, a process in it, and what happens when that ends."""
+"""The table of children: who stands in which place, and what happens when one ends."""
 
 import asyncio
 import contextlib
-import enum
 import os
-import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from currant.errors import ModuleImportFailed
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.protocol.work import BootFailed, FromChild, Hello, ToChild
+from currant.protocol.work import BootFailed, FromChild, Hello
+from currant.supervisor.boots import Boots
+from currant.supervisor.child import Child, State
 from currant.supervisor.dismissal import Dismissal
+from currant.supervisor.ears import Ears
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, describe_status
+from currant.supervisor.generations import Generation, Generations
 from currant.supervisor.link import Link
+from currant.supervisor.places import Place, Places, Role
+from currant.supervisor.respawn import RESTART_S, Respawn
 
-RESTART_S = (0.1, 30.0)
-FORKS_MAX = 16
 #: How long after a child's end its exit status, or the last of what it sent, may take to arrive.
 LAST_WORDS_S = 0.5
-
-
-class State(enum.StrEnum):
-    """Of a child: BOOTING until its Hello, READY for work, ENDED when its process is gone."""
-
-    BOOTING = "booting"
-    READY = "ready"
-    ENDED = "ended"
-
-
-@dataclass
-class Child:
-    """A child's process, or one that is being forked. Its name is its place, from 0."""
-
-    name: int
-    cells: Cells
-    link: Link
-    state: State = State.BOOTING
-    pid: int | None = None
-    pidfd: int | None = None
-    status: int | None = None
-    reported: asyncio.Event = field(default_factory=asyncio.Event)
-    drained: asyncio.Event = field(default_factory=asyncio.Event)
-    problem: str | None = None
-    hook_failed: bool = False
-    #: A drain has ended it: what it still ran has not crashed.
-    dismissed: bool = False
-    #: Why we ended it to start another in its place: that is no death.
-    replaced: str | None = None
-    boot_timer: asyncio.TimerHandle | None = None
-
-    def send(self, message: ToChild) -> None:
-        self.link.send(message)
-
-    @property
-    def unread_bytes(self) -> int:
-        return self.link.unread_bytes
-
-    def clear(self, cells: list[int]) -> None:
-        self.cells.clear(cells)
-
-    def is_started(self, cell: int) -> bool:
-        return self.cells.is_started(cell)
-
-    def kill(self) -> None:
-        """Ends the process by its pidfd, which cannot mean another process."""
-        if self.pidfd is not None:
-            try:
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+#: The fork server's own, for the waits between its deaths.
+SERVER_PLACE = -1
+#: A child that was ready for so long was well, also if it had nothing to do.
+LONG_LIFE_S = 60.0
+CLOSED = "its place is closed"
+#: How long a child that was replaced may run its stop hooks before it is killed.
+STOP_HOOKS_S = 5.0
 
 
 class Children:
-    """Keeps `procs` children running."""
+    """Keeps a child in each place."""
 
     def __init__(
         self,
@@ -87,43 +44,47 @@ class Children:
         boot_timeout_s: float,
         frame_bytes_max: int,
         start_fork_server: Callable[[], ForkServer],
-        ready: Callable[[Child], None],
-        received: Callable[[Child, FromChild], None],
-        died: Callable[[Child, str, bool], None],
-        hopeless: Callable[[str], None],
+        ears: Ears,
         log: Log,
+        clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
-        """
-        Args:
-            ready: a child is ready for work.
-            received: a child sent something.
-            died: a child is gone, with the reason, and whether that was the fork server's end and not its own.
-            hopeless: a start hook failed, as the text says, before any child was ready. No child is started any more.
-        """
-        self._procs, self._boot_timeout_s, self._frame_bytes_max = procs, boot_timeout_s, frame_bytes_max
-        self._start_fork_server = start_fork_server
-        self._ready, self._received, self._died, self._hopeless = ready, received, died, hopeless
-        self._log, self._random = log, random
+        self._frame_bytes_max, self._ears, self._log, self._clock = frame_bytes_max, ears, log, clock
         self._children: dict[int, Child] = {}
-        #: Places that are to be filled, and those whose fork is asked for and not reported yet.
-        self._wanted: deque[int] = deque()
-        self._forking: set[int] = set()
-        self._server: ForkServer | None = None
-        self._failures: dict[int, int] = {}
-        self._stopping = False
-        self._one_was_ready = False
-        #: What failed in a start hook and has been told.
-        self._told: str | None = None
-        self._has_stop_hooks = self._dismissing = False
+        self._places = Places()
+        for _ in range(procs):
+            self._places.open(Role.WORK)
+        self._last_id = -1
+        #: The places that are to be filled, in this order.
+        self._wanted: deque[Place] = deque()
+        self._generations = Generations(
+            start=start_fork_server,
+            boot_timeout_s=boot_timeout_s,
+            forked=self._take_forked,
+            message=self._take_message,
+            ended=self._server_ended,
+            clock=clock,
+        )
+        self._boots = Boots(timeout_s=boot_timeout_s, hopeless=self._give_up, ears=ears, log=log, clock=clock)
+        self._respawn = Respawn(random=random)
+        self._stopping = self._dismissing = False
         self.dismissal = Dismissal(log)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def __getitem__(self, name: int) -> Child:
-        return self._children[name]
+    def __getitem__(self, id: int) -> Child:
+        return self._children[id]
 
     def __iter__(self) -> Iterator[Child]:
         return iter(self._children.values())
+
+    @property
+    def empty_places(self) -> list[Place]:
+        """The places where nobody stands at the moment."""
+        return [place for place in self._places if place.child is None]
+
+    def places(self, role: Role = Role.WORK) -> list[int]:
+        """Returns the numbers of the places of this role."""
+        return self._places.numbers(role)
 
     async def start(self, server: ForkServer) -> ServerHello:
         """Waits for the fork server's modules; `fork_all` then starts the children.
@@ -131,33 +92,63 @@ class Children:
         Raises:
             ModuleImportFailed: they cannot be imported.
         """
-        try:
-            hello = await self._attach(server)
-        except BaseException:
-            await server.close()
-            raise
-        self._server = server
-        return hello
+        generation = self._generations.current = await self._generations.boot(server)
+        return generation.hello
 
     def fork_all(self) -> None:
-        for name in range(self._procs):
-            self._fork(name)
+        for place in self._places:
+            if place.child is None:
+                self._want(place)
 
     async def stop(self) -> None:
-        """Ends the fork server and all children at once."""
+        """Ends the fork servers and all children at once."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        if self._server is not None:
-            await self._server.close()
+        await self._generations.close_all()
         for child in list(self._children.values()):
             self._forget(child)
 
-    def replace(self, name: int, reason: str) -> None:
+    # What others ask for
+
+    def open_place(self, role: Role = Role.WORK) -> int:
+        """Makes one more place, starts a child there, and returns the place's number."""
+        place = self._places.open(role)
+        self._want(place)
+        return place.number
+
+    def close_place(self, number: int) -> None:
+        """Takes a place away: its child ends when it has done what it had started."""
+        place = self._places.close(number)
+        self._respawn.forget(number)
+        for id in (place.child, place.coming):
+            if id is not None:
+                self._leave(self._children[id])
+
+    def replace(self, id: int, reason: str) -> None:
         """Ends a child to start another in its place, at once: it has not failed."""
-        child = self._children[name]
+        child = self._children[id]
         child.replaced = reason
         child.kill()
+
+    def retire(self, id: int, reason: str) -> None:
+        """Starts another child in the place of a ready one, which goes on until that one is ready.
+
+        It then gets no new work, and ends when it has done what it had started.
+        """
+        child = self._children[id]
+        place = self._places.get(child.place)
+        if child.state is State.READY and child.retiring is None and place is not None and place.child == id:
+            child.retiring = reason
+            self._want(place)
+
+    def dismiss(self, id: int) -> None:
+        """Asks a child, which holds nothing any more, for its end. It is not replaced."""
+        child = self._children[id]
+        if child.dismissed or child.state is State.ENDED:
+            return
+        self.dismissal.ask(child)
+        asyncio.get_running_loop().call_later(STOP_HOOKS_S, self.dismissal.kill_if_late, child)
 
     def never_mind(self) -> None:
         """From now on, children that end are not replaced."""
@@ -170,41 +161,40 @@ class Children:
         """
         self._stopping = self._dismissing = True
         for child in self._children.values():
-            self._dismiss(child)
+            self._dismiss_at_drain(child)
 
-    def _dismiss(self, child: Child) -> None:
-        if self._has_stop_hooks and child.state is State.READY:
+    def _dismiss_at_drain(self, child: Child) -> None:
+        has_something_to_do = child.generation.hello.stop_hooks and child.state in (State.READY, State.LEAVING)
+        if has_something_to_do and not child.dismissed:
             self.dismissal.ask(child)
 
-    async def _attach(self, server: ForkServer) -> ServerHello:
-        hello = await server.attach(
-            boot_timeout_s=self._boot_timeout_s,
-            forked=self._take_forked,
-            message=self._take_message,
-            ended=lambda: self._server_ended(server),
-        )
-        self._has_stop_hooks = hello.stop_hooks
-        return hello
+    # Forks
 
-    def _fork(self, name: int) -> None:
-        """Asks for a child in a place; at most FORKS_MAX at a time, for the fork server's socket holds only so many."""
-        if self._stopping or name in self._children or name in self._wanted:
+    def _want(self, place: Place) -> None:
+        """Asks for a child in a place, unless one is on its way already."""
+        if self._stopping or place.wanted or place.coming is not None or self._places.get(place.number) is not place:
             return
-        self._wanted.append(name)
+        if place.child is not None and self._children[place.child].retiring is None:
+            return
+        place.wanted, place.resting = True, False
+        self._wanted.append(place)
         self._fork_some()
 
     def _fork_some(self) -> None:
-        while self._server is not None and self._wanted and len(self._forking) < FORKS_MAX:
-            name = self._wanted.popleft()
+        generation = self._generations.current
+        while generation is not None and self._wanted and generation.can_fork and not self._stopping:
+            place = self._wanted.popleft()
+            place.wanted = False
+            if self._places.get(place.number) is not place:
+                continue
             try:
-                self._ask_for(name)
+                self._ask_for(place, generation)
             except OSError as error:
                 # Out of descriptors, or of memory: later, perhaps.
-                self._restart(name, None, Event.CHILD_NOT_STARTED, f"cannot make its socket: {error.strerror}")
+                self._restart(place, None, Event.CHILD_NOT_STARTED, f"cannot make its socket: {error.strerror}")
 
-    def _ask_for(self, name: int) -> None:
+    def _ask_for(self, place: Place, generation: Generation) -> Child:
         """Raises OSError when the system refuses what the child needs; nothing is left of it then."""
-        assert self._server is not None
         with contextlib.ExitStack() as undo:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             undo.callback(theirs.close)
@@ -219,163 +209,217 @@ class Children:
                 received=lambda message: self._take(child, message),
                 closed=lambda problem: self._link_closed(child, problem),
             )
-            child = Child(name, cells, link)
-            self._children[name] = child
-            self._forking.add(name)
-            self._server.fork(name, [theirs.fileno(), memory])
-        self._spawn(self._connect(child, ours), f"connect child {name}")
-        loop = asyncio.get_running_loop()
-        child.boot_timer = loop.call_later(self._boot_timeout_s, self._boot_late, child)
+            self._last_id += 1
+            child = Child(self._last_id, place.number, place.role, generation, cells, link)
+            self._children[child.id] = child
+            if place.child is None:
+                place.child = child.id
+            else:
+                place.coming = child.id
+            generation.children.add(child.id)
+            generation.forking.add(child.id)
+            generation.server.fork(child.id, child.place, [theirs.fileno(), memory])
+        self._spawn(self._connect(child, ours), f"connect child {child.place}")
+        self._boots.begin(child)
+        return child
 
     async def _connect(self, child: Child, ours: socket.socket) -> None:
         ours.setblocking(False)
         await asyncio.get_running_loop().create_connection(lambda: child.link, sock=ours)
 
-    def _take(self, child: Child, message: FromChild) -> None:
-        if isinstance(message, Hello):
-            self._failures.pop(child.name, None)
-            child.state = State.READY
-            self._one_was_ready, self._told = True, None
-            if child.boot_timer is not None:
-                child.boot_timer.cancel()
-            self._ready(child)
-            if self._dismissing:
-                self._dismiss(child)
-        elif isinstance(message, BootFailed):
-            self._take_boot_failure(child, message)
-        else:
-            self._received(child, message)
-
-    def _take_boot_failure(self, child: Child, failure: BootFailed) -> None:
-        child.hook_failed, child.problem = True, failure.message
-        text = f"{failure.message}\n\n{failure.traceback.rstrip()}"
-        if self._told != text:
-            self._told = child.problem = text
-        if not self._one_was_ready and not self._stopping:
-            # The others will say the same: once is enough.
-            self._stopping = True
-            self._hopeless(text)
-
     def _take_forked(self, message: Forked, pidfd: int) -> None:
-        self._forking.discard(message.child)
-        self._fork_some()
         child = self._children.get(message.child)
         if child is None or child.pidfd is not None:
             os.close(pidfd)
             return
+        child.generation.forking.discard(child.id)
         child.pid, child.pidfd = message.pid, pidfd
         asyncio.get_running_loop().add_reader(pidfd, self._ended, child)
+        if child.dismissed or child.state is State.LEAVING:
+            child.kill()  # its place was closed meanwhile
+        self._fork_some()
 
     def _take_message(self, message: ForkFailed | Exited) -> None:
         child = self._children.get(message.child)
         if child is None:
             return
         if isinstance(message, ForkFailed):
-            self._forking.discard(message.child)
             self._forget(child)
-            self._restart(child.name, None, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
+            place = self._vacate(child)
+            if place is not None:
+                self._restart(place, None, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
+            self._fork_some()
         elif child.pid == message.pid:
             child.status = message.status
             child.reported.set()
+
+    # What a child says
+
+    def _take(self, child: Child, message: FromChild) -> None:
+        if isinstance(message, Hello):
+            self._take_hello(child)
+        elif isinstance(message, BootFailed):
+            self._boots.take_failure(child, message)
+        else:
+            self._ears.received(child, message)
+
+    def _take_hello(self, child: Child) -> None:
+        if child.state is not State.BOOTING:
+            return
+        self._boots.ready(child)
+        self._ears.ready(child)
+        place = self._places.get(child.place)
+        if place is not None and place.coming == child.id:
+            before, place.child, place.coming = place.child, child.id, None
+            if before is not None:
+                self._leave(self._children[before])
+        if self._dismissing:
+            self._dismiss_at_drain(child)
+
+    def _leave(self, child: Child) -> None:
+        """It has no place any more."""
+        if child.state is State.READY:
+            child.state = State.LEAVING
+            self._log.info(Event.CHILD_RETIRED, child=child.place, pid=child.pid, reason=child.retiring or CLOSED)
+            self._ears.leaving(child)
+        elif child.state is State.BOOTING:
+            child.dismissed = True
+            self._boots.stop(child)
+            child.kill()
 
     def _link_closed(self, child: Child, problem: str | None) -> None:
         child.problem = child.problem or problem
         child.drained.set()
         if child.state is not State.ENDED:
             if problem is not None:
-                self._log.error(Event.BAD_FRAME, child=child.name, reason=problem)
+                self._log.error(Event.BAD_FRAME, child=child.place, reason=problem)
             # Without its socket it is of no use, whatever it still does.
             child.kill()
 
-    def _boot_late(self, child: Child) -> None:
-        if child.state is State.BOOTING:
-            child.problem = (
-                f"not ready, start hooks included, within {self._boot_timeout_s:g} s (CURRANT_BOOT_TIMEOUT_S)"
-            )
-            child.kill()
-            if child.pidfd is None and self._server is not None:
-                # It was not even forked: its fork server hangs.
-                self._server.kill()
+    # Ends
 
     def _ended(self, child: Child) -> None:
         assert child.pidfd is not None
         asyncio.get_running_loop().remove_reader(child.pidfd)
-        self._spawn(self._bury(child), f"bury child {child.name}")
+        self._spawn(self._bury(child), f"bury child {child.place}")
 
     async def _bury(self, child: Child) -> None:
         """Waits a moment for the exit status and the last of what it sent, then reports the death and replaces it."""
         if child.state is State.ENDED:
             return
+        was_booting = child.state is State.BOOTING
         child.state = State.ENDED
-        server = self._server
         try:
             async with asyncio.timeout(LAST_WORDS_S):
                 await child.drained.wait()
                 await child.reported.wait()
         except TimeoutError:
             child.link.close()
-        orphaned = child.status is None and (server is None or self._server is not server)
+        orphaned = child.status is None and child.generation.ended
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
+        lived_s = 0.0 if child.ready_at is None else self._clock() - child.ready_at
+        proven = lived_s >= LONG_LIFE_S or child.cells.any_started()
         self._forget(child)
-        self._died(child, reason, orphaned)
+        place = self._vacate(child)
+        self._ears.died(child, reason, orphaned)
         self.dismissal.ended(child, reason)
-        if child.replaced is None:
-            event = Event.START_HOOK_FAILED if child.hook_failed else Event.CHILD_DIED
-            self._restart(child.name, child.pid, event, reason)
-        else:
-            self._log.warning(Event.CHILD_REPLACED, child=child.name, pid=child.pid, reason=child.replaced)
-            self._fork(child.name)
+        if child.dismissed:
+            return
+        if child.replaced is not None:
+            self._log.warning(Event.CHILD_REPLACED, child=child.place, pid=child.pid, reason=child.replaced)
+            if place is not None:
+                self._want(place)
+            return
+        if was_booting and not orphaned and not self._stopping:
+            self._boots.failed(reason)
+        event = Event.START_HOOK_FAILED if child.boot_failed else Event.CHILD_DIED
+        if place is not None and orphaned:
+            # No fault of its place.
+            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=0.0)
+            self._want(place)
+        elif place is not None:
+            self._restart(place, child.pid, event, reason, proven=proven)
+        elif not self._stopping:
+            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=None)
 
-    def _restart(self, name: int, pid: int | None, event: Event, reason: str) -> None:
+    def _vacate(self, child: Child) -> Place | None:
+        """Returns the place that the child leaves empty, or without the successor that it was to be."""
+        place = self._places.get(child.place)
+        if place is None or child.id not in (place.child, place.coming):
+            return None
+        if place.coming == child.id:
+            place.coming = None
+        else:
+            # The next one is perhaps on its way.
+            place.child, place.coming = place.coming, None
+        return place
+
+    def _restart(self, place: Place, pid: int | None, event: Event, reason: str, *, proven: bool = False) -> None:
         if self._stopping:
             return
-        failures = self._failures.get(name, 0)
-        self._failures[name] = failures + 1
-        # The first time at once: a child that was well is replaced without delay.
-        low, high = RESTART_S
-        delay_s = min(high, low * 2.0**failures) * (0.5 + self._random() / 2) if failures else 0.0
-        asyncio.get_running_loop().call_later(delay_s, self._fork, name)
-        self._log.warning(event, child=name, pid=pid, reason=reason, restart_in_s=round(delay_s, 2))
+        wait = self._respawn.died(place.number, self._clock(), proven=proven, places=len(self._places))
+        place.resting = wait.resting
+        asyncio.get_running_loop().call_later(wait.delay_s, self._want, place)
+        self._log.warning(event, child=place.number, pid=pid, reason=reason, restart_in_s=round(wait.delay_s, 2))
+        if wait.resting:
+            self._log.error(Event.PLACE_RESTS, child=place.number, seconds=wait.delay_s)
 
     def _forget(self, child: Child) -> None:
-        if self._children.get(child.name) is child:
-            del self._children[child.name]
-        if child.boot_timer is not None:
-            child.boot_timer.cancel()
+        self._children.pop(child.id, None)
+        child.generation.children.discard(child.id)
+        child.generation.forking.discard(child.id)
+        self._boots.stop(child)
         child.link.close()
         child.state = State.ENDED
         if child.pidfd is not None:
             asyncio.get_running_loop().remove_reader(child.pidfd)
             os.close(child.pidfd)
             child.pidfd = None
+        for generation in self._generations.useless:
+            self._spawn(self._generations.close(generation), "close an old fork server")
 
-    def _server_ended(self, server: ForkServer) -> None:
-        if self._server is server and not self._stopping:
-            self._server = None
-            self._forking.clear()
-            self._log.error(Event.FORK_SERVER_DIED, reason="it ended by itself or was killed")
-            for child in list(self._children.values()):
-                if child.pidfd is None:
-                    # Nothing will tell of its end: it was never forked, or the word of it was lost.
-                    self._spawn(self._bury(child), f"bury child {child.name}")
-            self._spawn(self._replace_server(), "replace fork server")
+    def _give_up(self, text: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._ears.hopeless(text)
 
-    async def _replace_server(self) -> None:
-        failures = 0
+    # Fork servers
+
+    def _server_ended(self, generation: Generation) -> None:
+        if self._stopping:
+            return
+        now = self._clock()
+        proven = now - generation.began_at >= LONG_LIFE_S
+        wait = self._respawn.died(SERVER_PLACE, now, proven=proven, places=len(self._places))
+        self._log.error(
+            Event.FORK_SERVER_DIED, reason="it ended by itself or was killed", restart_in_s=round(wait.delay_s, 2)
+        )
+        for child in [self._children[id] for id in generation.children]:
+            # Nobody will tell how it ended.
+            child.reported.set()
+            if child.pidfd is None:
+                # Nor that it did: it was never forked, or the word of it was lost.
+                self._spawn(self._bury(child), f"bury child {child.place}")
+        generation.forking.clear()
+        if self._generations.current is generation:
+            self._generations.current = None
+            self._spawn(self._replace_server(wait.delay_s), "replace fork server")
+
+    async def _replace_server(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        failures, told = 0, None
         while not self._stopping:
-            server = None
             try:
-                server = self._start_fork_server()
-                await self._attach(server)
+                self._generations.current = await self._generations.boot()
             except (ModuleImportFailed, OSError) as error:
-                self._log.error(Event.IMPORT_FAILED, error=str(error))
-                if server is not None:
-                    await server.close()
+                if told != str(error):
+                    told = str(error)
+                    self._log.error(Event.IMPORT_FAILED, error=told)
+                self._boots.degrade("the modules cannot be imported: the log says why")
                 low, high = RESTART_S
-                await asyncio.sleep(min(high, low * 2.0**failures))
+                await asyncio.sleep(min(high, low * 2.0 ** min(failures, 32)))
                 failures += 1
                 continue
-            self._server = server
             self.fork_all()
             self._fork_some()
             return

@@ -10,7 +10,8 @@ from currant.supervisor.events import Event, Log
 class Child(Protocol):
     """What is needed of a child."""
 
-    name: int
+    id: int
+    place: int
     dismissed: bool
     status: int | None
 
@@ -30,16 +31,16 @@ class Dismissal:
     def ask(self, child: Child) -> None:
         """Asks a child to end, which must not hold anything any more."""
         child.dismissed = True
-        self._asked[child.name] = child
+        self._asked[child.id] = child
         child.send(Stop())
 
     def ended(self, child: Child, reason: str) -> None:
         """Takes note of the end of any child."""
-        if self._asked.get(child.name) is child:
-            del self._asked[child.name]
+        if self._asked.get(child.id) is child:
+            del self._asked[child.id]
             self._one_ended.set()
             if child.status and not self._are_late:
-                self._log.warning(Event.STOP_HOOKS_CUT, children=[child.name], reason=reason)
+                self._log.warning(Event.STOP_HOOKS_CUT, children=[child.place], reason=reason)
 
     async def wait(self) -> None:
         """Waits until all that were asked have ended."""
@@ -51,6 +52,16 @@ class Dismissal:
         """Kills those that have not ended."""
         if self._asked:
             self._are_late = True
-            self._log.warning(Event.STOP_HOOKS_CUT, children=list(self._asked), reason="they took too long")
+            self._log.warning(
+                Event.STOP_HOOKS_CUT,
+                children=[child.place for child in self._asked.values()],
+                reason="they took too long",
+            )
         for child in self._asked.values():
+            child.kill()
+
+    def kill_if_late(self, child: Child) -> None:
+        """Kills this one if it has not ended."""
+        if self._asked.get(child.id) is child:
+            self._log.warning(Event.STOP_HOOKS_CUT, children=[child.place], reason="they took too long")
             child.kill()

@@ -39,7 +39,7 @@ class Dispatcher:
     ) -> None:
         """
         Args:
-            child: the child of that name.
+            child: the child of that id.
             release: takes what no child has room for.
             reject: takes what no frame can hold: a raw row may have any name, of any length.
             frame_bytes_max: what a frame can hold.

@@ -83,7 +83,7 @@ class Drain:
     def _kill_busy(self) -> None:
         self._children.never_mind()
         for child in list(self._children):
-            if child.name in self._ledger.children and self._ledger.cells_of(child.name):
+            if child.id in self._ledger.children and self._ledger.cells_of(child.id):
                 child.dismissed = True
                 child.kill()
 

@@ -94,6 +94,25 @@ class Event(enum.StrEnum):
         "stacks",
         "SIGUSR1 asked for the Python stacks of the supervisor and of all children. Fields: process, pid, stack.",
     )
+    CHILD_RETIRED = (
+        "child retired",
+        "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
+        "Fields: child, pid, reason.",
+    )
+    PLACE_RESTS = (
+        "place rests",
+        "Too many children have died in one place within a minute: none is started there for a while. "
+        "Fields: child, seconds.",
+    )
+    DEGRADED = (
+        "node degraded",
+        "Children cannot be started: those that are there go on, and it is tried again. Logged once, until it is over. "
+        "Fields: reason.",
+    )
+    RECOVERED = (
+        "node recovered",
+        "Children can be started again. Fields: none.",
+    )
     CHILD_NOT_STARTED = (
         "child not started",
         "A child was not ready in time, or the system refused to fork. Fields: child, pid, reason, restart_in_s.",
@@ -109,7 +128,7 @@ class Event(enum.StrEnum):
     )
     FORK_SERVER_DIED = (
         "fork server died",
-        "The fork server ended; its children go with it, their work is released. Fields: reason.",
+        "The fork server ended; its children go with it, their work is released. Fields: reason, restart_in_s.",
     )
     IMPORT_FAILED = (
         "import failed",

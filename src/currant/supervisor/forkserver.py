@@ -91,12 +91,12 @@ class ForkServer:
             raise ModuleImportFailed("the fork server ended when it had imported the modules")
         return hello
 
-    def fork(self, child: int, fds: Sequence[int]) -> None:
-        """Asks for a child, which gets these descriptors: its end of its socket, and its cells.
+    def fork(self, child: int, place: int, fds: Sequence[int]) -> None:
+        """Asks for a child in a place, which gets these descriptors: its end of its socket, and its cells.
 
         They may be closed afterwards.
         """
-        self._send(Fork(child), fds)
+        self._send(Fork(child, place), fds)
 
     def kill(self) -> None:
         """Ends it, and with it its children, as a crash would: `ended` is called."""

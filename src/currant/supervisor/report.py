@@ -11,6 +11,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.database import Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
@@ -57,12 +58,12 @@ class Report:
         connections: Connections,
         stalls: Stalls,
         *,
-        phase: Callable[[], str],
+        lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
         self._counts, self._connections, self._stalls = counts, connections, stalls
-        self._phase, self._clock = phase, clock
+        self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -84,18 +85,25 @@ class Report:
         return StatusReply(
             node=self._database.node,
             pid=os.getpid(),
-            phase=self._phase(),
+            phase=self._lifecycle.phase,
             uptime_s=self._clock() - self._started_at,
             queues=self._database.queues,
             children=[
                 ChildStatus(
-                    child.name,
+                    child.place,
                     child.pid,
                     child.state,
-                    *self._ledger.of_child(child.name),
-                    *self._stalls.of_child(child.name),
+                    *self._ledger.of_child(child.id),
+                    child.id,
+                    child.role,
+                    child.generation.number,
+                    *self._stalls.of_child(child.id),
                 )
                 for child in self._children
+            ]
+            + [
+                ChildStatus(place.number, None, place.state, 0, 0, 0, 0, role=place.role)
+                for place in self._children.empty_places
             ],
             executions=executions,
             child_deaths=self._counts.child_deaths,
@@ -105,6 +113,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
+            degraded=self._lifecycle.degraded,
         )
 
     def _measure(self) -> tuple[float, float]:

@@ -15,13 +15,15 @@ from currant.protocol.frames import frame_bytes_max
 from currant.settings import Settings, child_environment
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.children import Child, Children, State
+from currant.supervisor.child import Child, State
+from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
+from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.forkserver import ForkServer
 from currant.supervisor.instance import Instance
@@ -47,6 +49,10 @@ def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
     return ForkServer(boot, child_environment())
+
+
+#: Of the node's parts, that which degrades when children cannot be started.
+CHILDREN = "children"
 
 
 class Service:
@@ -89,11 +95,17 @@ class Service:
             boot_timeout_s=settings.boot_timeout_s,
             frame_bytes_max=frame_max,
             start_fork_server=lambda: start_fork_server(settings),
-            ready=self._child_ready,
-            received=lambda child, message: self._traffic.child_sent(child, message),
-            died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
-            hopeless=self._start_hook_failed,
+            ears=Ears(
+                ready=self._child_ready,
+                received=lambda child, message: self._traffic.child_sent(child, message),
+                leaving=lambda child: self._traffic.child_leaves(child),
+                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                hopeless=self._start_hook_failed,
+                degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
+                recovered=lambda: self._lifecycle.recover(CHILDREN),
+            ),
             log=log,
+            clock=clock,
             random=randomness,
         )
         self._completer = Completer(
@@ -231,6 +243,7 @@ class Service:
             requests=self._requests,
             watches=self._watches,
             stalls=self._stalls,
+            dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
@@ -254,7 +267,7 @@ class Service:
             self._counts,
             self._connections,
             self._stalls,
-            phase=lambda: self._lifecycle.phase,
+            lifecycle=self._lifecycle,
             clock=clock,
         )
         self._control = ControlServer(instance.socket_path, status=report.status)
@@ -398,7 +411,7 @@ class Service:
 
     def _dump_stacks(self) -> None:
         if self._tasks is not None:
-            children = [(child.name, child) for child in self._children if child.state is State.READY]
+            children = [(child.place, child) for child in self._children if child.state is State.READY]
             self._spawn(self._stacks.dump(children), "dump stacks")
 
     def _start_hook_failed(self, text: str) -> None:

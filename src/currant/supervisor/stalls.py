@@ -36,7 +36,11 @@ LAGS = 10
 class Child(stacks.Child, Protocol):
     """What is needed of a child."""
 
-    name: int
+    @property
+    def id(self) -> int: ...
+    @property
+    def place(self) -> int: ...
+
     problem: str | None
 
     def send(self, message: ToChild) -> None: ...
@@ -90,7 +94,7 @@ class Stalls:
 
     def watch(self, child: Child) -> None:
         """Pings the child from now on."""
-        self._pulses[child.name] = _Pulse(child)
+        self._pulses[child.id] = _Pulse(child)
 
     def forget(self, child: int) -> None:
         self._pulses.pop(child, None)
@@ -118,20 +122,20 @@ class Stalls:
 
     def look(self, now: float) -> None:
         """Pings those that have answered, and sees to those that have not."""
-        for name, pulse in list(self._pulses.items()):
+        for id, pulse in list(self._pulses.items()):
             if pulse.stalled_at is not None:
-                self._look_at_stalled(name, pulse, now)
+                self._look_at_stalled(id, pulse, now)
             elif pulse.asked_at is None:
                 self._ping(pulse, now)
             elif now - pulse.asked_at >= LATE_S:
                 pulse.stalled_at, pulse.ends_with = now, pulse.number
                 self._counts.stalls += 1
-                self._ledger.close(name, Shut.STALLED)
-                self._spawn(self._begin(pulse), f"child {name} is stalled")
+                self._ledger.close(id, Shut.STALLED)
+                self._spawn(self._begin(pulse), f"child {pulse.child.place} is stalled")
 
     def answered(self, child: Child, pong: Pong) -> bool:
         """Takes an answer; returns whether the child is open again by it."""
-        pulse = self._pulses.get(child.name)
+        pulse = self._pulses.get(child.id)
         if pulse is None:
             return False
         pulse.lags.append(pong.lag_s)
@@ -139,10 +143,10 @@ class Stalls:
             pulse.asked_at = None
         if pulse.stalled_at is None or pong.number < pulse.ends_with:
             return False
-        child.cells.clear_recalled(self._ledger.dropped(child.name))
-        self._ledger.reopen(child.name, Shut.STALLED)
+        child.cells.clear_recalled(self._ledger.dropped(child.id))
+        self._ledger.reopen(child.id, Shut.STALLED)
         stalled_s = self._clock() - pulse.stalled_at
-        self._log.info(Event.CHILD_RECOVERED, child=child.name, pid=child.pid, stalled_s=round(stalled_s, 1))
+        self._log.info(Event.CHILD_RECOVERED, child=child.place, pid=child.pid, stalled_s=round(stalled_s, 1))
         pulse.stalled_at = None
         return True
 
@@ -164,11 +168,11 @@ class Stalls:
         stack = await self._stacks.of(child)
         self._log.warning(
             Event.CHILD_STALLED,
-            child=child.name,
+            child=child.place,
             pid=child.pid,
             process=found,
             moved=moved,
-            running=len(self._ledger.cells_of(child.name)) if self._is_watched(pulse) else 0,
+            running=len(self._ledger.cells_of(child.id)) if self._is_watched(pulse) else 0,
             stack=stack,
         )
 
@@ -191,22 +195,22 @@ class Stalls:
             if not was_held:
                 # Else whoever holds it may want to go on doing so.
                 processes.let_go(child)
-        withdrawn = self._ledger.withdraw(child.name, cells)
+        withdrawn = self._ledger.withdraw(child.id, cells)
         child.send(Recall(cells))
         self._ping(pulse, self._clock())
         pulse.ends_with = pulse.number
         self._returned(withdrawn)
         return len(withdrawn)
 
-    def _look_at_stalled(self, name: int, pulse: _Pulse, now: float) -> None:
+    def _look_at_stalled(self, id: int, pulse: _Pulse, now: float) -> None:
         assert pulse.stalled_at is not None
         stalled_s = now - pulse.stalled_at
         if self._unstarted(pulse):
-            self._spawn(self._retry(pulse), f"move the work of child {name}")
-        late = [cell for cell in self._ledger.cells_of(name) if self._is_late(pulse, cell, stalled_s)]
+            self._spawn(self._retry(pulse), f"move the work of child {pulse.child.place}")
+        late = [cell for cell in self._ledger.cells_of(id) if self._is_late(pulse, cell, stalled_s)]
         if late:
             # Since when each runs is not known, but that it did when the child did not answer any more.
-            self._overdue(name, late)
+            self._overdue(id, late)
         elif stalled_s >= self._timeout_s:
             pulse.child.problem = (
                 f"its event loop did not answer for {stalled_s + LATE_S:.0f} s (CURRANT_STALL_TIMEOUT_S)"
@@ -217,7 +221,7 @@ class Stalls:
         await self._move(pulse)
 
     def _is_late(self, pulse: _Pulse, cell: int, stalled_s: float) -> bool:
-        execution = self._ledger.execution(pulse.child.name, cell)
+        execution = self._ledger.execution(pulse.child.id, cell)
         return (
             execution is not None
             and execution.timeout_s is not None
@@ -227,7 +231,7 @@ class Stalls:
 
     def _unstarted(self, pulse: _Pulse) -> list[int]:
         child = pulse.child
-        return [cell for cell in self._ledger.cells_of(child.name) if not child.is_started(cell)]
+        return [cell for cell in self._ledger.cells_of(child.id) if not child.is_started(cell)]
 
     def _is_watched(self, pulse: _Pulse) -> bool:
-        return self._pulses.get(pulse.child.name) is pulse
+        return self._pulses.get(pulse.child.id) is pulse

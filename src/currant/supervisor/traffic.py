@@ -10,11 +10,11 @@ from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, 
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.store.enqueue import SOON_S
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.children import Child
+from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts, Event, Log
-from currant.supervisor.ledger import Ledger
+from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
@@ -40,6 +40,7 @@ class Traffic:
         requests: Requests,
         watches: Watches,
         stalls: Stalls,
+        dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
         seconds_until: Callable[[float], float],
@@ -48,6 +49,7 @@ class Traffic:
     ) -> None:
         """
         Args:
+            dismiss: asks a child, which holds nothing any more, for its end.
             slots: how many executions a child runs at a time.
             due_in: told the seconds until an execution that was enqueued here is due.
             seconds_until: returns the seconds until a moment of the database's clock, in Unix time.
@@ -56,7 +58,7 @@ class Traffic:
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
         self._stalls = stalls
-        self._slots, self._due_in, self._seconds_until = slots, due_in, seconds_until
+        self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
         self._log, self._clock = log, clock
         self._emptied = asyncio.Event()
 
@@ -70,34 +72,42 @@ class Traffic:
             self._dispatcher.dispatch(executions)
 
     def child_ready(self, child: Child) -> None:
-        self._ledger.add_child(child.name, self._slots, self._clock())
+        self._ledger.add_child(child.id, self._slots, self._clock())
         self._stalls.watch(child)
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
         if isinstance(message, OutcomesFrame):
-            self._outcomes.finished(self._ledger.finish(child.name, message.outcomes, self._clock()))
+            self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
-            self.returned(self._ledger.give_back(child.name, message.cells))
+            self.returned(self._ledger.give_back(child.id, message.cells))
         elif isinstance(message, Pong):
             if not self._stalls.answered(child, message):
                 return
         elif isinstance(message, Overrun):
-            self._overruns.note(child.name, message.cell, Ending.FAILED)
+            self._overruns.note(child.id, message.cell, Ending.FAILED)
         elif isinstance(message, Lend):
-            self._ledger.lend(child.name, message.lent, self._clock())
+            self._ledger.lend(child.id, message.lent, self._clock())
             self._dispatcher.backlog_came()
         else:
             self._child_asked(child, message)
             return
-        self._overruns.look(child.name)
+        self._overruns.look(child.id)
+        if child.state is State.LEAVING:
+            self._dismiss_when_empty(child)
         self._room_came()
+
+    def child_leaves(self, child: Child) -> None:
+        """It gets no new work, and is dismissed when it holds nothing any more."""
+        self._ledger.close(child.id, Shut.LEAVING)
+        self._dispatcher.recall(child.id)
+        self._dismiss_when_empty(child)
 
     def child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
-        overruns = self._overruns.take(child.name)
-        self._stalls.forget(child.name)
-        started, unstarted = self._ledger.take_from(child.name, child.is_started)
+        overruns = self._overruns.take(child.id)
+        self._stalls.forget(child.id)
+        started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
@@ -117,6 +127,7 @@ class Traffic:
             self._outcomes.release(back)
         else:
             self._dispatcher.returned(back)
+        self._room_came()
 
     def enqueued(self, executions: list[NewExecution]) -> None:
         """Children's enqueues are committed: this node need not wait for its own notification."""
@@ -143,6 +154,10 @@ class Traffic:
             self._emptied.clear()
             await self._emptied.wait()
 
+    def _dismiss_when_empty(self, child: Child) -> None:
+        if not self._ledger.cells_of(child.id):
+            self._dismiss(child.id)
+
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
         try:
@@ -153,7 +168,7 @@ class Traffic:
             elif isinstance(message, Unwatch):
                 self._watches.unwatch(child, message.ids)
         except ProtocolError as error:
-            self._log.error(Event.BAD_FRAME, child=child.name, reason=str(error))
+            self._log.error(Event.BAD_FRAME, child=child.place, reason=str(error))
             child.problem = str(error)
             child.kill()
 

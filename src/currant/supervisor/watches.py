@@ -22,7 +22,7 @@ class Child(Protocol):
     """What is needed of a child."""
 
     @property
-    def name(self) -> int: ...
+    def id(self) -> int: ...
     @property
     def unread_bytes(self) -> int: ...
     def send(self, message: ToChild) -> None: ...
@@ -53,10 +53,10 @@ class Watches:
 
     def watch(self, child: Child, ids: Iterable[str]) -> None:
         """Raises ProtocolError when the child watches more than it may."""
-        watched = self._ids.setdefault(child.name, {})
+        watched = self._ids.setdefault(child.id, {})
         for id in ids:
             watched[id] = None
-            self._children.setdefault(id, {})[child.name] = child
+            self._children.setdefault(id, {})[child.id] = child
         if len(watched) > WATCHED_MAX:
             raise ProtocolError(f"it watches more than {WATCHED_MAX} executions")
         self._watched.set()
@@ -64,12 +64,12 @@ class Watches:
 
     def unwatch(self, child: Child, ids: Iterable[str]) -> None:
         """Ends these watches of the child; of one that there is not, nothing."""
-        watched = self._ids.get(child.name, {})
+        watched = self._ids.get(child.id, {})
         for id in ids:
             watched.pop(id, None)
             children = self._children.get(id)
             if children is not None:
-                children.pop(child.name, None)
+                children.pop(child.id, None)
                 if not children:
                     del self._children[id]
         if not self._children:
@@ -77,8 +77,8 @@ class Watches:
 
     def forget(self, child: Child) -> None:
         """Ends all watches of a child that is gone."""
-        self.unwatch(child, list(self._ids.get(child.name, ())))
-        self._ids.pop(child.name, None)
+        self.unwatch(child, list(self._ids.get(child.id, ())))
+        self._ids.pop(child.id, None)
 
     def saved(self) -> None:
         """An outcome is in the database: perhaps one that is waited for."""
@@ -121,7 +121,7 @@ class Watches:
         for ended in found:
             for child in self._children.get(ended.id, {}).values():
                 if _reads(child):
-                    for_child.setdefault(child.name, (child, []))[1].append(ended)
+                    for_child.setdefault(child.id, (child, []))[1].append(ended)
         for child, theirs in for_child.values():
             for batch in cut(map(self._sendable, theirs), _size):
                 child.send(Results(batch))

@@ -1,0 +1,74 @@
+"""One child: its process, what the supervisor shares with it, and how far it has come."""
+
+import asyncio
+import enum
+import signal
+from dataclasses import dataclass, field
+
+from currant.protocol.cells import Cells
+from currant.protocol.work import ToChild
+from currant.supervisor.generations import Generation
+from currant.supervisor.link import Link
+from currant.supervisor.places import Role
+
+
+class State(enum.StrEnum):
+    """Of a child: BOOTING until its Hello, READY for work, LEAVING when it lost its place, ENDED when it is gone."""
+
+    BOOTING = "booting"
+    READY = "ready"
+    LEAVING = "leaving"
+    ENDED = "ended"
+
+
+@dataclass(eq=False)
+class Child:
+    """A child's process, or one that is being forked."""
+
+    #: Of all children of this supervisor's life it alone has this number; a later one has a greater.
+    id: int
+    #: What people call it: the number of its place, which those before and after it share.
+    place: int
+    role: Role
+    generation: Generation
+    cells: Cells
+    link: Link
+    state: State = State.BOOTING
+    pid: int | None = None
+    pidfd: int | None = None
+    status: int | None = None
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+    problem: str | None = None
+    #: A hook of the user's, or a module, failed in it before it was ready.
+    boot_failed: bool = False
+    #: It was told to end: what it still ran has not crashed.
+    dismissed: bool = False
+    #: Why we ended it to start another in its place: that is no death.
+    replaced: str | None = None
+    #: Why another is to take its place, while it goes on.
+    retiring: str | None = None
+    boot_timer: asyncio.TimerHandle | None = None
+    #: When it said Hello.
+    ready_at: float | None = None
+
+    def send(self, message: ToChild) -> None:
+        self.link.send(message)
+
+    @property
+    def unread_bytes(self) -> int:
+        return self.link.unread_bytes
+
+    def clear(self, cells: list[int]) -> None:
+        self.cells.clear(cells)
+
+    def is_started(self, cell: int) -> bool:
+        return self.cells.is_started(cell)
+
+    def kill(self) -> None:
+        """Ends the process by its pidfd, which cannot mean another process."""
+        if self.pidfd is not None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

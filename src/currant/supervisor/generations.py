@@ -1,0 +1,115 @@
+"""The generations of fork servers: the one that forks, and older ones whose children have not ended yet."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
+from currant.supervisor.forkserver import ForkServer
+
+#: At a time it forks so many: its socket holds only so many requests.
+FORKS_MAX = 16
+
+
+@dataclass(eq=False)
+class Generation:
+    """A fork server whose modules are imported, and by their ids the children it has forked."""
+
+    number: int
+    server: ForkServer
+    hello: ServerHello
+    #: When its modules were imported, in seconds of the supervisor's clock.
+    began_at: float
+    #: Those that have not ended, and among them those whose fork is not reported yet.
+    children: set[int] = field(default_factory=set)
+    forking: set[int] = field(default_factory=set)
+    #: Its process is gone, and its children with it.
+    ended: bool = False
+
+    @property
+    def can_fork(self) -> bool:
+        return not self.ended and len(self.forking) < FORKS_MAX
+
+
+class Generations:
+    """Starts fork servers, and ends those that nothing needs any more."""
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[], ForkServer],
+        boot_timeout_s: float,
+        forked: Callable[[Forked, int], None],
+        message: Callable[[ForkFailed | Exited], None],
+        ended: Callable[[Generation], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            start: starts a fork server's process.
+            forked, message: what the fork servers say of their children.
+            ended: a fork server is gone by itself.
+        """
+        self._start, self._boot_timeout_s = start, boot_timeout_s
+        self._forked, self._message, self._ended, self._clock = forked, message, ended, clock
+        self._all: list[Generation] = []
+        self._number = 0
+        #: The one that forks.
+        self.current: Generation | None = None
+
+    async def boot(self, server: ForkServer | None = None) -> Generation:
+        """Starts a fork server, or takes the one that has been started, and waits for its modules.
+
+        Raises:
+            ModuleImportFailed: they cannot be imported.
+            OSError: the system refuses the process.
+        """
+        if server is None:
+            server = self._start()
+        generation: Generation | None = None
+
+        def ended() -> None:
+            if generation is not None:
+                generation.ended = True
+                self._ended(generation)
+
+        try:
+            hello = await server.attach(
+                boot_timeout_s=self._boot_timeout_s, forked=self._forked, message=self._message, ended=ended
+            )
+        except BaseException:
+            await server.close()
+            raise
+        self._number += 1
+        generation = Generation(self._number, server, hello, self._clock())
+        self._all.append(generation)
+        return generation
+
+    async def close(self, generation: Generation) -> None:
+        """Ends a fork server, and with it the children that it still has."""
+        with contextlib.suppress(ValueError):
+            self._all.remove(generation)
+        generation.ended = True
+        await generation.server.close()
+
+    async def close_all(self) -> None:
+        self.current = None
+        for generation in list(self._all):
+            await self.close(generation)
+
+    @property
+    def useless(self) -> list[Generation]:
+        """Those that fork no more and have no children left, and those that are gone."""
+        return [
+            each
+            for each in self._all
+            if each is not self.current and not each.children and (each.ended or self._is_older(each))
+        ]
+
+    @property
+    def old(self) -> list[Generation]:
+        """Those whose children go on although a newer one forks, the oldest first."""
+        return [each for each in self._all if self._is_older(each) and each.children]
+
+    def _is_older(self, generation: Generation) -> bool:
+        return self.current is not None and generation.number < self.current.number
