@@ -55,6 +55,8 @@ class Node:
         self.folder = folder
         self.log_file = folder / "log"
         folder.mkdir(exist_ok=True)
+        # A node before, in the same folder, wrote to the same file.
+        self._log_from = self.log_file.stat().st_size if self.log_file.is_file() else 0
         environment = {
             **os.environ,
             "CURRANT_DATABASE_URL": url,
@@ -75,7 +77,10 @@ class Node:
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text()
+        """What has been logged since this node's start."""
+        with self.log_file.open("rb") as file:
+            file.seek(self._log_from)
+            return file.read().decode()
 
     def ready(self) -> "Node":
         eventually(lambda: 'event="node ready"' in self.log or self.process.poll() is not None)

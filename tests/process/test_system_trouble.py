@@ -1,15 +1,11 @@
-"""What the system around a node does to it: nobody reads its log, its fork server dies, descriptors are few."""
+"""What the system around a node does to it: its fork server dies, descriptors are few."""
 
 import asyncio
-import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,76 +17,7 @@ from currant.protocol.control import CONTROL_BYTES_MAX, Boot, ServerHello
 from currant.supervisor.events import Event
 from currant.supervisor.forkserver import ForkServer
 from tests import nodes
-from tests.nodes import CURRANTD, Node, World, eventually
-
-# Logs that nobody reads
-
-
-class LogPipe:
-    """A pipe in place of a node's log file, and its reader."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.path = folder / "log"
-        os.mkfifo(self.path)
-        self._reader: int | None = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, 4096)
-
-    def fill(self) -> None:
-        writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                os.write(writer, b"x")
-        os.close(writer)
-
-    def close(self) -> None:
-        if self._reader is not None:
-            os.close(self._reader)
-            self._reader = None
-
-
-@pytest.fixture
-def log_pipe(world: World) -> Iterator[LogPipe]:
-    pipe = LogPipe(world.folder / "piped")
-    yield pipe
-    for node in world.nodes:
-        node.end()
-    pipe.close()
-
-
-def _start_with(world: World, pipe: LogPipe) -> Node:
-    node = world.start("--procs", "2", "--concurrency", "8", folder=pipe.path.parent)
-    world.enqueue("echo")
-    eventually(lambda: world.states() == {"completed": 1})
-    return node
-
-
-@pytest.mark.parametrize("trouble", ["closed", "full"])
-def test_a_log_that_nobody_reads_stops_neither_executions_nor_heartbeats_nor_the_stop(
-    world: World, log_pipe: LogPipe, trouble: str
-) -> None:
-    node = _start_with(world, log_pipe)
-    if trouble == "closed":
-        log_pipe.close()
-    else:
-        log_pipe.fill()
-    # Each death of a child is a line of the log.
-    started = world.enqueue("sleeper", 1, count=16)
-    eventually(lambda: len(world.runs()) == 17)
-    before = node.children()
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    world.enqueue("echo", count=200)
-    assert world.at_rest() == {"completed": 217}
-    world.check_ledger(217, twice=started)
-    heartbeat = "SELECT last_heartbeat FROM worker_heartbeats"
-    ((told_at,),) = world.rows(heartbeat)
-    eventually(lambda: world.rows(heartbeat) > [(told_at,)], within_s=7)
-    assert node.status().phase == "running"
-    assert len(node.children()) == 2
-    assert not set(node.children()) & set(before)
-    assert node.stop() == 0
-
+from tests.nodes import CURRANTD, World, eventually
 
 # Fork servers
 

@@ -32,6 +32,7 @@ class Node:
             waiting=lambda: self.happened.append("waiting"),
             due_in=self.happened.append,
             schedule=self.schedules.append,
+            parked=lambda: self.happened.append("parked"),
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
             refused=self.happened.append,
@@ -62,6 +63,7 @@ async def test_the_flags_are_passed_on() -> None:
     assert await node.tick(NOTHING._replace(waiting=True)) == ["waiting"]
     assert await node.tick(NOTHING._replace(due_in_s=-3.0)) == [-3.0]
     assert node.schedules == [None] * 3
+    assert await node.tick(NOTHING._replace(parked=True)) == ["parked"]
     await node.tick(NOTHING._replace(schedule_s=5.0))
     assert node.schedules[-1] == 5.0
 

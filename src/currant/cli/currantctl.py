@@ -69,7 +69,7 @@ def show(reply: StatusReply, console: Console) -> None:
     for queue, count in reply.pending.items():
         console.print(f"queue {queue}: {count:,} pending")
     for function, count in reply.parked.items():
-        console.print(f"[yellow]parked:[/] {count:,} of {function}, which no module of this node registers")
+        console.print(f"[yellow]parked:[/] {count:,} of {function}, until a node comes whose modules register it")
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from currant.backends import Ended, Enqueued, NewExecution
 from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Status, Verdict
 from currant.protocol.control import Schedule
-from currant.store import migrate, queries, retention
+from currant.store import migrate, parking, queries, retention
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session
@@ -110,10 +110,18 @@ class Database:
         return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
 
     async def park(self, executions: list[Execution]) -> int:
-        return await self._insist(self._complete, lambda connection: queries.park(connection, executions))
+        return await self._insist(self._complete, lambda connection: parking.park(connection, executions))
 
-    async def tick(self, scheduled: Sequence[str]) -> Tick:
-        """`scheduled`: functions whose schedules are watched. Raises DatabaseUnreachable, StatementRefused."""
+    async def tick(self, scheduled: Sequence[str], moments: Sequence[float]) -> Tick:
+        """Ticks.
+
+        Args:
+            scheduled: functions whose schedules are watched.
+            moments: to which the functions that the node knows are parked.
+
+        Raises:
+            DatabaseUnreachable, StatementRefused.
+        """
 
         async def statement(connection: Connection) -> Tick:
             sent_at = self._clock()
@@ -123,6 +131,7 @@ class Database:
                 queues=self.queues,
                 timeout_s=self._heartbeat_timeout_s,
                 scheduled=scheduled,
+                moments=moments,
             )
             self._set_clock(tick.clock_s, sent_at)
             return tick
@@ -170,17 +179,14 @@ class Database:
         await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node, doubt=doubt))
 
     async def unpark(self, functions: Sequence[str]) -> int:
-        """Makes what was parked for want of these functions pending; returns how many that were."""
-        total = 0
-        while True:
-            count = await self._insist_upkeep(
-                lambda connection: queries.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS)
-            )
-            total += count
-            if count < PIECE_ROWS:
-                # Asked once, at the start: an idle node has three connections.
-                self._upkeep.close_now()
-                return total
+        """Makes a piece of what was parked for want of these functions pending; returns how many that were."""
+        count = await self._insist_upkeep(
+            lambda connection: parking.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS)
+        )
+        if count < PIECE_ROWS:
+            # The last piece: an idle node has three connections.
+            self._upkeep.close_now()
+        return count
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
         return await self._insist_upkeep(
@@ -220,7 +226,7 @@ class Database:
         )
         parked = await self._once(
             self._utility.session(),
-            lambda connection: queries.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
+            lambda connection: parking.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
         return pending, parked
 

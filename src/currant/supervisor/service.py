@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed, StatementRefused
+from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
 from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
@@ -42,6 +42,7 @@ from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
+from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
 
 
@@ -194,14 +195,22 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._unparker = Unparker(
+            unpark=self._database.unpark,
+            came=self._claimer.work_came,
+            drained=lambda: self._claimer.drained,
+            refused=self._connections.note_refusal,
+            clock=clock,
+        )
         self._ticker = Ticker(
-            tick=lambda: self._database.tick(self._scheduler.functions),
+            tick=lambda: self._database.tick(self._scheduler.functions, self._unparker.moments),
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
+            parked=self._unparker.parked,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
             fenced=self._fenced,
             refused=self._connections.note_refusal,
@@ -338,6 +347,7 @@ class Service:
                     ("ticker", self._ticker.run()),
                     ("promoter", self._promoter.run()),
                     ("scheduler", self._scheduler.run()),
+                    ("unparker", self._unparker.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
                     ("pruner", pruner.run()),
@@ -348,7 +358,7 @@ class Service:
             ]
             if last is not None:
                 self._spawn(self._recovery.reclaim((last,)), "reclaim the last node")
-            self._spawn(self._unpark(functions), "unpark")
+            self._unparker.know(functions)
             await self._control.start()
             if await self._lifecycle.unless_ending(self._first_child.wait()):
                 if self._hook_failure is None:
@@ -453,12 +463,6 @@ class Service:
 
     def _note_pruned(self, count: int) -> None:
         self._counts.pruned += count
-
-    async def _unpark(self, functions: list[str]) -> None:
-        try:
-            await self._database.unpark(functions)
-        except StatementRefused as error:
-            self._connections.note_refusal(str(error))
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

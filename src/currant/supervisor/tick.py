@@ -24,6 +24,7 @@ class Ticker:
         waiting: Callable[[], None],
         due_in: Callable[[float], None],
         schedule: Callable[[float | None], None],
+        parked: Callable[[], None],
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
         refused: Callable[[str], None],
@@ -38,11 +39,12 @@ class Ticker:
             waiting: something is pending.
             due_in: the seconds until the next scheduled execution.
             schedule: the first moment of the node's schedules, in Unix time, None without any.
+            parked: something is parked of functions that the node knows.
             reclaim: there is a dead node.
             fenced: this node is dead to the others; returns when it is registered anew.
             refused: told why the database refuses the statement.
         """
-        self._refused, self._schedule = refused, schedule
+        self._refused, self._schedule, self._parked = refused, schedule, parked
         self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
         self._echoes, self._silent = echoes, silent
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
@@ -78,6 +80,8 @@ class Ticker:
         if tick.due_in_s is not None:
             self._due_in(tick.due_in_s)
         self._schedule(tick.schedule_s)
+        if tick.parked:
+            self._parked()
         if tick.dead and now - self._unbroken_since >= self._timeout_s:
             self._reclaim()
         return True
