@@ -14,7 +14,7 @@ from currant.protocol.frames import frame_bytes_max
 from currant.settings import Settings, child_environment
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.child import Child
+from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -38,6 +38,8 @@ from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.stacks import Stacks
+from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
@@ -233,6 +235,19 @@ class Service:
             frame_bytes_max=frame_max,
             refused=self._connections.note_refusal,
         )
+        self._stacks = Stacks(log)
+        self._stalls = Stalls(
+            self._ledger,
+            self._counts,
+            stacks=self._stacks,
+            returned=lambda executions: self._traffic.returned(executions),
+            overdue=self._overruns.kill,
+            spawn=self._spawn,
+            timeout_s=settings.stall_timeout_s,
+            grace_s=settings.grace_s,
+            log=log,
+            clock=clock,
+        )
         self._traffic = Traffic(
             self._lifecycle,
             self._ledger,
@@ -245,6 +260,7 @@ class Service:
             requests=self._requests,
             watches=self._watches,
             membership=self._membership,
+            stalls=self._stalls,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -268,6 +284,7 @@ class Service:
             self._children,
             self._counts,
             self._connections,
+            self._stalls,
             lifecycle=self._lifecycle,
             clock=clock,
         )
@@ -280,7 +297,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
@@ -345,6 +362,7 @@ class Service:
                     ("pruner", pruner.run()),
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
+                    ("stalls", self._stalls.run()),
                 )
             ]
             if last is not None:
@@ -407,6 +425,11 @@ class Service:
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._first_child.set()
+
+    def _dump_stacks(self) -> None:
+        if self._tasks is not None:
+            children = [(child.place, child) for child in self._children if child.state is State.READY]
+            self._spawn(self._stacks.dump(children), "dump stacks")
 
     def _start_hook_failed(self, text: str) -> None:
         self._hook_failure = HookFailed(text)
