@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from currant.errors import ModuleImportFailed
+from currant.errors import ModuleImportFailed, ProtocolError
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
