@@ -81,6 +81,9 @@ class Queue(msgspec.Struct):
     next_run_at: str | None
     #: The nodes that serve it and live.
     nodes: list[str]
+    #: What waits for a node that knows its function; not among the scheduled.
+    parked: int = 0
+    parked_cut: bool = False
 
 
 class Schedule(msgspec.Struct):

@@ -196,6 +196,11 @@ class Settings:
         "How long importing the modules, or starting a child with its start hooks, may take, in seconds.",
         *_number(0, above=True),
     )
+    stall_timeout_s: float = _setting(
+        300.0,
+        "How long the event loop of a child may not answer, for blocking code, before the child is killed, in seconds.",
+        *_number(0, above=True),
+    )
     log_level: str = _setting(
         "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING
     )

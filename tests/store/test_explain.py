@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 
 from currant.executions import Execution
-from currant.store import migrate, queries
+from currant.store import migrate, parking, queries
 from currant.store.connections import Connection
 from currant.store.scratch import Scratch, within
 from tests.store.support import NODE, claim, connected
@@ -26,10 +26,11 @@ from tests.support import in_loop
 SMALL, LARGE = 1_000, 200_000
 BATCH = 500
 OTHERS = 2_000
+PARKED_AT = f"timestamptz '9000-01-01 00:00:00+00' + make_interval(secs => {parking.moment_of('app.f')})"
 
 
 class Table(NamedTuple):
-    """A table of `rows` pending rows on the queue q, and of others beside them."""
+    """A table of `rows` pending rows on the queue q, half as many parked there and on c, and others beside them."""
 
     url: str
     rows: int
@@ -50,7 +51,7 @@ class Plan(NamedTuple):
 
 
 def fill(url: str, rows: int, *, analyze: bool) -> None:
-    """One statement for each kind of row: pending on q, some on others, scheduled and due, done."""
+    """One statement for each kind of row: pending on q, some on others, scheduled and due, done, parked."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE executions SET (autovacuum_enabled = false)")
         insert = (
@@ -64,6 +65,8 @@ def fill(url: str, rows: int, *, analyze: bool) -> None:
             ("job_b", "b", "pending", "NULL", OTHERS),
             ("job_s", "q", "scheduled", "now() - interval '1 minute'", OTHERS),
             ("job_c", "q", "completed", "NULL", OTHERS),
+            ("job_p", "q", "scheduled", PARKED_AT, rows // 2),
+            ("job_r", "c", "scheduled", PARKED_AT, rows // 2),
         ):
             literals = [sql.Literal(each) for each in (prefix, queue, status)]
             connection.execute(sql.SQL(insert).format(*literals, sql.SQL(run_at), count))
@@ -252,8 +255,9 @@ async def test_explain_what_children_ask_about_ids_probes_the_primary_key(table:
         ids = [each.id for each in (await claim(connection, BATCH)).executions]
         ended = await explain(connection, "ended", {"ids": ids, "bytes": 1 << 20})
         present = await explain(connection, "present", {"ids": ids})
+        late = await explain(connection, "late", {"ids": ids, "leases": [1] * BATCH, "statuses": ["completed"] * BATCH})
         cancel = await explain(connection, "cancel", {"ids": ids, "prefix": "currant:node:"})
-    for plan in (ended, present, cancel):
+    for plan in (ended, present, cancel, late):
         assert_no_scan_of_the_table(plan)
         assert plan.by_index("executions_pkey"), plan.text
     (probe,) = ended.by_index("executions_pkey")
@@ -331,14 +335,42 @@ async def test_explain_tick_looks_at_one_row_of_each_queue(table: Table) -> None
             "timeout_s": 30,
             "channel": "currant:node:a",
             "scheduled": ["f"],
+            "moments": [float(number) for number in range(200)],
         }
         plan = await explain(connection, "tick", parameters)
     assert_no_scan_of_the_table(plan)
     scans = plan.by_index("executions_run_at") + plan.by_index("executions_ready")
-    assert len(scans) == 2
+    # What is due, whether something is parked, and whether that is known, by queue and moment; what is pending.
+    assert len(scans) == 4
     for scan in scans:
         assert scan["Actual Rows"] <= 1, plan.text
-    assert plan.buffers < 100, plan.text
+    assert plan.buffers < 100 + 200 * 4, plan.text
+
+
+@in_loop
+async def test_explain_what_is_parked_is_found_counted_and_unparked_in_pieces(tables: dict[int, Table]) -> None:
+    buffers: dict[str, dict[int, int]] = {"parked": {}, "unpark": {}}
+    for rows, table in tables.items():
+        known = {
+            "functions": [f"app.other{number}" for number in range(200)] + ["app.f"],
+            "moments": [float(number) for number in range(200)] + [parking.moment_of("app.f")],
+        }
+        async with undone(table.url) as connection:
+            await connection.execute(
+                b'UPDATE executions SET error = \'{"type": "UnknownFunction"}\''
+                b" WHERE id > 'job_p' AND id < 'job_p' || lpad('601', 28, '0')"
+            )
+            for name, parameters in (
+                ("parked", {"queues": ["q", "a", "c"], "functions": 20, "rows": 400}),
+                ("unpark", {"queues": ["q", "a"], "rows": 400, **known}),
+            ):
+                plan = await explain(connection, name, parameters)
+                assert_no_scan_of_the_table(plan)
+                for scan in plan.by_index("executions_run_at"):
+                    assert scan["Actual Rows"] <= 400, plan.text
+                buffers[name][rows] = plan.buffers
+    for counted in buffers.values():
+        assert counted[LARGE] <= 3 * counted[SMALL], buffers
 
 
 @in_loop

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from currant.executions import Execution
-from currant.store import channels, queries
+from currant.store import channels, parking, queries
 from currant.store.connections import Connection
 from tests.store.support import NODE, claim, connected, enqueue, fetch, in_state, listening, new, node, one, states
 from tests.support import in_loop
@@ -145,31 +144,24 @@ async def test_a_tick_notifies_the_node_s_own_channel(url: str) -> None:
 # park
 
 
-async def park(connection: Connection, executions: list[Execution]) -> tuple[int, float]:
-    """Parks them and returns how many, and for how many seconds the first."""
-    async with connection.transaction():
-        count = await queries.park(connection, executions)
-        delay_s = await fetch(connection, "SELECT extract(epoch FROM run_at - now())::float8 FROM executions LIMIT 1")
-    return count, delay_s[0][0]
-
-
 @in_loop
-async def test_a_parked_execution_waits_longer_each_time_and_uses_no_attempt(url: str) -> None:
+async def test_a_parked_execution_uses_no_attempt_and_never_becomes_due(url: str) -> None:
     async with node(url) as connection:
         await enqueue(connection, new(function="app.gone"))
-        waits = []
-        for times in range(11):
+        for times in range(3):
             (held,) = (await claim(connection)).executions
             assert (held.attempt, held.lease) == (1, times + 1)
-            count, delay_s = await park(connection, [held])
-            assert count == 1
-            waits.append(delay_s)
-            await fetch(connection, "UPDATE executions SET run_at = now()")
-            await queries.promote(connection, queues=["q"], rows=1)
-        assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-        row = "SELECT attempt, worker_id, error ->> 'type', error ->> 'message' FROM executions"
-        message = "no module of the node registers app.gone: it waits for a node that does"
-        assert await fetch(connection, row) == [(0, None, "UnknownFunction", message)]
+            assert await parking.park(connection, [held]) == 1
+            row = "SELECT attempt, worker_id, status, extract(year FROM run_at)::int, error FROM executions"
+            ((attempt, worker, status, year, error),) = await fetch(connection, row)
+            assert (attempt, worker, status) == (0, None, "scheduled")
+            assert 9000 <= year <= 9137
+            message = "no module of the node registers app.gone: it waits for a node that does"
+            assert error == {"type": "UnknownFunction", "message": message}
+            assert await queries.promote(connection, queues=["q"], rows=10) == (0, None)
+            assert (await claim(connection)).due_in_s is None
+            assert (await tick(connection)).due_in_s is None
+            assert await parking.unpark(connection, queues=["q"], functions=["app.gone"], rows=1) == 1
 
 
 @in_loop
@@ -177,18 +169,32 @@ async def test_parking_is_fenced_and_may_be_repeated(url: str) -> None:
     async with node(url) as connection:
         await enqueue(connection, new())
         held = (await claim(connection)).executions
-        assert await queries.park(connection, held) == 1
+        assert await parking.park(connection, held) == 1
         before = await fetch(connection, "SELECT * FROM executions")
-        assert await queries.park(connection, held) == 0
+        assert await parking.park(connection, held) == 0
         assert await fetch(connection, "SELECT * FROM executions") == before
 
 
 @in_loop
-async def test_an_error_of_a_failure_before_does_not_confuse_the_parking(url: str) -> None:
+async def test_what_was_cancelled_meanwhile_is_not_parked(url: str) -> None:
     async with node(url) as connection:
-        await in_state(connection, "pending", error="""'{"type": "ValueError", "message": "m"}'""")
+        ids = await enqueue(connection, new())
         held = (await claim(connection)).executions
-        assert await park(connection, held) == (1, 1.0)
+        await queries.cancel(connection, ids)
+        assert await parking.park(connection, held) == 1
+        assert await fetch(connection, "SELECT status, run_at, completed_at IS NULL FROM executions") == [
+            ("cancelled", None, False)
+        ]
+
+
+@in_loop
+async def test_what_is_parked_can_be_cancelled(url: str) -> None:
+    async with node(url) as connection:
+        ids = await enqueue(connection, new())
+        await parking.park(connection, (await claim(connection)).executions)
+        assert await queries.cancel(connection, ids) == set(ids)
+        assert await parking.parked(connection, queues=["q"], rows=10) == {}
+        assert await parking.unpark(connection, queues=["q"], functions=["app.f"], rows=10) == 0
 
 
 @in_loop
@@ -196,18 +202,20 @@ async def test_parked_executions_are_counted_by_function_and_taken_by_a_node_tha
     async with node(url) as connection, listening(url, "q") as ears:
         await enqueue(connection, *[new(function="app.a")] * 3, *[new(function="app.b")] * 2, new(function="app.c"))
         held = (await claim(connection)).executions
-        await queries.park(connection, [each for each in held if each.function != "app.c"])
+        await parking.park(connection, [each for each in held if each.function != "app.c"])
         await in_state(
             connection, "scheduled", run_at="now() + interval '1 hour'", error="""'{"type": "ValueError"}'"""
         )
-        assert await queries.parked(connection, queues=["q", "other"], rows=100) == {"app.a": 3, "app.b": 2}
-        assert await queries.unpark(connection, queues=["q"], functions=["app.z"], rows=100) == 0
+        assert await parking.parked(connection, queues=["q", "other"], rows=100) == {"app.a": 3, "app.b": 2}
+        assert await parking.parked(connection, queues=["q"], rows=2) == {"app.a": 2, "app.b": 2}
+        assert await parking.unpark(connection, queues=["q"], functions=["app.z"], rows=100) == 0
+        assert await parking.unpark(connection, queues=["q"], functions=[], rows=100) == 0
         await ears.heard(connection)
-        assert await queries.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 2
+        assert await parking.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 2
         assert await ears.heard(connection) == {"q"}
-        assert await queries.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 1
-        assert await queries.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 0
-        assert await queries.parked(connection, queues=["q"], rows=100) == {"app.b": 2}
+        assert await parking.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 1
+        assert await parking.unpark(connection, queues=["q"], functions=["app.a", "app.f"], rows=2) == 0
+        assert await parking.parked(connection, queues=["q"], rows=100) == {"app.b": 2}
         again = (await claim(connection)).executions
         assert [(each.function, each.attempt) for each in again] == [("app.a", 1)] * 3
         assert await fetch(
@@ -216,10 +224,34 @@ async def test_parked_executions_are_counted_by_function_and_taken_by_a_node_tha
 
 
 @in_loop
-async def test_a_parked_execution_may_also_come_back_by_its_delay(url: str) -> None:
+async def test_a_tick_says_whether_something_is_parked_that_the_node_knows(url: str) -> None:
     async with node(url) as connection:
-        await enqueue(connection, new())
-        await queries.park(connection, (await claim(connection)).executions)
-        await fetch(connection, "UPDATE executions SET run_at = now()")
+
+        async def says(*functions: str, queue: str = "q") -> bool:
+            moments = [parking.moment_of(function) for function in functions]
+            return (
+                await queries.tick(connection, node=NODE, queues=[queue, "none"], timeout_s=30, moments=moments)
+            ).parked
+
+        await enqueue(connection, new(function="app.a"))
+        assert not await says("app.a")
+        await parking.park(connection, (await claim(connection)).executions)
+        assert await says("app.b", "app.a")
+        assert not await says("app.b")
+        assert not await says()
+        assert not await says("app.a", queue="other")
+
+
+@in_loop
+async def test_what_versions_before_parked_for_a_while_comes_back_by_its_delay(url: str) -> None:
+    async with node(url) as connection:
+        error = """'{"type": "UnknownFunction", "message": "m", "parked": 3}'"""
+        await in_state(connection, "scheduled", run_at="now() - interval '1 s'", error=error)
         assert (await queries.promote(connection, queues=["q"], rows=10)).promoted == 1
-        assert len((await claim(connection)).executions) == 1
+        held = (await claim(connection)).executions
+        assert await parking.park(connection, held) == 1
+        assert await parking.parked(connection, queues=["q"], rows=10) == {"app.f": 1}
+
+
+def test_the_moment_of_a_function_never_changes() -> None:
+    assert [parking.moment_of(name) for name in ("app.f", "café")] == [2341851871, 2232384964]

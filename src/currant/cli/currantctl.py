@@ -47,11 +47,13 @@ def show(reply: StatusReply, console: Console) -> None:
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 
-    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", title="children")
+    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
     for child in reply.children:
         pid = str(child.pid or "")
         cells = (child.running, child.slots, child.waiting, child.finished)
-        children.add_row(str(child.child), pid, child.state, *(f"{cell:,}" for cell in cells))
+        state = child.state if child.stalled_s is None else f"stalled {_duration(child.stalled_s)}"
+        lag = f"{1000 * child.lag_s:,.0f} ms"
+        children.add_row(str(child.child), pid, state, *(f"{cell:,}" for cell in cells), lag)
     console.print(children)
     if reply.child_deaths:
         console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")
@@ -67,7 +69,7 @@ def show(reply: StatusReply, console: Console) -> None:
     for queue, count in reply.pending.items():
         console.print(f"queue {queue}: {count:,} pending")
     for function, count in reply.parked.items():
-        console.print(f"[yellow]parked:[/] {count:,} of {function}, which no module of this node registers")
+        console.print(f"[yellow]parked:[/] {count:,} of {function}, until a node comes whose modules register it")
 
 
 def _duration(seconds: float) -> str:

@@ -17,6 +17,7 @@ from currant.records import Listed, Record, Retried
 from currant.store import inspection, queries
 from currant.store.connections import Connection
 from currant.store.inspection import Filter, Found
+from currant.store.parking import UNKNOWN_FUNCTION
 
 WITHIN_S = 5.0
 
@@ -205,6 +206,8 @@ def _show(record: Record, now_s: float) -> None:
     for name, plain in (("type", "job"), ("crashes", 0), ("lease", 0)):
         if values[name] == plain:
             del values[name]
+    if _is_parked(record.status, error.get("type") if isinstance(error, dict) else None):
+        values["run_at"] = None
     for name in [name for name in values if name.endswith("_at") or name in ("deadline", "unique_until")]:
         values[name] = output.dated(values[name], now_s)
     for name in ("args", "kwargs", "result"):
@@ -246,6 +249,12 @@ def _attempt(each: Listed) -> str:
     return f"{runs} of {each.max_retries + 1}" if runs else ""
 
 
+def _is_parked(status: str, error_type: object) -> bool:
+    return status == Status.SCHEDULED and error_type == UNKNOWN_FUNCTION
+
+
 def _note(each: Listed, now_s: float) -> str:
+    if _is_parked(each.status, each.error_type):
+        return "parked until a node knows its function"
     notes = [f"runs {output.age(each.run_at, now_s)}" if each.run_at else "", each.error_type or ""]
     return ", ".join(note for note in notes if note)

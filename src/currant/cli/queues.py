@@ -41,8 +41,9 @@ def _show(queues: list[Queue], now_s: float) -> None:
             output.age(each.oldest_pending_at, now_s),
             output.count(each.scheduled, cut=each.scheduled_cut),
             output.age(each.next_run_at, now_s),
+            output.text(output.count(each.parked, cut=each.parked_cut), "yellow" if each.parked else None),
             output.text(", ".join(each.nodes)) if each.nodes else output.text("none", "red" if each.pending else None),
         )
         for each in queues
     ]
-    page.add(output.table("queue", "pending", "oldest", "scheduled", "next", "nodes", rows=rows))
+    page.add(output.table("queue", "pending", "oldest", "scheduled", "next", "parked", "nodes", rows=rows))

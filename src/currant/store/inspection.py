@@ -146,8 +146,10 @@ async def list_queues(connection: Connection, *, heartbeat_timeout_s: float) -> 
             oldest_pending_at=oldest,
             next_run_at=next_run_at,
             nodes=nodes,
+            parked=min(parked, COUNT_MAX),
+            parked_cut=parked > COUNT_MAX,
         )
-        for name, pending, scheduled, oldest, next_run_at, nodes in await fetch(connection, _QUEUES, parameters)
+        for name, pending, scheduled, parked, oldest, next_run_at, nodes in await fetch(connection, _QUEUES, parameters)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from currant.backends import Ended
-from currant.executions import Execution, Verdict
+from currant.executions import Execution, Status, Verdict
 from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
@@ -36,6 +36,7 @@ class Tick(NamedTuple):
     dead: bool
     clock_s: float
     schedule_s: float | None = None
+    parked: bool = False
 
 
 class Promotion(NamedTuple):
@@ -47,16 +48,14 @@ _CLAIM = load("claim")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
 _SETTLE = load("settle")
-_PARK = load("park")
+_LATE = load("late")
 _TICK = load("tick")
 _PROMOTE = load("promote")
-_UNPARK = load("unpark")
 _REGISTER = load("register")
 _DEREGISTER = load("deregister")
 _DECLARE_DEAD = load("declare_dead")
 _RECLAIMED = load("reclaimed")
 _HELD = load("held")
-_PARKED = load("parked")
 _BACKLOG = load("backlog")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
@@ -160,21 +159,33 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
     return int(settled)
 
 
-async def park(connection: Connection, executions: Sequence[Execution]) -> int:
-    """Parks executions of functions that this node does not know; returns how many."""
+async def late(connection: Connection, executions: Sequence[Execution], statuses: Sequence[Status | None]) -> list[str]:
+    """Returns the ids of those whose outcomes came too late, of executions for which no outcome was recorded just now.
+
+    `statuses`: what was to be recorded, None for a deletion.
+    """
     parameters = {
         "ids": arrays.texts([each.id for each in executions]),
         "leases": arrays.int8s([each.lease for each in executions]),
+        "statuses": arrays.optional_texts(list(statuses)),
     }
-    return await execute(connection, _PARK, parameters)
+    return [row[0] for row in await fetch(connection, _LATE, parameters)]
 
 
 async def tick(
-    connection: Connection, *, node: str, queues: Sequence[str], timeout_s: float, scheduled: Sequence[str] = ()
+    connection: Connection,
+    *,
+    node: str,
+    queues: Sequence[str],
+    timeout_s: float,
+    scheduled: Sequence[str] = (),
+    moments: Sequence[float] = (),
 ) -> Tick:
     """Renews the heartbeat, notifies the node's own channel, and says what there is to do.
 
-    `scheduled`: the functions whose schedules the node fires.
+    Args:
+        scheduled: the functions whose schedules the node fires.
+        moments: those to which its functions are parked; see parking.py.
     """
     parameters = {
         "node": node,
@@ -182,22 +193,16 @@ async def tick(
         "timeout_s": timeout_s,
         "channel": node_channel(node),
         "scheduled": list(scheduled),
+        "moments": list(moments),
     }
-    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s)
+    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, parked, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s, parked)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
     ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, {"queues": list(queues), "rows": rows})
     return Promotion(promoted, due_in_s)
-
-
-async def unpark(connection: Connection, *, queues: Sequence[str], functions: Sequence[str], rows: int) -> int:
-    """Makes parked executions of these functions pending, at most `rows` of each queue; returns how many."""
-    parameters = {"queues": list(queues), "functions": list(functions), "rows": rows}
-    ((unparked, _),) = await fetch(connection, _UNPARK, parameters)
-    return int(unparked)
 
 
 async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> float:
@@ -212,9 +217,14 @@ async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:
     await fetch(connection, _DEREGISTER, {"node": node, "doubt": doubt})
 
 
-async def declare_dead(connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = ()) -> list[str]:
-    """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed."""
-    parameters = {"node": node, "timeout_s": timeout_s, "known": list(known)}
+async def declare_dead(
+    connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = (), fresh_s: float = 5.0
+) -> list[str]:
+    """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed.
+
+    `fresh_s`: how old this node's own heartbeat may be for it to judge others'.
+    """
+    parameters = {"node": node, "timeout_s": timeout_s, "known": list(known), "fresh_s": fresh_s}
     return [row[0] for row in await fetch(connection, _DECLARE_DEAD, parameters)]
 
 
@@ -230,11 +240,6 @@ async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> li
         Execution(id, lease, b"", function, queue, attempt, crashes, retries, None, None, None)
         for id, lease, function, queue, attempt, crashes, retries in found
     ]
-
-
-async def parked(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
-    """Returns how many executions are parked, by function, over at most `rows` scheduled ones of each queue."""
-    return dict(await fetch(connection, _PARKED, {"queues": list(queues), "rows": rows}))
 
 
 async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:

@@ -77,6 +77,11 @@ class Claimer:
         await self._over.wait()
 
     @property
+    def drained(self) -> bool:
+        """Whether the last claim found the queues empty, and there has been no sign of new work since."""
+        return self._news == self._news_seen
+
+    @property
     def is_claiming(self) -> bool:
         """Whether a claim is under way, or its executions are not dispatched yet."""
         return not self._over.is_set()

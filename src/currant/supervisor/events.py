@@ -64,11 +64,12 @@ class Event(enum.StrEnum):
     )
     CONNECTION_LOST = (
         "database connection lost",
-        "A connection is lost; logged once, until it is back. Fields: connection, reason.",
+        "A connection is lost, the first of an outage: what others are lost until all are back is in `status`. "
+        "Fields: connection, reason.",
     )
     CONNECTION_REGAINED = (
         "database connection regained",
-        "A connection is back. Fields: connection, seconds.",
+        "All connections are back. Fields: connections: those that were lost, seconds: how long it took.",
     )
     CHILD_DIED = (
         "child died",
@@ -78,6 +79,21 @@ class Event(enum.StrEnum):
         "child replaced",
         "A child was ended and replaced on purpose: nothing else could end what it ran past its timeout, or "
         "after a cancel. What else it still ran is released. Fields: child, pid, reason.",
+    )
+    CHILD_STALLED = (
+        "child stalled",
+        "A child's event loop does not answer: it gets no new work, and what it had not started goes elsewhere. "
+        "Blocking code in an `async def`, or somebody stopped the process. Fields: child, pid, process: what its main "
+        "thread does, moved: how many executions went elsewhere, running, stack: of its threads, innermost calls "
+        "first, or why there is none.",
+    )
+    CHILD_RECOVERED = (
+        "child recovered",
+        "A stalled child answers again, and gets work. Fields: child, pid, stalled_s.",
+    )
+    STACKS = (
+        "stacks",
+        "SIGUSR1 asked for the Python stacks of the supervisor and of all children. Fields: process, pid, stack.",
     )
     CHILD_RETIRED = (
         "child retired",
@@ -121,7 +137,14 @@ class Event(enum.StrEnum):
     )
     FENCED = (
         "node was declared dead",
-        "This node was declared dead by another; it registers anew. Fields: node, new_node.",
+        "This node was declared dead by another; it registers anew. What runs goes on, fenced: its outcome counts "
+        "unless another node has taken it back. What has not started is given back. Fields: node, new_node, running.",
+    )
+    LATE = (
+        "late outcomes not applied",
+        "Outcomes came after their leases were lost: another node has taken the executions back. They change nothing. "
+        "One line in ten seconds. Fields: outcomes, executions: the ids of a few, more: how many others since the last "
+        "line.",
     )
     RECLAIMED = (
         "dead nodes reclaimed",
@@ -178,6 +201,8 @@ class Counts:
     #: Statements sent, on any connection.
     statements: int = 0
     child_deaths: int = 0
+    #: How often a child's event loop did not answer.
+    stalls: int = 0
 
 
 def describe() -> str:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from currant.errors import CurrantError
 from currant.executions import Ending, Execution, judge
 from currant.identifiers import new_node_id
-from currant.store import queries, retention, testing_queries
+from currant.store import parking, queries, retention, testing_queries
 from currant.store.connections import Connection
 from currant.testing.book import AT_ONCE
 from currant.testing.running import Ran, new_threads, observed, run_once
@@ -102,7 +102,7 @@ class Work:
 
     async def _write(self, execution: Execution, ran: Ran) -> None:
         if ran.ending is Ending.UNKNOWN:
-            await queries.park(self._connection, [execution])
+            await parking.park(self._connection, [execution])
         elif ran.ending is not Ending.COMPLETED:
             verdict = judge(execution, ran.ending, ran.body, AT_ONCE, lambda: 0.0, ran.delay_s)
             await queries.settle(self._connection, [verdict])

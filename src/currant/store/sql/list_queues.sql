@@ -68,10 +68,17 @@ SELECT
     )::int AS pending,
     (
         SELECT count(*) FROM (
-            SELECT FROM executions AS e WHERE e.queue = q.queue AND e.run_at IS NOT NULL LIMIT %(rows)s::int + 1
+            SELECT FROM executions AS e
+            WHERE e.queue = q.queue AND e.run_at < timestamptz '9000-01-01 00:00:00+00' LIMIT %(rows)s::int + 1
         ) AS c
     )::int AS scheduled,
-    to_json(w.oldest) #>> '{}' AS oldest, to_json(s.run_at) #>> '{}' AS next_run_at,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM executions AS e
+            WHERE e.queue = q.queue AND e.run_at >= timestamptz '9000-01-01 00:00:00+00' LIMIT %(rows)s::int + 1
+        ) AS c
+    )::int AS parked,
+    to_json(w.oldest) #>> '{}' AS oldest, CASE WHEN s.run_at < timestamptz '9000-01-01 00:00:00+00' THEN to_json(s.run_at) #>> '{}' END AS next_run_at,
     coalesce(v.nodes, '{}') AS nodes
 FROM (
     SELECT queue FROM waiting UNION SELECT queue FROM scheduled UNION SELECT queue FROM served

@@ -1,6 +1,7 @@
 -- Makes scheduled executions that are due pending, at most `rows`, and wakes the nodes.
 -- Locks: each execution's row, skipping what another node promotes. Index: executions_run_at, once per queue.
--- Rows returned: one. `due_in_s` is until the next one that is not due yet, NULL without one.
+-- Rows returned: one. `due_in_s` is until the next one that is not due yet, NULL without one;
+-- what is parked, in a year beyond 9000, is none.
 WITH due AS MATERIALIZED (
     SELECT s.tid
     FROM unnest(%(queues)s::text[]) AS q (name)
@@ -28,7 +29,7 @@ SELECT
         FROM unnest(%(queues)s::text[]) AS q (name)
         CROSS JOIN LATERAL (
             SELECT e.run_at FROM executions AS e
-            WHERE e.queue = q.name AND e.run_at IS NOT NULL AND e.status = 'scheduled' AND e.run_at > now()
+            WHERE e.queue = q.name AND e.status = 'scheduled' AND e.run_at > now() AND e.run_at < timestamptz '9000-01-01 00:00:00+00'
             ORDER BY e.run_at
             LIMIT 1
         ) AS s

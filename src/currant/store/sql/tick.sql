@@ -2,8 +2,9 @@
 -- Locks: the node's row (an UPDATE that leaves its key alone: a claim's FOR KEY SHARE does not conflict).
 -- Index: worker_heartbeats is small; executions_run_at and executions_ready once per queue, one row each.
 -- Rows returned: one. `alive` 0: the node's row is stopped or gone. `due_in_s`: until the next scheduled execution,
--- negative when overdue, NULL without one. `waiting`: something is pending. `dead`: a node is to be reclaimed.
+-- negative when overdue, NULL without one (what is parked is none). `waiting`: something is pending. `dead`: a node is to be reclaimed.
 -- `schedule_s`: the first moment of the schedules of the `scheduled` functions, in Unix time, NULL without any.
+-- `parked`: something is parked to one of these moments: see parking.py.
 WITH beat AS (
     UPDATE worker_heartbeats SET last_heartbeat = now()
     WHERE worker_id = %(node)s AND status = 'running'
@@ -16,7 +17,7 @@ SELECT
         FROM unnest(%(queues)s::text[]) AS q (name)
         CROSS JOIN LATERAL (
             SELECT e.run_at FROM executions AS e
-            WHERE e.queue = q.name AND e.run_at IS NOT NULL
+            WHERE e.queue = q.name AND e.run_at < timestamptz '9000-01-01 00:00:00+00'
             ORDER BY e.run_at
             LIMIT 1
         ) AS s
@@ -42,4 +43,24 @@ SELECT
         FROM schedules AS s
         WHERE s.function_name = ANY (%(scheduled)s::text[])
     ) AS schedule_s,
+    -- Once for each queue and moment, and only where something is parked at all.
+    EXISTS (
+        SELECT FROM unnest(%(queues)s::text[]) AS q (name)
+        CROSS JOIN LATERAL (
+            SELECT FROM executions AS e
+            WHERE e.queue = q.name AND e.run_at >= timestamptz '9000-01-01 00:00:00+00'
+            ORDER BY e.run_at
+            LIMIT 1
+        ) AS first
+        CROSS JOIN LATERAL (
+            SELECT FROM unnest(%(moments)s::float8[]) AS m (moment)
+            CROSS JOIN LATERAL (
+                SELECT FROM executions AS e
+                WHERE e.queue = q.name AND e.run_at = timestamptz '9000-01-01 00:00:00+00' + make_interval(secs => m.moment)
+                ORDER BY e.run_at
+                LIMIT 1
+            ) AS s
+            LIMIT 1
+        ) AS known
+    ) AS parked,
     pg_notify(%(channel)s, '') AS probe
