@@ -40,11 +40,15 @@ class FailureLog:
             execution=verdict.execution.id,
             function=function[:NAME_CHARS_MAX],
             reason=verdict.reason,
-            error=failure.type,
+            error=failure.type[:NAME_CHARS_MAX],
             message=failure.message[:MESSAGE_CHARS_MAX],
             more=more,
         )
 
 
 def _decode(error: bytes | None) -> Failure:
-    return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    try:
+        return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # A child of whose process user code has made something else.
+        return Failure("unknown", "its error is no JSON of ours")
