@@ -100,6 +100,18 @@ class Event(enum.StrEnum):
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
     )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
     PLACE_RESTS = (
         "place rests",
         "Too many children have died in one place within a minute: none is started there for a while. "

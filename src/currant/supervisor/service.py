@@ -38,6 +38,7 @@ from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
@@ -111,6 +112,7 @@ class Service:
             clock=clock,
             random=randomness,
         )
+        self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
             saved=lambda count, size: self._traffic.saved(count, size),
@@ -300,7 +302,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle, dump_stacks=self._dump_stacks))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
