@@ -35,6 +35,11 @@ class Event(enum.StrEnum):
         "unknown variable",
         "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
     )
+    PASSWORD_SHOWN = (
+        "password on the command line",
+        "The address on the command line holds a password, which every user of the machine can see (ps): "
+        "give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file. Fields: option.",
+    )
     FAILED = (
         "execution failed",
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "

@@ -45,6 +45,7 @@ from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 #: At the end: how long the database may take to cancel the statements that are under way.
 CANCEL_STATEMENTS_S = 0.5
@@ -53,7 +54,7 @@ CANCEL_STATEMENTS_S = 0.5
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
-    return ForkServer(boot, child_environment())
+    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
 
 
 #: Of the node's parts, that which degrades when children cannot be started.
@@ -264,13 +265,13 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            windows=Windows(frame_max),
             membership=self._membership,
             stalls=self._stalls,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
-            log=log,
             clock=clock,
         )
         self._drain = Drain(
