@@ -70,6 +70,14 @@ def check_url(url: str) -> str:
     return url
 
 
+def has_password(url: str) -> bool:
+    """Whether the address itself holds a password; False for one that cannot be read."""
+    try:
+        return "password" in conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+
+
 def one_line(error: BaseException) -> str:
     """Returns what libpq says, which comes in several lines, as one."""
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())

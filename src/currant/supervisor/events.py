@@ -35,6 +35,11 @@ class Event(enum.StrEnum):
         "unknown variable",
         "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
     )
+    PASSWORD_SHOWN = (
+        "password on the command line",
+        "The address on the command line holds a password, which every user of the machine can see (ps): "
+        "give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file. Fields: option.",
+    )
     FAILED = (
         "execution failed",
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
@@ -99,6 +104,18 @@ class Event(enum.StrEnum):
         "child retired",
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
+    )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
     )
     PLACE_RESTS = (
         "place rests",

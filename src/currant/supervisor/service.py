@@ -38,12 +38,14 @@ from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 #: At the end: how long the database may take to cancel the statements that are under way.
 CANCEL_STATEMENTS_S = 0.5
@@ -52,7 +54,7 @@ CANCEL_STATEMENTS_S = 0.5
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
-    return ForkServer(boot, child_environment())
+    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
 
 
 #: Of the node's parts, that which degrades when children cannot be started.
@@ -111,6 +113,7 @@ class Service:
             clock=clock,
             random=randomness,
         )
+        self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
             saved=lambda count, size: self._traffic.saved(count, size),
@@ -262,13 +265,13 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            windows=Windows(frame_max),
             membership=self._membership,
             stalls=self._stalls,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
-            log=log,
             clock=clock,
         )
         self._drain = Drain(
@@ -300,7 +303,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle, dump_stacks=self._dump_stacks))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
