@@ -90,7 +90,7 @@ class Quarantine:
             self._give(child, execution)
 
     def dissolve(self) -> None:
-        """Gives back what stands in line: the node drains."""
+        """Gives back what stands in line: the node drains, or is another one now."""
         self._release(self._ledger.take_aside())
 
     async def run(self) -> None:
