@@ -44,14 +44,18 @@ def show(reply: StatusReply, console: Console) -> None:
     console.print(f"[bold]{reply.node}[/] {reply.phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
     console.print(f"queues {', '.join(reply.queues) or 'none'}; {running} of {slots} slots taken")
     console.print(f"{reply.completed_per_s:,.1f} completed/s, {reply.statements_per_s:,.2f} statements/s")
+    for part, reason in reply.degraded.items():
+        console.print(f"[red]degraded, {part}:[/] {reason}")
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 
-    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", title="children")
+    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
     for child in reply.children:
         pid = str(child.pid or "")
         cells = (child.running, child.slots, child.waiting, child.finished)
-        children.add_row(str(child.child), pid, child.state, *(f"{cell:,}" for cell in cells))
+        state = child.state if child.stalled_s is None else f"stalled {_duration(child.stalled_s)}"
+        lag = f"{1000 * child.lag_s:,.0f} ms"
+        children.add_row(str(child.child), pid, state, *(f"{cell:,}" for cell in cells), lag)
     console.print(children)
     if reply.child_deaths:
         console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")

@@ -35,6 +35,11 @@ class Event(enum.StrEnum):
         "unknown variable",
         "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
     )
+    PASSWORD_SHOWN = (
+        "password on the command line",
+        "The address on the command line holds a password, which every user of the machine can see (ps): "
+        "give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file. Fields: option.",
+    )
     FAILED = (
         "execution failed",
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
@@ -64,11 +69,12 @@ class Event(enum.StrEnum):
     )
     CONNECTION_LOST = (
         "database connection lost",
-        "A connection is lost; logged once, until it is back. Fields: connection, reason.",
+        "A connection is lost, the first of an outage: what others are lost until all are back is in `status`. "
+        "Fields: connection, reason.",
     )
     CONNECTION_REGAINED = (
         "database connection regained",
-        "A connection is back. Fields: connection, seconds.",
+        "All connections are back. Fields: connections: those that were lost, seconds: how long it took.",
     )
     CHILD_DIED = (
         "child died",
@@ -79,10 +85,37 @@ class Event(enum.StrEnum):
         "A child was ended and replaced on purpose: nothing else could end what it ran past its timeout, or "
         "after a cancel. What else it still ran is released. Fields: child, pid, reason.",
     )
+    CHILD_STALLED = (
+        "child stalled",
+        "A child's event loop does not answer: it gets no new work, and what it had not started goes elsewhere. "
+        "Blocking code in an `async def`, or somebody stopped the process. Fields: child, pid, process: what its main "
+        "thread does, moved: how many executions went elsewhere, running, stack: of its threads, innermost calls "
+        "first, or why there is none.",
+    )
+    CHILD_RECOVERED = (
+        "child recovered",
+        "A stalled child answers again, and gets work. Fields: child, pid, stalled_s.",
+    )
+    STACKS = (
+        "stacks",
+        "SIGUSR1 asked for the Python stacks of the supervisor and of all children. Fields: process, pid, stack.",
+    )
     CHILD_RETIRED = (
         "child retired",
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
+    )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
     )
     PLACE_RESTS = (
         "place rests",
@@ -97,6 +130,12 @@ class Event(enum.StrEnum):
     RECOVERED = (
         "node recovered",
         "Children can be started again. Fields: none.",
+    )
+    QUARANTINE = (
+        "quarantine opened",
+        "Executions that have met two crashes run alone from now on, one at a time, in a child that is opened for it: "
+        "what kills its child is found, and the others end. One more is opened when they wait. Closed a minute after "
+        "the last. Fields: child, suspects.",
     )
     CHILD_NOT_STARTED = (
         "child not started",
@@ -121,7 +160,14 @@ class Event(enum.StrEnum):
     )
     FENCED = (
         "node was declared dead",
-        "This node was declared dead by another; it registers anew. Fields: node, new_node.",
+        "This node was declared dead by another; it registers anew. What runs goes on, fenced: its outcome counts "
+        "unless another node has taken it back. What has not started is given back. Fields: node, new_node, running.",
+    )
+    LATE = (
+        "late outcomes not applied",
+        "Outcomes came after their leases were lost: another node has taken the executions back. They change nothing. "
+        "One line in ten seconds. Fields: outcomes, executions: the ids of a few, more: how many others since the last "
+        "line.",
     )
     RECLAIMED = (
         "dead nodes reclaimed",
@@ -178,6 +224,8 @@ class Counts:
     #: Statements sent, on any connection.
     statements: int = 0
     child_deaths: int = 0
+    #: How often a child's event loop did not answer.
+    stalls: int = 0
 
 
 def describe() -> str:

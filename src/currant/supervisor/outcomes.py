@@ -5,7 +5,7 @@ from collections.abc import Callable
 from currant.executions import CANCELLED, Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
-from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog
+from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog, LateLog
 from currant.supervisor.ledger import Ledger
 
 
@@ -28,6 +28,7 @@ class Outcomes:
         self._ledger, self._completer, self._counts, self._policy = ledger, completer, counts, policy
         self._due_in, self._log, self._random = due_in, log, random
         self._failures = FailureLog(log, clock)
+        self._late = LateLog(log, clock)
         self._parked_functions: set[str] = set()
 
     def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
@@ -50,7 +51,17 @@ class Outcomes:
     def crash(self, executions: list[Execution], kind: str, reason: str) -> None:
         """Takes what ran when its process ended."""
         error = encode_failure(kind, reason)
-        self._judge([(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions])
+        crashed = [(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions]
+        self._judge(crashed, because=reason)
+
+    def put_off(self, executions: list[Execution], delay_s: float) -> None:
+        """Gives back what this node does not run now, for so long at least: uncounted."""
+        self._judge([(each, Outcome(each.cell, Ending.SNOOZED, None, delay_s)) for each in executions])
+
+    def lost(self, executions: list[Execution], reason: str) -> None:
+        """Takes what a dead node ran, or held."""
+        error = encode_failure("NodeDied", reason)
+        self._judge([(execution, Outcome(execution.cell, Ending.LOST, error)) for execution in executions])
 
     def cancel(self, executions: list[Execution]) -> None:
         """Ends what someone cancelled before it started."""
@@ -70,9 +81,10 @@ class Outcomes:
         error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
         self._judge([(execution, Outcome(execution.cell, Ending.REJECTED, error)) for execution in executions])
 
-    def fenced(self, count: int) -> None:
-        """So many outcomes came too late."""
-        self._counts.fenced += count
+    def fenced(self, ids: list[str]) -> None:
+        """The outcomes of these came too late: another node has taken them back."""
+        self._counts.fenced += len(ids)
+        self._late.note(ids)
 
     def refused(self, execution: Execution, reason: str) -> None:
         """The database does not take an outcome."""
@@ -84,12 +96,15 @@ class Outcomes:
             self._park(unknown)
         self._judge([pair for pair in finished if pair[1].ending is not Ending.UNKNOWN])
 
-    def _judge(self, endings: list[tuple[Execution, Outcome]]) -> None:
+    def _judge(self, endings: list[tuple[Execution, Outcome]], because: str | None = None) -> None:
+        """`because`: what is added to the reason of those that fail for good."""
         verdicts = [
             judge(execution, outcome.ending, outcome.body, self._policy, self._random, outcome.delay_s)
             for execution, outcome in endings
         ]
         for (_, outcome), verdict in zip(endings, verdicts, strict=True):
+            if because is not None and verdict.reason is not None:
+                verdict.reason = f"{verdict.reason}: {because}"
             self._count(outcome.ending, verdict)
             if verdict.delay_s is not None:
                 # The moment is the database's; this one is at most a little early, and then asks again.
@@ -98,7 +113,7 @@ class Outcomes:
         self._completer.add_verdicts(verdicts)
 
     def _count(self, ending: Ending, verdict: Verdict) -> None:
-        self._counts.crashed += ending is Ending.CRASHED
+        self._counts.crashed += ending is Ending.CRASHED or ending is Ending.LOST
         self._counts.released += ending is Ending.RELEASED
         self._counts.cancelled += ending is Ending.CANCELLED
         self._counts.snoozed += ending is Ending.SNOOZED
@@ -121,6 +136,6 @@ def _overrun(execution: Execution, ending: Ending) -> bytes:
         return encode_failure("Cancelled", "cancelled by request; it did not end, and its child process was replaced")
     return encode_failure(
         "Timeout",
-        f"ran longer than its timeout of {execution.timeout_s or 0:g} s; its thread could not be cancelled,"
+        f"ran longer than its timeout of {execution.timeout_s or 0:g} s; it could not be cancelled,"
         " and its child process was replaced",
     )

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from currant.errors import DatabaseError
 from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
 from currant.supervisor.children import Children
-from currant.supervisor.database import Database
+from currant.supervisor.database import ON_DEMAND, Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
@@ -20,23 +21,44 @@ REFUSAL_QUIET_S = 10.0
 
 
 class Connections:
-    """Which connections are lost, and why; told in the log once for each loss."""
+    """Which connections are lost, and why.
+
+    The log has a line when the first one is lost and a line when all of them are back: an outage of the database is one
+    thing, however many connections it ends, and however often they are tried.
+    """
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._refusal_told_at = float("-inf")
         self.lost: dict[str, str] = {}
+        #: Of the outage under way: its connections, in the order of their loss, and when it began.
+        self._outage: dict[str, None] = {}
+        self._began = 0.0
         #: At the start there is one line for all of them: that the database is waited for.
         self.silent = True
 
     def note_loss(self, name: str, reason: str) -> None:
-        if name not in self.lost and not self.silent:
-            self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
+        if not self._outage:
+            self._began = self._clock()
+            if not self.silent:
+                self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
+        if self._outage or name not in ON_DEMAND:
+            self._outage[name] = None
         self.lost[name] = reason
 
     def note_return(self, name: str, seconds: float) -> None:
-        if self.lost.pop(name, None) is not None and not self.silent:
-            self._log.info(Event.CONNECTION_REGAINED, connection=name, seconds=round(seconds, 1))
+        if self.lost.pop(name, None) is None:
+            return
+        came_back = list(self._outage) or [name]
+        if self._outage:
+            if self.lost.keys() - ON_DEMAND:
+                return
+            # Those that are made on demand are made when there is one.
+            self._outage.clear()
+            self.lost.clear()
+            seconds = self._clock() - self._began
+        if not self.silent:
+            self._log.info(Event.CONNECTION_REGAINED, connections=came_back, seconds=round(seconds, 1))
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
@@ -55,12 +77,13 @@ class Report:
         children: Children,
         counts: Counts,
         connections: Connections,
+        stalls: Stalls,
         *,
         lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
-        self._counts, self._connections = counts, connections
+        self._counts, self._connections, self._stalls = counts, connections, stalls
         self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
@@ -78,7 +101,7 @@ class Report:
             pass
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
-        for other in ("statements", "child_deaths"):
+        for other in ("statements", "child_deaths", "stalls"):
             del executions[other]
         return StatusReply(
             node=self._database.node,
@@ -95,6 +118,7 @@ class Report:
                     child.id,
                     child.role,
                     child.generation.number,
+                    *self._stalls.of_child(child.id),
                 )
                 for child in self._children
             ]
@@ -110,6 +134,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
+            suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
         )
 

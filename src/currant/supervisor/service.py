@@ -9,13 +9,12 @@ from typing import Any
 
 from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
-from currant.identifiers import new_node_id
 from currant.protocol.control import Boot
 from currant.protocol.frames import frame_bytes_max
 from currant.settings import Settings, child_environment
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
-from currant.supervisor.child import Child
+from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -30,24 +29,33 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
+from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.sizing import Sizing
+from currant.supervisor.stacks import Stacks
+from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
+
+#: At the end: how long the database may take to cancel the statements that are under way.
+CANCEL_STATEMENTS_S = 0.5
 
 
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
-    return ForkServer(boot, child_environment())
+    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
 
 
 #: Of the node's parts, that which degrades when children cannot be started.
@@ -72,7 +80,6 @@ class Service:
         self._lifecycle = Lifecycle(changed=self._phase_changed)
         self._first_child = asyncio.Event()
         self._hook_failure: HookFailed | None = None
-        self._register_lock = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[Any]] = set()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
@@ -107,10 +114,11 @@ class Service:
             clock=clock,
             random=randomness,
         )
+        self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
             saved=lambda count, size: self._traffic.saved(count, size),
-            fenced=lambda count: self._outcomes.fenced(count),
+            fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
         )
         self._promoter = Promoter(
@@ -151,7 +159,7 @@ class Service:
             pause=self._database.pause_claims,
             lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,
-            fenced=self._fenced,
+            fenced=lambda: self._membership.fenced(),
             random=randomness,
         )
         self._recovery = Recovery(
@@ -193,6 +201,15 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._membership = Membership(
+            self._database,
+            instance,
+            self._ledger,
+            metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
+            recall=lambda: self._traffic.recall_all(),
+            renamed=lambda: self._listener.renew("the node has a new name"),
+            log=log,
+        )
         self._unparker = Unparker(
             unpark=self._database.unpark,
             came=self._claimer.work_came,
@@ -205,14 +222,14 @@ class Service:
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
+            unanswered=lambda: self._listener.renew("a statement was not answered"),
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
             parked=self._unparker.parked,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
-            fenced=self._fenced,
+            fenced=self._membership.fenced,
             refused=self._connections.note_refusal,
-            clock=clock,
         )
         self._requests = Requests(
             self._database,
@@ -225,6 +242,30 @@ class Service:
             frame_bytes_max=frame_max,
             refused=self._connections.note_refusal,
         )
+        self._stacks = Stacks(log)
+        self._stalls = Stalls(
+            self._ledger,
+            self._counts,
+            stacks=self._stacks,
+            returned=lambda executions: self._traffic.returned(executions),
+            overdue=self._overruns.kill,
+            spawn=self._spawn,
+            timeout_s=settings.stall_timeout_s,
+            grace_s=settings.grace_s,
+            log=log,
+            clock=clock,
+        )
+        self._quarantine = Quarantine(
+            self._ledger,
+            self._children,
+            give=self._dispatcher.give,
+            put_off=self._outcomes.put_off,
+            release=self._outcomes.release,
+            procs=settings.procs,
+            log=log,
+            clock=clock,
+            random=randomness,
+        )
         self._traffic = Traffic(
             self._lifecycle,
             self._ledger,
@@ -236,11 +277,14 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            windows=Windows(frame_max),
+            membership=self._membership,
+            stalls=self._stalls,
+            quarantine=self._quarantine,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
-            log=log,
             clock=clock,
         )
         self._drain = Drain(
@@ -248,7 +292,7 @@ class Service:
             self._ledger,
             self._children,
             claimer=self._claimer,
-            recall_all=self._dispatcher.recall_all,
+            recall_all=self._traffic.recall_all,
             until_empty=self._traffic.until_empty,
             write_last=self._write_last,
             grace_s=settings.grace_s,
@@ -259,6 +303,7 @@ class Service:
             self._children,
             self._counts,
             self._connections,
+            self._stalls,
             lifecycle=self._lifecycle,
             clock=clock,
         )
@@ -271,7 +316,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
@@ -311,7 +356,7 @@ class Service:
                     self._log.warning(Event.WAITING_FOR_DATABASE, reason=str(error))
                     told = True
                 await self._database.pause_claims()
-        await self._register()
+        await self._membership.register()
         self._connections.silent = False
         return True
 
@@ -336,6 +381,8 @@ class Service:
                     ("pruner", pruner.run()),
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
+                    ("stalls", self._stalls.run()),
+                    ("quarantine", self._quarantine.run()),
                 )
             ]
             if last is not None:
@@ -353,14 +400,15 @@ class Service:
                 raise self._hook_failure
             for part in (*parts, *self._spawned):
                 part.cancel()
+            # Of a statement that is cancelled the driver waits until the server has let it go.
+            cut = asyncio.get_running_loop().call_later(CANCEL_STATEMENTS_S, self._database.cut)
+        cut.cancel()
 
     async def _write_last(self) -> None:
         await self._completer.flushed()
         # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
         in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
-        await self._database.deregister(doubt=in_doubt)
-        if not in_doubt:
-            self._instance.record(None)
+        await self._membership.deregister(doubt=in_doubt)
 
     def _phase_changed(self, before: Phase, now: Phase) -> None:
         """Tells the log."""
@@ -401,30 +449,16 @@ class Service:
         self._traffic.child_ready(child)
         self._first_child.set()
 
+    def _dump_stacks(self) -> None:
+        if self._tasks is not None:
+            children = [(child.place, child) for child in self._children if child.state is State.READY]
+            self._spawn(self._stacks.dump(children), "dump stacks")
+
     def _start_hook_failed(self, text: str) -> None:
         self._hook_failure = HookFailed(text)
         self._first_child.set()
 
-    # The node among nodes
-
-    async def _register(self) -> None:
-        metadata: dict[str, object] = {
-            "pid": os.getpid(),
-            "procs": self._settings.procs,
-            "concurrency": self._settings.concurrency,
-        }
-        await self._database.register(new_node_id(), metadata)
-
-    async def _fenced(self) -> None:
-        """Another node declared this one dead: its leases are lost, what runs goes on, and a new node begins."""
-        before = self._database.node
-        async with self._register_lock:
-            if self._database.node != before:
-                return
-            await self._register()
-            self._instance.record(self._database.node)
-            self._log.error(Event.FENCED, node=before, new_node=self._database.node)
-            self._listener.renew("the node has a new name")
+    # Beside the pipeline
 
     def _pruner(self, keep_s_min: float | None) -> Pruner:
         keep = Keep(self._settings.keep_completed_s, self._settings.keep_failed_s)

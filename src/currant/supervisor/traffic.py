@@ -4,22 +4,26 @@ import asyncio
 from collections.abc import Callable
 
 from currant.backends import NewExecution
-from currant.errors import ProtocolError
 from currant.executions import Ending, Execution
-from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Recalled, Unwatch, Watch
+from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.store.enqueue import SOON_S
 from currant.supervisor.cancels import Cancels
 from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
-from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.places import Role
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
+from currant.supervisor.stalls import Stalls
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 
 class Traffic:
@@ -38,11 +42,14 @@ class Traffic:
         cancels: Cancels,
         requests: Requests,
         watches: Watches,
+        windows: Windows,
+        membership: Membership,
+        stalls: Stalls,
+        quarantine: Quarantine,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
         seconds_until: Callable[[float], float],
-        log: Log,
         clock: Callable[[], float],
     ) -> None:
         """
@@ -55,8 +62,11 @@ class Traffic:
         self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
+        self._windows = windows
+        self._membership = membership
+        self._stalls, self._quarantine = stalls, quarantine
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
-        self._log, self._clock = log, clock
+        self._clock = clock
         self._emptied = asyncio.Event()
 
     def dispatch(self, executions: list[Execution]) -> None:
@@ -65,18 +75,28 @@ class Traffic:
         executions = self._cancels.claimed(executions)
         if self._lifecycle.ending:
             self._outcomes.release(executions)
-        else:
+        elif executions := self._quarantine.sift(executions):
             self._dispatcher.dispatch(executions)
 
     def child_ready(self, child: Child) -> None:
+        self._stalls.watch(child)
+        if child.role is Role.QUARANTINE:
+            self._ledger.add_child(child.id, 1, self._clock())
+            self._ledger.close(child.id, Shut.QUARANTINE)
+            self._quarantine.look()
+            return
         self._ledger.add_child(child.id, self._slots, self._clock())
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
+        """Takes a child's message. Raises ProtocolError: the child may not ask for so much."""
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
-            self._child_returned(child, message.cells)
+            self.returned(self._ledger.give_back(child.id, message.cells))
+        elif isinstance(message, Pong):
+            if not self._stalls.answered(child, message):
+                return
         elif isinstance(message, Overrun):
             self._overruns.note(child.id, message.cell, Ending.FAILED)
         elif isinstance(message, Lend):
@@ -88,6 +108,14 @@ class Traffic:
         self._overruns.look(child.id)
         if child.state is State.LEAVING:
             self._dismiss_when_empty(child)
+        if child.role is Role.QUARANTINE:
+            self._quarantine.look()
+        self._room_came()
+
+    def recall_all(self) -> None:
+        """Takes back everything that has not started."""
+        self._dispatcher.recall_all()
+        self._quarantine.dissolve()
         self._room_came()
 
     def child_leaves(self, child: Child) -> None:
@@ -99,9 +127,11 @@ class Traffic:
     def child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
         overruns = self._overruns.take(child.id)
+        self._stalls.forget(child.id)
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
+        self._windows.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
         self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
         started = [each for each in started if each.cell not in overruns]
@@ -110,6 +140,17 @@ class Traffic:
         else:
             self._outcomes.crash(started, "ChildDied", f"the child process that ran it ended: {reason}")
         self._outcomes.release(unstarted)
+        self._room_came()
+
+    def returned(self, executions: list[Execution]) -> None:
+        """Takes what a child has not started, and will not."""
+        back, lost = self._membership.sift(self._cancels.returned(executions))
+        # Of the node that this one was until it was declared dead.
+        self._outcomes.release(lost)
+        if self._lifecycle.ending:
+            self._outcomes.release(back)
+        elif back := self._quarantine.sift(back):
+            self._dispatcher.returned(back)
         self._room_came()
 
     def enqueued(self, executions: list[NewExecution]) -> None:
@@ -141,26 +182,14 @@ class Traffic:
         if not self._ledger.cells_of(child.id):
             self._dismiss(child.id)
 
-    def _child_returned(self, child: Child, cells: list[int]) -> None:
-        back = self._cancels.returned(self._ledger.give_back(child.id, cells))
-        if self._lifecycle.ending:
-            self._outcomes.release(back)
-        else:
-            self._dispatcher.returned(back)
-
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
-        try:
-            if isinstance(message, Enqueue | CancelIds):
-                self._requests.add(message, child.send)
-            elif isinstance(message, Watch):
-                self._watches.watch(child, message.ids)
-            elif isinstance(message, Unwatch):
-                self._watches.unwatch(child, message.ids)
-        except ProtocolError as error:
-            self._log.error(Event.BAD_FRAME, child=child.place, reason=str(error))
-            child.problem = str(error)
-            child.kill()
+        if isinstance(message, Enqueue | CancelIds):
+            self._requests.add(message, self._windows.open(child, message))
+        elif isinstance(message, Watch):
+            self._watches.watch(child, message.ids)
+        elif isinstance(message, Unwatch):
+            self._watches.unwatch(child, message.ids)
 
     def _room_came(self) -> None:
         self._claimer.room_came()
