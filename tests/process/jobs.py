@@ -72,6 +72,15 @@ async def killer() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@job(queue="test", retries=3)
+async def blocking() -> None:
+    """Blocks the event loop until the test opens the gate."""
+    note("start")
+    while not _gate_is_open():
+        time.sleep(0.05)
+    note("end")
+
+
 @job(queue="test", retries=0)
 async def odd_result() -> Any:
     return object()

@@ -67,7 +67,7 @@ def test_a_thread_that_always_hangs_is_a_dead_letter_that_says_so(world: World) 
     row = world.row(id)
     assert (row["attempt"], row["crashes"], row["error"]["type"]) == (2, 0, "Timeout")
     assert row["error"]["message"] == (
-        "ran longer than its timeout of 1 s; its thread could not be cancelled, and its child process was replaced"
+        "ran longer than its timeout of 1 s; it could not be cancelled, and its child process was replaced"
     )
     ((reason,),) = world.rows("SELECT failure_reason FROM dead_letter_queue")
     assert reason == "failed in its last attempt (2 of 2)"

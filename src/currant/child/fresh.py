@@ -20,7 +20,7 @@ _path_stats = SourceFileLoader.path_stats
 def install() -> None:
     """Makes all later imports of this process, and of those forked from it, so."""
     # Every finder makes this loader, also those of editable installs, which a path hook of ours would not reach.
-    SourceFileLoader.path_stats = _fresh_path_stats  # type: ignore[method-assign]
+    SourceFileLoader.path_stats = _fresh_path_stats  # type: ignore[assignment,method-assign]
 
 
 def _fresh_path_stats(loader: SourceFileLoader, path: Any) -> Mapping[str, Any]:

@@ -95,7 +95,9 @@ def _import_late(boot: Boot) -> BootFailed | None:
     failed = import_modules(boot.modules) if boot.import_late else None
     # The modules may have set handlers of their own.
     system.leave_signals_to_supervisor()
-    return failed and BootFailed(f"cannot import {failed.module}: {failed.message}", failed.traceback)
+    if failed is None:
+        return None
+    return BootFailed(f"cannot import {failed.module}: {failed.message}", failed.traceback)
 
 
 def _run(loop: asyncio.AbstractEventLoop, *, until: Callable[[], object]) -> None:

@@ -1,5 +1,6 @@
 """`currantctl`: asks the supervisor on this machine."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from currant import settings as setting
+from currant.cli import exits
 from currant.cli.common import RuntimeDirOption, VersionOption, reported
 from currant.cli.output import write_json
 from currant.cli.shell import App, run
 from currant.protocol.status import StatusReply
-from currant.supervisor.control import ask
+from currant.supervisor.control import ask, ask_reload
 from currant.supervisor.instance import SOCKET_NAME
 
 app = App(no_args_is_help=True)
@@ -37,6 +39,32 @@ def status(
             show(reply, Console())
 
 
+@app.command()
+def reload(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    runtime_dir: RuntimeDirOption = None,
+) -> None:
+    """Replaces its children, one by one, by such that run the code as it is now; waits until that is done.
+
+    What runs is finished by the old ones. Code that cannot be imported, or whose start hooks fail, changes nothing, and
+    the exit code is then 1. The same as SIGHUP to currantd.
+    """
+    with reported("currantctl"):
+        settings = setting.load({"runtime_dir": runtime_dir})
+        reply = ask_reload(settings.runtime_dir / SOCKET_NAME)
+        if as_json:
+            write_json(reply)
+        elif reply.error is None:
+            print(f"reloaded: {len(reply.functions)} functions")
+            for word, functions in (("new", reply.added), ("gone", reply.removed)):
+                if functions:
+                    print(f"{word}: {', '.join(functions)}")
+        else:
+            print(f"currantctl: error: not reloaded, the old code goes on: {reply.error}", file=sys.stderr)
+        if reply.error is not None:
+            raise typer.Exit(exits.FAILED)
+
+
 def show(reply: StatusReply, console: Console) -> None:
     """Prints the answer for people."""
     running = sum(child.running for child in reply.children)
@@ -47,11 +75,16 @@ def show(reply: StatusReply, console: Console) -> None:
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 
-    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", title="children")
+    for part, reason in reply.degraded.items():
+        console.print(f"[red]{part} degraded:[/] {reason}")
+
+    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
     for child in reply.children:
         pid = str(child.pid or "")
         cells = (child.running, child.slots, child.waiting, child.finished)
-        children.add_row(str(child.child), pid, child.state, *(f"{cell:,}" for cell in cells))
+        state = child.state if child.stalled_s is None else f"stalled {_duration(child.stalled_s)}"
+        lag = f"{1000 * child.lag_s:,.0f} ms"
+        children.add_row(str(child.child), pid, state, *(f"{cell:,}" for cell in cells), lag)
     console.print(children)
     if reply.child_deaths:
         console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")

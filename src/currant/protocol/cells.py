@@ -82,6 +82,8 @@ class Cells:
     def close(self) -> None:
         self._memory.close()
         os.close(self._fd)
+        # Its number may soon mean another file.
+        self._fd = -1
 
 
 def create() -> int:

@@ -28,6 +28,10 @@ class ChildStatus(msgspec.Struct):
     role: str = "work"
     #: Which fork server it comes from: the first, the second, ...
     generation: int = 0
+    #: By how much its event loop was late, at the most, in the last ten seconds or so.
+    lag_s: float = 0.0
+    #: For how long its event loop has not answered, counted from when that was noticed; None: it answers.
+    stalled_s: float | None = None
 
 
 class StatusReply(msgspec.Struct, tag="status"):

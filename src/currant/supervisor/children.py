@@ -153,6 +153,10 @@ class Children:
             child.retiring = reason
             self._forks.want(place)
 
+    def may_fork(self) -> bool:
+        """Whether a child may be started now that nobody waits for; counts it."""
+        return self._respawn.spend_spare(self._clock(), places=len(self._places))
+
     def dismiss(self, id: int) -> None:
         """Asks a child, which holds nothing any more, for its end. It is not replaced."""
         child = self._children[id]

@@ -97,6 +97,21 @@ class Event(enum.StrEnum):
         "reload failed",
         "The new code is not taken on: the old children go on. Fields: error.",
     )
+    CHILD_STALLED = (
+        "child stalled",
+        "A child's event loop does not answer: it gets no new work, and what it had not started goes elsewhere. "
+        "Blocking code in an `async def`, or somebody stopped the process. Fields: child, pid, process: what its main "
+        "thread does, moved: how many executions went elsewhere, running, stack: of its threads, innermost calls "
+        "first, or why there is none.",
+    )
+    CHILD_RECOVERED = (
+        "child recovered",
+        "A stalled child answers again, and gets work. Fields: child, pid, stalled_s.",
+    )
+    STACKS = (
+        "stacks",
+        "SIGUSR1 asked for the Python stacks of the supervisor and of all children. Fields: process, pid, stack.",
+    )
     CHILD_RETIRED = (
         "child retired",
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
@@ -196,6 +211,8 @@ class Counts:
     #: Statements sent, on any connection.
     statements: int = 0
     child_deaths: int = 0
+    #: How often a child's event loop did not answer.
+    stalls: int = 0
 
 
 def describe() -> str:

@@ -121,6 +121,6 @@ def _overrun(execution: Execution, ending: Ending) -> bytes:
         return encode_failure("Cancelled", "cancelled by request; it did not end, and its child process was replaced")
     return encode_failure(
         "Timeout",
-        f"ran longer than its timeout of {execution.timeout_s or 0:g} s; its thread could not be cancelled,"
+        f"ran longer than its timeout of {execution.timeout_s or 0:g} s; it could not be cancelled,"
         " and its child process was replaced",
     )

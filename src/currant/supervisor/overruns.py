@@ -54,6 +54,14 @@ class Overruns:
             of.cells[cell] = ending
         self.look(child)
 
+    def kill(self, child: int, cells: list[int]) -> None:
+        """These executions are past their timeout and the grace, and the child does not answer: replaced at once."""
+        for cell in cells:
+            self.note(child, cell, Ending.FAILED)
+        of = self._children.get(child)
+        if of is not None and not of.doomed:
+            self._doom(child)
+
     def look(self, child: int) -> None:
         """Something came from the child: it is opened again when no overrun is left, replaced when nothing else is."""
         of = self._children.get(child)

@@ -12,6 +12,7 @@ from currant.supervisor.database import Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
@@ -55,12 +56,13 @@ class Report:
         children: Children,
         counts: Counts,
         connections: Connections,
+        stalls: Stalls,
         *,
         lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
-        self._counts, self._connections = counts, connections
+        self._counts, self._connections, self._stalls = counts, connections, stalls
         self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._sample = (clock(), 0, 0)
@@ -78,7 +80,7 @@ class Report:
             pass
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
-        for other in ("statements", "child_deaths"):
+        for other in ("statements", "child_deaths", "stalls"):
             del executions[other]
         return StatusReply(
             node=self._database.node,
@@ -95,6 +97,7 @@ class Report:
                     child.id,
                     child.role,
                     child.generation.number,
+                    *self._stalls.of_child(child.id),
                 )
                 for child in self._children
             ]

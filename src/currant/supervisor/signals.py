@@ -37,12 +37,14 @@ def answer_no_more() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
-def answers(lifecycle: Lifecycle) -> dict[signal.Signals, Callable[[], None]]:
+def answers(lifecycle: Lifecycle, *, dump_stacks: Callable[[], None]) -> dict[signal.Signals, Callable[[], None]]:
     """Returns what each signal asks for."""
     return {
         signal.SIGTERM: lambda: _stop(lifecycle, signal.SIGTERM),
         signal.SIGINT: lambda: _stop(lifecycle, signal.SIGINT),
         signal.SIGQUIT: lambda: lifecycle.ask_quit(signal.SIGQUIT.name),
+        signal.SIGHUP: lifecycle.ask_reload,
+        signal.SIGUSR1: dump_stacks,
     }
 
 

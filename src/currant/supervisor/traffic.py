@@ -6,7 +6,7 @@ from collections.abc import Callable
 from currant.backends import NewExecution
 from currant.errors import ProtocolError
 from currant.executions import Ending, Execution
-from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Recalled, Unwatch, Watch
+from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.store.enqueue import SOON_S
 from currant.supervisor.cancels import Cancels
@@ -19,6 +19,7 @@ from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.requests import Requests
+from currant.supervisor.stalls import Stalls
 from currant.supervisor.watches import Watches
 
 
@@ -38,6 +39,7 @@ class Traffic:
         cancels: Cancels,
         requests: Requests,
         watches: Watches,
+        stalls: Stalls,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
@@ -55,6 +57,7 @@ class Traffic:
         self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
+        self._stalls = stalls
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
         self._log, self._clock = log, clock
         self._emptied = asyncio.Event()
@@ -70,13 +73,17 @@ class Traffic:
 
     def child_ready(self, child: Child) -> None:
         self._ledger.add_child(child.id, self._slots, self._clock())
+        self._stalls.watch(child)
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
-            self._child_returned(child, message.cells)
+            self.returned(self._ledger.give_back(child.id, message.cells))
+        elif isinstance(message, Pong):
+            if not self._stalls.answered(child, message):
+                return
         elif isinstance(message, Overrun):
             self._overruns.note(child.id, message.cell, Ending.FAILED)
         elif isinstance(message, Lend):
@@ -99,6 +106,7 @@ class Traffic:
     def child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
         overruns = self._overruns.take(child.id)
+        self._stalls.forget(child.id)
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
@@ -110,6 +118,15 @@ class Traffic:
         else:
             self._outcomes.crash(started, "ChildDied", f"the child process that ran it ended: {reason}")
         self._outcomes.release(unstarted)
+        self._room_came()
+
+    def returned(self, executions: list[Execution]) -> None:
+        """Takes what a child has not started, and will not."""
+        back = self._cancels.returned(executions)
+        if self._lifecycle.ending:
+            self._outcomes.release(back)
+        else:
+            self._dispatcher.returned(back)
         self._room_came()
 
     def enqueued(self, executions: list[NewExecution]) -> None:
@@ -140,13 +157,6 @@ class Traffic:
     def _dismiss_when_empty(self, child: Child) -> None:
         if not self._ledger.cells_of(child.id):
             self._dismiss(child.id)
-
-    def _child_returned(self, child: Child, cells: list[int]) -> None:
-        back = self._cancels.returned(self._ledger.give_back(child.id, cells))
-        if self._lifecycle.ending:
-            self._outcomes.release(back)
-        else:
-            self._dispatcher.returned(back)
 
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
