@@ -258,6 +258,7 @@ class Children:
         if isinstance(message, ForkFailed):
             child.problem = f"cannot fork: {message.message}"
             self._forget(child)
+            child.cells.close()
             place = self._vacate(child)
             if child.on_trial:
                 self._want_instead(place)
@@ -337,12 +338,14 @@ class Children:
         lived_s = 0.0 if child.ready_at is None else self._clock() - child.ready_at
         proven = lived_s >= LONG_LIFE_S or child.cells.any_started()
         child.problem = reason
+        # Then whoever tries it tells why it failed.
+        failed_trial = was_booting and child.on_trial
+        child.dismissed = child.dismissed or failed_trial
         self._forget(child)
         place = self._vacate(child)
         self._ears.died(child, reason, orphaned)
         self.dismissal.ended(child, reason)
-        if was_booting and child.on_trial:
-            # Who tries it tells why it failed.
+        if failed_trial:
             self._want_instead(place)
         elif child.replaced is not None:
             self._log.warning(Event.CHILD_REPLACED, child=child.place, pid=child.pid, reason=child.replaced)
