@@ -17,6 +17,10 @@ class DatabaseUnreachable(DatabaseError):
     """No server answers at the address."""
 
 
+class NoAnswer(DatabaseUnreachable):
+    """A statement was not answered in time: the connection, or the server, hangs."""
+
+
 class StatementRefused(DatabaseError):
     """The database refuses a statement or its data; the same statement will be refused again."""
 

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 
@@ -76,6 +77,8 @@ class Ending(enum.IntEnum):
     SNOOZED = 7
     #: The function raised Discard, or someone asked to cancel it.
     CANCELLED = 8
+    #: The node that ran it is dead, or was taken for dead: a crash that is hardly its own doing.
+    LOST = 9
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
@@ -87,7 +90,8 @@ class Outcome(msgspec.Struct, array_like=True, gc=False):
     cell: int
     ending: Ending
     body: bytes | None = None
-    delay_s: float | None = None
+    # Checked where it is decoded: user code can write to its child's socket, and the database has no such moment.
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=2**31)] | None = None
 
 
 class Failure(msgspec.Struct, omit_defaults=True):
@@ -146,7 +150,11 @@ def judge(
             return Verdict(execution, Status.PENDING, uncount=1)
         case Ending.CRASHED if execution.crashes + 1 < policy.crashes_max:
             return Verdict(execution, Status.PENDING, error, crash=1)
-        case Ending.CRASHED:
+        case Ending.LOST if execution.crashes + 1 < 2 * policy.crashes_max:
+            # Hosts fail for reasons of their own: three bad ones are not to end what they happened to run. One that
+            # takes its host down each time has to end all the same.
+            return Verdict(execution, Status.PENDING, error, crash=1)
+        case Ending.CRASHED | Ending.LOST:
             return Verdict(execution, Status.FAILED, error, crash=1, reason=f"crashed {execution.crashes + 1} times")
         case Ending.FAILED | Ending.RETRIED if runs <= execution.max_retries:
             wait_s = policy.delay_s(runs, random) if delay_s is None else delay_s

@@ -149,3 +149,30 @@ async def updates(connection: Connection, expected: int) -> tuple[int, int]:
         if updated >= expected:
             return updated, hot
         await asyncio.sleep(0.02)
+
+
+# What came too late
+
+
+@in_loop
+async def test_an_outcome_is_late_when_another_node_took_the_execution_back_and_not_when_it_was_written_before(
+    url: str,
+) -> None:
+    async with node(url) as connection, node(url, "node_b") as other:
+        await enqueue(connection, *[new()] * 6)
+        written, waiting, again, over, failed, held = (await claim(connection)).executions
+        assert await complete(connection, [written]) == 1
+        assert await queries.settle(other, [Verdict(each, Status.PENDING, crash=1) for each in (again, over)]) == 2
+        theirs = (await claim(other, node="node_b")).executions
+        assert await complete(other, [each for each in theirs if each.id == over.id]) == 1
+        assert await queries.settle(other, [Verdict(waiting, Status.PENDING, crash=1)]) == 1
+        assert await queries.settle(connection, [Verdict(failed, Status.FAILED, reason="r")]) == 1
+        everything = [written, waiting, again, over, failed, held]
+        late = await queries.late(connection, everything, [Status.COMPLETED] * 6)
+        assert set(late) == {each.id for each in everything[1:]}
+        # A retry of what waits already is nothing new; nor is a failure that was recorded.
+        statuses = [Status.COMPLETED, Status.SCHEDULED, Status.SCHEDULED, Status.FAILED, Status.FAILED]
+        assert set(await queries.late(connection, everything[:5], statuses)) == {again.id, over.id}
+        # What was to be deleted and is gone was deleted by us.
+        await fetch(connection, "DELETE FROM executions WHERE id = ANY (%s)", [written.id, waiting.id])
+        assert await queries.late(connection, [written, waiting], [None, Status.FAILED]) == [waiting.id]

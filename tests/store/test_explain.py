@@ -255,8 +255,9 @@ async def test_explain_what_children_ask_about_ids_probes_the_primary_key(table:
         ids = [each.id for each in (await claim(connection, BATCH)).executions]
         ended = await explain(connection, "ended", {"ids": ids, "bytes": 1 << 20})
         present = await explain(connection, "present", {"ids": ids})
+        late = await explain(connection, "late", {"ids": ids, "leases": [1] * BATCH, "statuses": ["completed"] * BATCH})
         cancel = await explain(connection, "cancel", {"ids": ids, "prefix": "currant:node:"})
-    for plan in (ended, present, cancel):
+    for plan in (ended, present, cancel, late):
         assert_no_scan_of_the_table(plan)
         assert plan.by_index("executions_pkey"), plan.text
     (probe,) = ended.by_index("executions_pkey")

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, StatementRefused
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, NoAnswer, StatementRefused
 from currant.store import channels, connections
-from currant.store.connections import Connection, Session
+from currant.store.connections import Connection, Session, Standing
 from currant.store.scratch import scratch_database, within
 from tests.store.support import backend_pid, connected, fetch, heard, one, terminate, until
 from tests.support import in_loop
@@ -160,6 +160,80 @@ async def test_a_read_only_server_is_trouble_that_may_pass(url: str) -> None:
     await watched.session.once(lambda connection: fetch(connection, "DELETE FROM executions"))
     assert len(watched.told) == 2
     await watched.session.close()
+
+
+@in_loop
+@pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
+async def test_what_the_server_ends_for_the_sake_of_another_is_tried_again_on_the_same_connection(
+    url: str, state: str
+) -> None:
+    watched = Watched(url)
+    pid = await watched.session.once(backend_pid)
+    tries: list[int] = []
+
+    async def conflicting(connection: Connection) -> int:
+        tries.append(await backend_pid(connection))
+        if len(tries) < 4:
+            await fetch(connection, f"DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '{state}'; END $$")
+        return len(tries)
+
+    assert await watched.session.once(conflicting) == 4
+    assert tries == [pid] * 4
+    assert watched.told == []
+    await watched.session.close()
+
+
+@in_loop
+async def test_a_conflict_without_an_end_is_trouble_that_may_pass(url: str) -> None:
+    watched = Watched(url)
+
+    async def conflicting(connection: Connection) -> None:
+        await fetch(connection, "DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '40001'; END $$")
+
+    with pytest.raises(DatabaseUnreachable, match="a conflict"):
+        await watched.session.once(conflicting)
+    assert len(watched.told) == 1
+
+
+@in_loop
+async def test_a_server_that_takes_no_writes_is_none_for_a_session(url: str) -> None:
+    options = conninfo.conninfo_to_dict(url).get("options", "")
+    read_only = conninfo.make_conninfo(url, options=f"{options} -c default_transaction_read_only=on")
+    watched = Watched(read_only)
+    with pytest.raises(DatabaseUnreachable, match="read-only"):
+        await watched.session.once(backend_pid)
+    with pytest.raises(DatabaseUnreachable, match="read-only"):
+        await channels.subscribe(read_only, "listen", ["q"])
+    # What only reads may read there.
+    connection = await connections.connect(read_only, "tests")
+    assert await one(connection, "SHOW transaction_read_only") == "on"
+    await connection.close()
+
+
+@in_loop
+async def test_a_session_that_gets_no_answer_gives_its_connection_up(url: str) -> None:
+    told: list[str] = []
+    session = Session(url, "s", lost=lambda _, why: told.append(why), regained=lambda *_: None, statement_s=0.3)
+    with pytest.raises(NoAnswer, match=r"no answer within 0\.3 s"):
+        await session.once(lambda connection: fetch(connection, "SELECT pg_sleep(60)"))
+    assert told == ["no answer within 0.3 s"]
+    assert await session.once(backend_pid)
+    await session.close()
+
+
+@in_loop
+async def test_once_the_server_has_let_one_session_in_a_refusal_may_pass_for_all(url: str) -> None:
+    standing = Standing()
+    well = Session(url, "a", lost=lambda *_: None, regained=lambda *_: None, standing=standing)
+    wrong = conninfo.make_conninfo(url, user="no_such_user")
+    other = Session(wrong, "b", lost=lambda *_: None, regained=lambda *_: None, standing=standing)
+    with pytest.raises(DatabaseError) as caught:
+        await other.once(backend_pid)
+    assert not isinstance(caught.value, DatabaseUnreachable)
+    await well.once(backend_pid)
+    with pytest.raises(DatabaseUnreachable):
+        await other.once(backend_pid)
+    await well.close()
 
 
 @in_loop

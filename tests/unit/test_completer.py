@@ -27,7 +27,8 @@ class Store:
         self.parked: list[Execution] = []
         self.batches: list[int] = []
         self.refused: list[tuple[str, str]] = []
-        self.fenced = 0
+        self.fenced: list[str] = []
+        self.asked: list[tuple[str, Status | None]] = []
         self.ledger = Ledger()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -97,8 +98,12 @@ class Store:
     def _still_ours(self, rows: list[Execution]) -> int:
         return sum(each.id not in self.fenced_ids for each in rows)
 
-    def _fenced(self, count: int) -> None:
-        self.fenced += count
+    async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]:
+        self.asked += [(each.id, status) for each, status in zip(executions, statuses, strict=True)]
+        return [each.id for each in executions if each.id in self.fenced_ids]
+
+    def _fenced(self, ids: list[str]) -> None:
+        self.fenced += ids
 
 
 def results(count: int) -> list[Result]:
@@ -173,8 +178,21 @@ async def test_outcomes_that_had_lost_their_lease_are_counted() -> None:
         store.fenced_ids = {"job_1", "job_3"}
         store.add_results(results(5))
         await store.completer.flushed()
-        assert store.fenced == 2
+        assert store.fenced == ["job_1", "job_3"]
+        assert store.asked == [(f"job_{number}", Status.COMPLETED) for number in range(5)]
         store.assert_accounts_are_even()
+
+
+@in_loop
+async def test_what_is_given_back_is_no_outcome_and_never_late() -> None:
+    async with Store() as store:
+        store.fenced_ids = {"job_0", "job_1", "job_2"}
+        one, two, three = executions(3)
+        store.add_verdicts([Verdict(one, Status.PENDING, uncount=1), Verdict(two, Status.FAILED, reason="r")])
+        store.add_unknown([three])
+        await store.completer.flushed()
+        assert store.asked == [("job_1", Status.FAILED), ("job_2", Status.SCHEDULED)]
+        assert store.fenced == ["job_1", "job_2"]
 
 
 @in_loop
@@ -254,6 +272,9 @@ class Broken:
         raise RuntimeError("a bug")
 
     async def park(self, executions: list[Execution]) -> int:
+        raise RuntimeError("a bug")
+
+    async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]:
         raise RuntimeError("a bug")
 
 

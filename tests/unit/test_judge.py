@@ -55,6 +55,16 @@ def test_the_last_crash_that_is_allowed_ends_it() -> None:
     assert (given_.status, given_.crash, given_.reason) == (Status.FAILED, 1, "crashed 3 times")
 
 
+def test_a_lost_node_counts_as_a_crash_and_ends_an_execution_only_at_twice_as_many() -> None:
+    given_ = verdict(Ending.LOST, attempt=3, crashes=2, max_retries=0)
+    assert (given_.status, given_.crash, given_.uncount) == (Status.PENDING, 1, 0)
+    assert verdict(Ending.LOST, attempt=5, crashes=4).status is Status.PENDING
+    given_ = verdict(Ending.LOST, attempt=6, crashes=5)
+    assert (given_.status, given_.crash, given_.reason) == (Status.FAILED, 1, "crashed 6 times")
+    # What killed its child, too, has used up what it is allowed.
+    assert verdict(Ending.CRASHED, attempt=3, crashes=2).status is Status.FAILED
+
+
 def told(ending: Ending, delay_s: float | None, *, attempt: int = 1, max_retries: int = 3) -> Verdict:
     of = execution(attempt=attempt, max_retries=max_retries)
     return judge(of, ending, b'{"type":"Retry"}', POLICY, half, delay_s)

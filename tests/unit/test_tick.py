@@ -5,7 +5,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from currant.errors import DatabaseUnreachable
+import pytest
+
+from currant.errors import DatabaseUnreachable, NoAnswer
 from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
 from tests.support import in_loop
@@ -29,6 +31,7 @@ class Node:
             timeout_s=TIMEOUT_S,
             echoes=lambda: self.echoes,
             silent=lambda: self.happened.append("silent"),
+            unanswered=lambda: self.happened.append("unanswered"),
             waiting=lambda: self.happened.append("waiting"),
             due_in=self.happened.append,
             schedule=self.schedules.append,
@@ -36,7 +39,6 @@ class Node:
             reclaim=lambda: self.happened.append("reclaim"),
             fenced=self._fenced,
             refused=self.happened.append,
-            clock=lambda: self.now,
         )
 
     async def tick(self, answer: Tick | Exception, after_s: float = 5.0) -> list[object]:
@@ -50,7 +52,7 @@ class Node:
     async def _tick(self) -> Tick:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return self.answer._replace(clock_s=self.now)
 
     async def _fenced(self) -> None:
         self.happened.append("fenced")
@@ -88,6 +90,19 @@ async def test_others_are_reclaimed_only_after_ticks_of_one_timeout_without_a_br
 
 
 @in_loop
+@pytest.mark.parametrize("jump_s", [16.0, 3600.0, -3600.0], ids=["a gap", "the host slept", "the clock was put back"])
+async def test_after_a_gap_between_its_ticks_a_node_judges_nobody_for_one_timeout(jump_s: float) -> None:
+    node = Node()
+    for _ in range(7):
+        await node.tick(NOTHING)
+    # The others' heartbeats are as old as its own was.
+    assert await node.tick(DEAD, after_s=jump_s) == []
+    for _ in range(5):
+        assert await node.tick(DEAD) == []
+    assert await node.tick(DEAD) == ["reclaim"]
+
+
+@in_loop
 async def test_a_probe_that_did_not_come_back_is_told() -> None:
     node = Node()
     assert await node.tick(NOTHING) == []
@@ -110,6 +125,13 @@ async def test_while_listen_is_set_up_and_after_an_outage_no_probe_is_missed() -
     node.echoes = 4
     await node.tick(DatabaseUnreachable("gone"))
     assert await node.tick(NOTHING) == []
+
+
+@in_loop
+async def test_when_the_server_does_not_answer_listen_is_in_doubt_as_well() -> None:
+    node = Node()
+    assert await node.tick(NoAnswer("no answer within 10 s")) == ["unanswered"]
+    assert await node.tick(DatabaseUnreachable("gone")) == []
 
 
 class Due:

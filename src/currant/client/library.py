@@ -194,7 +194,7 @@ class _Made(AsyncConnection[tuple[Any, ...]]):
 
 async def _connected(url: str) -> Connection:
     """Makes a connection for the hot path's plans: all that an application asks for is found by an index."""
-    connection = await connections.connect(url, "currant", hot=True)
+    connection = await connections.connect(url, "currant", hot=True, writable=True)
     try:
         await connection.execute(_LOCK_TIMEOUT)
     except BaseException as error:

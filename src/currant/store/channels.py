@@ -58,7 +58,7 @@ async def subscribe(url: str, name: str, channels: Iterable[str]) -> Subscriptio
     Raises:
         DatabaseUnreachable, DatabaseError: as `connect` does.
     """
-    connection = await connect(url, name)
+    connection = await connect(url, name, writable=True)
     try:
         # A channel has at most 63 bytes; of a queue with a longer name, which only a raw row can have, the tick knows.
         listens = [sql.SQL("LISTEN {}").format(sql.Identifier(each)) for each in channels if len(each.encode()) <= 63]

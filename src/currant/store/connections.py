@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
@@ -13,7 +14,7 @@ from psycopg import AsyncConnection, conninfo
 from psycopg.adapt import AdaptersMap
 from psycopg.types.string import ByteaBinaryLoader
 
-from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, RowLocked, StatementRefused
+from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, NoAnswer, RowLocked, StatementRefused
 from currant.store import arrays
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -25,6 +26,9 @@ STATEMENT_S = 10.0
 #: After a connection was cut, how long psycopg may take to notice.
 _NOTICE_S = 5.0
 BACKOFF_S = (0.05, 5.0)
+#: How often a statement that the server ended for another's sake is tried at once, and the waits between, doubling.
+CONFLICT_TRIES = 8
+CONFLICT_S = (0.005, 0.5)
 
 # The plans of the hot statements are all of one kind: ordered index scans from a few rows into the large table. Without
 # these a guess about an array's size flips them to a scan, or a sort, of the whole table. JIT would compile longer than
@@ -40,6 +44,9 @@ _KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+#: Which of several hosts is taken; and a single one is not while it is a standby, or refuses to write otherwise: what a
+#: failover leaves behind must not hold our results for longer than it takes to find its successor.
+_WRITABLE = {"target_session_attrs": "read-write"}
 # What a new attempt cannot mend. libpq gives no code for a refusal, only the server's text.
 _REFUSALS = ("does not exist", "authentication", "password", "pg_hba.conf", "permission denied", "not permitted")
 
@@ -63,6 +70,14 @@ def check_url(url: str) -> str:
     return url
 
 
+def has_password(url: str) -> bool:
+    """Whether the address itself holds a password; False for one that cannot be read."""
+    try:
+        return "password" in conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+
+
 def one_line(error: BaseException) -> str:
     """Returns what libpq says, which comes in several lines, as one."""
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
@@ -76,13 +91,14 @@ def describe(url: str) -> str:
     return f"{parts.get('dbname') or parts.get('user') or 'the default database'} at {place}"
 
 
-async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
+async def connect(url: str, name: str, *, hot: bool = False, writable: bool = False) -> Connection:
     """Returns a new connection in autocommit mode.
 
     Args:
         url: as libpq reads it.
         name: its application_name.
         hot: for the statements of the hot path, whose plans are held fast.
+        writable: a server that takes no writes, such as a standby, is as good as none.
 
     Raises:
         DatabaseUnreachable: no server answers, or it is starting or full: it may be otherwise later.
@@ -90,7 +106,7 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
     """
     connection: Connection | None = None
     try:
-        connection = await AsyncConnection.connect(conninfo_of(url, name), **OPTIONS)
+        connection = await AsyncConnection.connect(conninfo_of(url, name, writable=writable), **OPTIONS)
         if hot:
             await connection.execute(_HOT_SESSION)
     except BaseException as error:
@@ -104,11 +120,12 @@ async def connect(url: str, name: str, *, hot: bool = False) -> Connection:
     return connection
 
 
-def conninfo_of(url: str, name: str) -> str:
+def conninfo_of(url: str, name: str, *, writable: bool = False) -> str:
     """Returns the address with our defaults; what it says itself counts."""
     # What we send is UTF-8, whatever the database holds it in.
     defaults: dict[str, Any] = {
-        "connect_timeout": CONNECT_S, "application_name": name, "client_encoding": "utf8", **_KEEPALIVE
+        "connect_timeout": CONNECT_S, "application_name": name, "client_encoding": "utf8", **_KEEPALIVE,
+        **(_WRITABLE if writable else {}),
     }  # fmt: skip
     return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
 
@@ -135,18 +152,25 @@ def is_passing(error: BaseException) -> bool:
 
 
 class Backoff:
-    """Pauses that grow from 50 ms to 5 s, jittered, until they are reset."""
+    """Pauses that double from the first bound, in seconds, to the second, jittered, until they are reset."""
 
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
-        self._jitter = jitter
-        self._pause_s = BACKOFF_S[0]
+    def __init__(self, bounds_s: tuple[float, float] = BACKOFF_S, jitter: Callable[[], float] = random.random) -> None:
+        self._bounds_s, self._jitter = bounds_s, jitter
+        self._pause_s = bounds_s[0]
 
     async def pause(self) -> None:
-        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, BACKOFF_S[1])
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, self._bounds_s[1])
         await asyncio.sleep(pause_s * (0.5 + self._jitter() / 2))
 
     def reset(self) -> None:
-        self._pause_s = BACKOFF_S[0]
+        self._pause_s = self._bounds_s[0]
+
+
+@dataclass
+class Standing:
+    """What the sessions of one node know together: whether the server has ever let one of them in."""
+
+    well: bool = False
 
 
 class Session:
@@ -161,12 +185,14 @@ class Session:
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
         statement_s: float = STATEMENT_S,
+        standing: Standing | None = None,
     ) -> None:
         """Takes no connection yet.
 
         Args:
             lost, regained: get the name and the reason; the name and the seconds between.
             statement_s: how long a statement may take before the connection is given up.
+            standing: shared with the other sessions of the same address.
         """
         self._url = url
         self.name = name
@@ -175,8 +201,9 @@ class Session:
         self._statement_s = statement_s
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
+        self._unanswered = False
         self._lost_at: float | None = None
-        self._was_well = False
+        self._standing = standing or Standing()
         self._backoff = Backoff()
 
     @property
@@ -187,6 +214,9 @@ class Session:
     async def once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement on the connection, which is made if there is none.
 
+        One that the server ended for the sake of another (a deadlock, a serialization failure) had no effect, and is
+        tried again some times.
+
         Raises:
             DatabaseUnreachable: it failed for a reason that may pass; whether it took effect is not known.
             DatabaseError: the server refuses the account or the database, and has never let us in.
@@ -194,21 +224,35 @@ class Session:
         """
         async with self._turn:
             try:
-                result = await self._run(statement)
+                result = await self._run_through_conflicts(statement)
             except (psycopg.Error, DatabaseError, TimeoutError) as error:
                 raise self._judged(error) from error
             self._note_success()
             return result
 
+    async def _run_through_conflicts(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        backoff = Backoff(CONFLICT_S)
+        for _ in range(CONFLICT_TRIES - 1):
+            try:
+                return await self._run(statement)
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                await backoff.pause()
+        return await self._run(statement)
+
     async def _run(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        self._unanswered = False
         async with asyncio.timeout(self._statement_s + _NOTICE_S):
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, self.name, hot=self._hot)
-            cut = asyncio.get_running_loop().call_later(self._statement_s, _cut, self._connection)
+                self._connection = await connect(self._url, self.name, hot=self._hot, writable=True)
+            cut = asyncio.get_running_loop().call_later(self._statement_s, self._give_up, self._connection)
             try:
                 return await statement(self._connection)
             finally:
                 cut.cancel()
+
+    def _give_up(self, connection: Connection) -> None:
+        self._unanswered = True
+        _cut(connection)
 
     async def insist(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement until it succeeds; for one that may be repeated. Raises what `once` does for good."""
@@ -228,6 +272,11 @@ class Session:
         if connection is not None:
             connection.pgconn.finish()
 
+    def cut(self) -> None:
+        """Ends the connection under the statement that is under way, which fails at once."""
+        if self._connection is not None and not self._connection.closed:
+            _cut(self._connection)
+
     async def close(self) -> None:
         """Ends the connection when the statement under way, if any, is done."""
         async with self._turn:
@@ -238,10 +287,11 @@ class Session:
         if isinstance(error, psycopg.errors.LockNotAvailable):
             return RowLocked(one_line(error))
         # A server that let us in before and refuses now is being changed: results wait for it.
-        if is_passing(error) or (self._was_well and type(error) is DatabaseError):
-            reason = one_line(error) or f"no answer within {self._statement_s:g} s"
+        if is_passing(error) or (self._standing.well and type(error) is DatabaseError):
+            unanswered = self._unanswered or isinstance(error, TimeoutError)
+            reason = f"no answer within {self._statement_s:g} s" if unanswered else one_line(error)
             self._note_loss(reason)
-            return DatabaseUnreachable(reason)
+            return (NoAnswer if unanswered else DatabaseUnreachable)(reason)
         if isinstance(error, DatabaseError):
             return error
         return StatementRefused(f"the database refuses a statement: {one_line(error)}")
@@ -253,7 +303,7 @@ class Session:
             self._on_lost(self.name, reason)
 
     def _note_success(self) -> None:
-        self._was_well = True
+        self._standing.well = True
         self._backoff.reset()
         if self._lost_at is not None:
             lost_s = asyncio.get_running_loop().time() - self._lost_at

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from currant.backends import Ended
-from currant.executions import Execution, Verdict
+from currant.executions import Execution, Status, Verdict
 from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
@@ -48,6 +48,7 @@ _CLAIM = load("claim")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
 _SETTLE = load("settle")
+_LATE = load("late")
 _TICK = load("tick")
 _PROMOTE = load("promote")
 _REGISTER = load("register")
@@ -158,6 +159,19 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
     return int(settled)
 
 
+async def late(connection: Connection, executions: Sequence[Execution], statuses: Sequence[Status | None]) -> list[str]:
+    """Returns the ids of those whose outcomes came too late, of executions for which no outcome was recorded just now.
+
+    `statuses`: what was to be recorded, None for a deletion.
+    """
+    parameters = {
+        "ids": arrays.texts([each.id for each in executions]),
+        "leases": arrays.int8s([each.lease for each in executions]),
+        "statuses": arrays.optional_texts(list(statuses)),
+    }
+    return [row[0] for row in await fetch(connection, _LATE, parameters)]
+
+
 async def tick(
     connection: Connection,
     *,
@@ -203,9 +217,14 @@ async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:
     await fetch(connection, _DEREGISTER, {"node": node, "doubt": doubt})
 
 
-async def declare_dead(connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = ()) -> list[str]:
-    """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed."""
-    parameters = {"node": node, "timeout_s": timeout_s, "known": list(known)}
+async def declare_dead(
+    connection: Connection, *, node: str, timeout_s: float, known: Sequence[str] = (), fresh_s: float = 5.0
+) -> list[str]:
+    """Declares nodes dead whose heartbeat is too old, and the `known` ones; returns all that are to be reclaimed.
+
+    `fresh_s`: how old this node's own heartbeat may be for it to judge others'.
+    """
+    parameters = {"node": node, "timeout_s": timeout_s, "known": list(known), "fresh_s": fresh_s}
     return [row[0] for row in await fetch(connection, _DECLARE_DEAD, parameters)]
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from currant.errors import ProtocolError
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
 from currant.supervisor.boots import Boots
@@ -275,6 +276,8 @@ class Children:
         if isinstance(message, Hello):
             self._take_hello(child)
         elif isinstance(message, BootFailed):
+            if child.state is not State.BOOTING:
+                raise ProtocolError(f"it says that it cannot boot, and is {child.state}")
             self._boots.take_failure(child, message)
         else:
             self._ears.received(child, message)

@@ -25,12 +25,14 @@ class Writer(Protocol):
     """Writes outcomes, again and again until they are written, and returns how many rows still were this node's.
 
     A repetition changes nothing: the lease fences. Each raises StatementRefused when the database refuses the data.
+    `late` returns the ids of those executions whose outcomes came too late, and were not recorded before either.
     """
 
     async def complete(self, results: list[Result]) -> int: ...
     async def discard(self, results: list[Result]) -> int: ...
     async def settle(self, verdicts: list[Verdict]) -> int: ...
     async def park(self, executions: list[Execution]) -> int: ...
+    async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]: ...
 
 
 class _Lane(Generic[T]):
@@ -43,14 +45,16 @@ class _Lane(Generic[T]):
         rows_max: int,
         execution: Callable[[T], Execution],
         size: Callable[[T], int],
+        status: Callable[[T], Status | None],
         refuse: Callable[[T, str], None],
     ) -> None:
+        """`status`: what is written for one, None when it is deleted."""
         self.waiting: list[T] = []
         self.writing: list[T] = []
         #: Those whose rows someone else holds: each is tried again, alone, after a while.
         self.locked: list[T] = []
         self.write, self.rows_max = write, rows_max
-        self.execution, self.size, self.refuse = execution, size, refuse
+        self.execution, self.size, self.status, self.refuse = execution, size, status, refuse
 
     def take(self) -> list[T]:
         """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row."""
@@ -70,24 +74,26 @@ class Completer:
         writer: Writer,
         *,
         saved: Callable[[int, int], None],
-        fenced: Callable[[int], None],
+        fenced: Callable[[list[str]], None],
         refused: Callable[[Execution, str], None],
     ) -> None:
         """
         Args:
             saved: gets how many outcomes are written, and their bytes.
-            fenced: gets how many of them had lost their lease.
+            fenced: gets the ids of those of them that had lost their lease.
             refused: told of a single outcome that the database refuses.
         """
         self._saved, self._fenced, self._refused = saved, fenced, refused
-        self._results = self._lane_of_results(writer.complete)
+        self._late = writer.late
+        self._results = self._lane_of_results(writer.complete, Status.COMPLETED)
         #: Of executions that are deleted when they succeed.
-        self._discards = self._lane_of_results(writer.discard)
+        self._discards = self._lane_of_results(writer.discard, None)
         self._verdicts: _Lane[Verdict] = _Lane(
             writer.settle,
             rows_max=SETTLE_ROWS_MAX,
             execution=lambda verdict: verdict.execution,
             size=lambda verdict: len(verdict.error or b""),
+            status=lambda verdict: verdict.status,
             refuse=self._refuse_verdict,
         )
         self._unknown: _Lane[Execution] = _Lane(
@@ -95,6 +101,7 @@ class Completer:
             rows_max=SETTLE_ROWS_MAX,
             execution=lambda execution: execution,
             size=lambda _: 0,
+            status=lambda _: Status.SCHEDULED,
             refuse=self._refuse_unknown,
         )
         self._added = self._written = 0
@@ -136,12 +143,13 @@ class Completer:
                 await self._write(self._verdicts)
                 await self._write(self._unknown)
 
-    def _lane_of_results(self, write: Callable[[list[Result]], Awaitable[int]]) -> _Lane[Result]:
+    def _lane_of_results(self, write: Callable[[list[Result]], Awaitable[int]], status: Status | None) -> _Lane[Result]:
         return _Lane(
             write,
             rows_max=COMPLETE_ROWS_MAX,
             execution=lambda result: result[0],
             size=lambda result: len(result[1]),
+            status=lambda _: status,
             refuse=self._refuse_result,
         )
 
@@ -185,8 +193,21 @@ class Completer:
             lane.refuse(batch[0], str(error))
             return []
         if written < len(batch):
-            self._fenced(len(batch) - written)
+            await self._note_late(lane, batch)
         return []
+
+    async def _note_late(self, lane: _Lane[T], batch: list[T]) -> None:
+        """Tells of those that were not written because they came too late. Not of those that were written by an earlier
+        try, whose reply was lost; nor of what is given back, which was no outcome."""
+        statuses = {lane.execution(item).id: lane.status(item) for item in batch}
+        executions = [lane.execution(item) for item in batch if lane.status(item) is not Status.PENDING]
+        try:
+            late = await self._late(executions, [statuses[each.id] for each in executions])
+        except StatementRefused:
+            # It is told for people's sake: what is written is written.
+            return
+        if late:
+            self._fenced(late)
 
     def _refuse_result(self, result: Result, reason: str) -> None:
         execution, _ = result

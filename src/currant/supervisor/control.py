@@ -73,7 +73,8 @@ class ControlServer:
                         writer.write(encode(reply, CONTROL_REPLY_BYTES_MAX))
                         await writer.drain()
         except (TimeoutError, OSError, ProtocolError):
-            pass  # its own fault; nothing else notices
+            # Its own fault; nothing else notices. Not `close`, which would keep what it does not read, for ever.
+            writer.transport.abort()
         finally:
             self._clients -= 1
             writer.close()

@@ -11,7 +11,7 @@ from currant.protocol.control import Schedule
 from currant.store import migrate, parking, queries, retention
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
-from currant.store.connections import STATEMENT_S, Connection, Session
+from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
 from currant.store.queries import Claim, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
@@ -20,6 +20,8 @@ from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
 LISTEN_NAME = "currantd:listen"
+#: Nobody may need them again for long, well or not.
+ON_DEMAND = frozenset({"currantd:utility", "currantd:upkeep"})
 #: The connections that are made on demand are closed when nobody has used them for so long.
 UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
@@ -61,6 +63,7 @@ class Database:
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._discard = discard
         self._lost, self._regained, self._sent = lost, regained, sent
+        self._standing = Standing()
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
         #: What the children ask for, and counts.
@@ -82,7 +85,8 @@ class Database:
             StatementRefused: nothing was claimed.
         """
         until_s = self.now() + CLAIM_VALID_S
-        return await self._once(
+        node = self.node
+        claim = await self._once(
             self._claim,
             lambda connection: queries.claim(
                 connection,
@@ -96,6 +100,8 @@ class Database:
                 discard=self._discard,
             ),
         )
+        # Those of a node that was declared dead meanwhile are whoever's takes them back.
+        return claim if node == self.node else claim._replace(executions=[])
 
     async def pause_claims(self) -> None:
         await self._claim.pause()
@@ -111,6 +117,9 @@ class Database:
 
     async def park(self, executions: list[Execution]) -> int:
         return await self._insist(self._complete, lambda connection: parking.park(connection, executions))
+
+    async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]:
+        return await self._insist(self._complete, lambda connection: queries.late(connection, executions, statuses))
 
     async def tick(self, scheduled: Sequence[str], moments: Sequence[float]) -> Tick:
         """Ticks.
@@ -189,10 +198,12 @@ class Database:
         return count
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
-        return await self._insist_upkeep(
+        """Raises DatabaseUnreachable, StatementRefused: once, for after an outage every heartbeat is old."""
+        return await self._once(
+            self._upkeep.session(),
             lambda connection: queries.declare_dead(
                 connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
-            )
+            ),
         )
 
     async def prune_ranges(self, newest_s: float) -> list[Range]:
@@ -262,6 +273,9 @@ class Database:
             self._utility.session(), lambda connection: queries.ended(connection, ids, bytes_max=RESULT_BYTES_MAX)
         )
 
+    async def pause_upkeep(self) -> None:
+        await self._upkeep.session().pause()
+
     async def pause_utility(self) -> None:
         await self._utility.session().pause()
 
@@ -281,19 +295,38 @@ class Database:
     def own_channel(self) -> str:
         return node_channel(self.node)
 
+    def cut(self) -> None:
+        """Ends the statements that are under way, without asking the server: it may not answer."""
+        for session in self._sessions():
+            session.cut()
+
     async def close(self) -> None:
-        for session in (self._claim, self._complete, self._utility.session(), self._upkeep.session()):
+        for session in self._sessions():
             await session.close()
+
+    def _sessions(self) -> tuple[Session, ...]:
+        return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
     def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
         return Session(
             self._url,
             f"currantd:{role}",
             hot=hot,
-            lost=self._lost,
+            lost=self._note_loss,
             regained=self._regained,
             statement_s=statement_s,
+            standing=self._standing,
         )
+
+    def _note_loss(self, name: str, reason: str) -> None:
+        """One that is lost casts doubt on those that are idle: their next statement is not to wait for a server that is
+        gone, nor to be told in the log as another loss."""
+        for session in (self._claim, self._complete):
+            if not session.busy:
+                session.drop()
+        self._utility.close_now()
+        self._upkeep.close_now()
+        self._lost(name, reason)
 
     async def _once(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
         self._sent()

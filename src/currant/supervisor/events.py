@@ -35,6 +35,11 @@ class Event(enum.StrEnum):
         "unknown variable",
         "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
     )
+    PASSWORD_SHOWN = (
+        "password on the command line",
+        "The address on the command line holds a password, which every user of the machine can see (ps): "
+        "give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file. Fields: option.",
+    )
     FAILED = (
         "execution failed",
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
@@ -64,11 +69,12 @@ class Event(enum.StrEnum):
     )
     CONNECTION_LOST = (
         "database connection lost",
-        "A connection is lost; logged once, until it is back. Fields: connection, reason.",
+        "A connection is lost, the first of an outage: what others are lost until all are back is in `status`. "
+        "Fields: connection, reason.",
     )
     CONNECTION_REGAINED = (
         "database connection regained",
-        "A connection is back. Fields: connection, seconds.",
+        "All connections are back. Fields: connections: those that were lost, seconds: how long it took.",
     )
     CHILD_DIED = (
         "child died",
@@ -117,6 +123,18 @@ class Event(enum.StrEnum):
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
     )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
     PLACE_RESTS = (
         "place rests",
         "Too many children have died in one place within a minute: none is started there for a while. "
@@ -154,7 +172,14 @@ class Event(enum.StrEnum):
     )
     FENCED = (
         "node was declared dead",
-        "This node was declared dead by another; it registers anew. Fields: node, new_node.",
+        "This node was declared dead by another; it registers anew. What runs goes on, fenced: its outcome counts "
+        "unless another node has taken it back. What has not started is given back. Fields: node, new_node, running.",
+    )
+    LATE = (
+        "late outcomes not applied",
+        "Outcomes came after their leases were lost: another node has taken the executions back. They change nothing. "
+        "One line in ten seconds. Fields: outcomes, executions: the ids of a few, more: how many others since the last "
+        "line.",
     )
     RECLAIMED = (
         "dead nodes reclaimed",

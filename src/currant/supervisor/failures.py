@@ -1,4 +1,4 @@
-"""Which failures are told in the log: of each function one in ten seconds, with the number of the others."""
+"""Which failures and late outcomes are told in the log: one in ten seconds, with the number of the others."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,8 @@ QUIET_S = 10.0
 FUNCTIONS_MAX = 1000
 #: What a line of the log holds of them: a raw row's name may have any length.
 NAME_CHARS_MAX, MESSAGE_CHARS_MAX = 200, 200
+#: How many late outcomes are named.
+IDS_MAX = 5
 
 
 class FailureLog:
@@ -46,5 +48,29 @@ class FailureLog:
         )
 
 
+class LateLog:
+    """Tells of outcomes that came too late, and were not applied."""
+
+    def __init__(self, log: Log, clock: Callable[[], float]) -> None:
+        self._log, self._clock = log, clock
+        self._told_at = float("-inf")
+        self._more = 0
+
+    def note(self, ids: list[str]) -> None:
+        """Takes the ids of the executions whose outcomes came too late."""
+        now = self._clock()
+        if now - self._told_at < QUIET_S:
+            self._more += len(ids)
+            return
+        more, self._more, self._told_at = self._more, 0, now
+        self._log.warning(
+            Event.LATE, outcomes=len(ids), executions=[id[:NAME_CHARS_MAX] for id in ids[:IDS_MAX]], more=more
+        )
+
+
 def _decode(error: bytes | None) -> Failure:
-    return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    try:
+        return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Whatever user code wrote to its child's socket. The database judges whether it can be stored.
+        return Failure("unknown", "")

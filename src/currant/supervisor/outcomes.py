@@ -5,7 +5,7 @@ from collections.abc import Callable
 from currant.executions import CANCELLED, Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
-from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog
+from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog, LateLog
 from currant.supervisor.ledger import Ledger
 
 
@@ -28,6 +28,7 @@ class Outcomes:
         self._ledger, self._completer, self._counts, self._policy = ledger, completer, counts, policy
         self._due_in, self._log, self._random = due_in, log, random
         self._failures = FailureLog(log, clock)
+        self._late = LateLog(log, clock)
         self._parked_functions: set[str] = set()
 
     def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
@@ -52,6 +53,11 @@ class Outcomes:
         error = encode_failure(kind, reason)
         self._judge([(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions])
 
+    def lost(self, executions: list[Execution], reason: str) -> None:
+        """Takes what a dead node ran, or held."""
+        error = encode_failure("NodeDied", reason)
+        self._judge([(execution, Outcome(execution.cell, Ending.LOST, error)) for execution in executions])
+
     def cancel(self, executions: list[Execution]) -> None:
         """Ends what someone cancelled before it started."""
         self._judge([(execution, Outcome(execution.cell, Ending.CANCELLED, CANCELLED)) for execution in executions])
@@ -70,9 +76,10 @@ class Outcomes:
         error = encode_failure("TooLarge", "its arguments, or the names in its row, are larger than a frame can hold")
         self._judge([(execution, Outcome(execution.cell, Ending.REJECTED, error)) for execution in executions])
 
-    def fenced(self, count: int) -> None:
-        """So many outcomes came too late."""
-        self._counts.fenced += count
+    def fenced(self, ids: list[str]) -> None:
+        """The outcomes of these came too late: another node has taken them back."""
+        self._counts.fenced += len(ids)
+        self._late.note(ids)
 
     def refused(self, execution: Execution, reason: str) -> None:
         """The database does not take an outcome."""
@@ -98,7 +105,7 @@ class Outcomes:
         self._completer.add_verdicts(verdicts)
 
     def _count(self, ending: Ending, verdict: Verdict) -> None:
-        self._counts.crashed += ending is Ending.CRASHED
+        self._counts.crashed += ending is Ending.CRASHED or ending is Ending.LOST
         self._counts.released += ending is Ending.RELEASED
         self._counts.cancelled += ending is Ending.CANCELLED
         self._counts.snoozed += ending is Ending.SNOOZED

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from currant.errors import StatementRefused
+from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.completer import Completer
@@ -54,6 +54,15 @@ class Recovery:
             return
         self._reclaiming = True
         try:
+            # Those known to be dead are so after an outage, too; who else is, a later tick must say.
+            while not await self._reclaim_once(known) and known:
+                await self._database.pause_upkeep()
+        finally:
+            self._reclaiming = False
+
+    async def _reclaim_once(self, known: tuple[str, ...]) -> bool:
+        """Returns whether the database said who is dead."""
+        try:
             nodes = await self._database.declare_dead(known)
             if nodes:
                 taken = await self._take_back(nodes)
@@ -65,8 +74,9 @@ class Recovery:
         except StatementRefused as error:
             # The tick finds the dead again.
             self._refused(str(error))
-        finally:
-            self._reclaiming = False
+        except DatabaseUnreachable:
+            return False
+        return True
 
     def claim_lost(self) -> None:
         """Notes that a claim may have been made, or will be, unseen."""
@@ -113,7 +123,7 @@ class Recovery:
             if not new:
                 return taken
             taken |= {(execution.id, execution.lease) for execution in new}
-            self._outcomes.crash(new, "NodeDied", reason)
+            self._outcomes.lost(new, reason)
             await self._completer.flushed()
 
     async def _release_lost_claims(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from currant.errors import DatabaseError
 from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
 from currant.supervisor.children import Children
-from currant.supervisor.database import Database
+from currant.supervisor.database import ON_DEMAND, Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
@@ -21,23 +21,44 @@ REFUSAL_QUIET_S = 10.0
 
 
 class Connections:
-    """Which connections are lost, and why; told in the log once for each loss."""
+    """Which connections are lost, and why.
+
+    The log has a line when the first one is lost and a line when all of them are back: an outage of the database is one
+    thing, however many connections it ends, and however often they are tried.
+    """
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._refusal_told_at = float("-inf")
         self.lost: dict[str, str] = {}
+        #: Of the outage under way: its connections, in the order of their loss, and when it began.
+        self._outage: dict[str, None] = {}
+        self._began = 0.0
         #: At the start there is one line for all of them: that the database is waited for.
         self.silent = True
 
     def note_loss(self, name: str, reason: str) -> None:
-        if name not in self.lost and not self.silent:
-            self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
+        if not self._outage:
+            self._began = self._clock()
+            if not self.silent:
+                self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
+        if self._outage or name not in ON_DEMAND:
+            self._outage[name] = None
         self.lost[name] = reason
 
     def note_return(self, name: str, seconds: float) -> None:
-        if self.lost.pop(name, None) is not None and not self.silent:
-            self._log.info(Event.CONNECTION_REGAINED, connection=name, seconds=round(seconds, 1))
+        if self.lost.pop(name, None) is None:
+            return
+        came_back = list(self._outage) or [name]
+        if self._outage:
+            if self.lost.keys() - ON_DEMAND:
+                return
+            # Those that are made on demand are made when there is one.
+            self._outage.clear()
+            self.lost.clear()
+            seconds = self._clock() - self._began
+        if not self.silent:
+            self._log.info(Event.CONNECTION_REGAINED, connections=came_back, seconds=round(seconds, 1))
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
-from currant.identifiers import new_node_id
 from currant.protocol.control import Boot, ServerHello
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.status import ReloadReply
@@ -32,6 +31,7 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
+from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
@@ -42,12 +42,17 @@ from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
+
+#: At the end: how long the database may take to cancel the statements that are under way.
+CANCEL_STATEMENTS_S = 0.5
 
 
 def fork_server_starter(settings: Settings) -> StartForkServer:
@@ -65,7 +70,7 @@ def fork_server_starter(settings: Settings) -> StartForkServer:
             settings.grace_s,
             import_late=import_late,
         )
-        return ForkServer(boot, child_environment(), directory)
+        return ForkServer(boot, child_environment(see_database=settings.children_see_database), directory)
 
     return start
 
@@ -93,7 +98,6 @@ class Service:
         self._lifecycle = Lifecycle(changed=self._phase_changed, reload=self._begin_reload)
         self._first_child = asyncio.Event()
         self._hook_failure: HookFailed | None = None
-        self._register_lock = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[Any]] = set()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
@@ -128,10 +132,11 @@ class Service:
             clock=clock,
             random=randomness,
         )
+        self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
             saved=lambda count, size: self._traffic.saved(count, size),
-            fenced=lambda count: self._outcomes.fenced(count),
+            fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
         )
         self._promoter = Promoter(
@@ -172,7 +177,7 @@ class Service:
             pause=self._database.pause_claims,
             lost=lambda: self._recovery.claim_lost(),
             refused=self._connections.note_refusal,
-            fenced=self._fenced,
+            fenced=lambda: self._membership.fenced(),
             random=randomness,
         )
         self._recovery = Recovery(
@@ -214,6 +219,15 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._membership = Membership(
+            self._database,
+            instance,
+            self._ledger,
+            metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
+            recall=self._dispatcher.recall_all,
+            renamed=lambda: self._listener.renew("the node has a new name"),
+            log=log,
+        )
         self._unparker = Unparker(
             unpark=self._database.unpark,
             came=self._claimer.work_came,
@@ -226,14 +240,14 @@ class Service:
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
+            unanswered=lambda: self._listener.renew("a statement was not answered"),
             waiting=self._claimer.work_came,
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
             parked=self._unparker.parked,
             reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
-            fenced=self._fenced,
+            fenced=self._membership.fenced,
             refused=self._connections.note_refusal,
-            clock=clock,
         )
         self._requests = Requests(
             self._database,
@@ -270,12 +284,13 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            windows=Windows(frame_max),
+            membership=self._membership,
             stalls=self._stalls,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
-            log=log,
             clock=clock,
         )
         self._drain = Drain(
@@ -333,7 +348,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle, dump_stacks=self._dump_stacks))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
@@ -375,7 +390,7 @@ class Service:
                     self._log.warning(Event.WAITING_FOR_DATABASE, reason=str(error))
                     told = True
                 await self._database.pause_claims()
-        await self._register()
+        await self._membership.register()
         self._connections.silent = False
         return True
 
@@ -419,14 +434,15 @@ class Service:
                 raise self._hook_failure
             for part in (*parts, *self._spawned):
                 part.cancel()
+            # Of a statement that is cancelled the driver waits until the server has let it go.
+            cut = asyncio.get_running_loop().call_later(CANCEL_STATEMENTS_S, self._database.cut)
+        cut.cancel()
 
     async def _write_last(self) -> None:
         await self._completer.flushed()
         # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
         in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
-        await self._database.deregister(doubt=in_doubt)
-        if not in_doubt:
-            self._instance.record(None)
+        await self._membership.deregister(doubt=in_doubt)
 
     def _phase_changed(self, before: Phase, now: Phase) -> None:
         """Tells the log."""
@@ -506,26 +522,7 @@ class Service:
         if child in self._ledger.children:
             self._children[child].send(Cancel(self._ledger.cells_of(child)))
 
-    # The node among nodes
-
-    async def _register(self) -> None:
-        metadata: dict[str, object] = {
-            "pid": os.getpid(),
-            "procs": self._settings.procs,
-            "concurrency": self._settings.concurrency,
-        }
-        await self._database.register(new_node_id(), metadata)
-
-    async def _fenced(self) -> None:
-        """Another node declared this one dead: its leases are lost, what runs goes on, and a new node begins."""
-        before = self._database.node
-        async with self._register_lock:
-            if self._database.node != before:
-                return
-            await self._register()
-            self._instance.record(self._database.node)
-            self._log.error(Event.FENCED, node=before, new_node=self._database.node)
-            self._listener.renew("the node has a new name")
+    # Beside the pipeline
 
     def _newest_s(self, hello: ServerHello) -> float:
         """Returns how old at least an execution is that may be pruned."""

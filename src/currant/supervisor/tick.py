@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from currant.errors import DatabaseUnreachable, StatementRefused
+from currant.errors import DatabaseUnreachable, NoAnswer, StatementRefused
 from currant.store.queries import Promotion, Tick
 
 TICK_S = 5.0
@@ -12,7 +12,11 @@ PIECE_ROWS = 1000
 
 
 class Ticker:
-    """Ticks, and says what to do. Reclaims others only after its own ticks ran unbroken for one timeout."""
+    """Ticks, and says what to do.
+
+    Reclaims others only after its own ticks ran unbroken for one timeout, by the database's clock: every heartbeat is
+    old after an outage of the database, a host's sleep, or a jump of that clock.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,7 @@ class Ticker:
         timeout_s: float,
         echoes: Callable[[], int | None],
         silent: Callable[[], None],
+        unanswered: Callable[[], None],
         waiting: Callable[[], None],
         due_in: Callable[[float], None],
         schedule: Callable[[float | None], None],
@@ -28,7 +33,6 @@ class Ticker:
         reclaim: Callable[[], None],
         fenced: Callable[[], Awaitable[None]],
         refused: Callable[[str], None],
-        clock: Callable[[], float],
     ) -> None:
         """
         Args:
@@ -36,6 +40,7 @@ class Ticker:
             timeout_s: the age of a heartbeat that makes a node dead.
             echoes: how many probes have come back through LISTEN, None while it is being set up.
             silent: called when one has not come back.
+            unanswered: called when the server did not answer in time: LISTEN may hang as well.
             waiting: something is pending.
             due_in: the seconds until the next scheduled execution.
             schedule: the first moment of the node's schedules, in Unix time, None without any.
@@ -45,10 +50,14 @@ class Ticker:
             refused: told why the database refuses the statement.
         """
         self._refused, self._schedule, self._parked = refused, schedule, parked
-        self._tick, self._timeout_s, self._clock = tick, timeout_s, clock
-        self._echoes, self._silent = echoes, silent
+        self._tick, self._timeout_s = tick, timeout_s
+        # Whoever misses no more than this between two ticks can have let nobody's heartbeat grow too old by itself.
+        self._gap_s = max(TICK_S + 1.0, timeout_s / 2)
+        self._echoes, self._silent, self._unanswered = echoes, silent, unanswered
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
+        #: By the database's clock: the first of an unbroken row of ticks, and the last.
         self._unbroken_since: float | None = None
+        self._ticked_at = 0.0
         self._echoes_before: int | None = None
 
     async def run(self) -> None:
@@ -68,13 +77,16 @@ class Ticker:
             self._echoes_before = None
             if isinstance(error, StatementRefused):
                 self._refused(str(error))
+            elif isinstance(error, NoAnswer):
+                self._unanswered()
             return False
         if not tick.alive:
+            self._unbroken_since = None
             await self._fenced()
             return True
-        now = self._clock()
-        if self._unbroken_since is None:
-            self._unbroken_since = now
+        if self._unbroken_since is None or not 0 <= tick.clock_s - self._ticked_at <= self._gap_s:
+            self._unbroken_since = tick.clock_s
+        self._ticked_at = tick.clock_s
         if tick.waiting:
             self._waiting()
         if tick.due_in_s is not None:
@@ -82,7 +94,7 @@ class Ticker:
         self._schedule(tick.schedule_s)
         if tick.parked:
             self._parked()
-        if tick.dead and now - self._unbroken_since >= self._timeout_s:
+        if tick.dead and tick.clock_s - self._unbroken_since >= self._timeout_s:
             self._reclaim()
         return True
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 from currant.backends import NewExecution
-from currant.errors import ProtocolError
 from currant.executions import Ending, Execution
 from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
@@ -13,14 +12,16 @@ from currant.supervisor.cancels import Cancels
 from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
-from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 
 class Traffic:
@@ -39,12 +40,13 @@ class Traffic:
         cancels: Cancels,
         requests: Requests,
         watches: Watches,
+        windows: Windows,
+        membership: Membership,
         stalls: Stalls,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
         seconds_until: Callable[[float], float],
-        log: Log,
         clock: Callable[[], float],
     ) -> None:
         """
@@ -57,9 +59,11 @@ class Traffic:
         self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
+        self._windows = windows
+        self._membership = membership
         self._stalls = stalls
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
-        self._log, self._clock = log, clock
+        self._clock = clock
         self._emptied = asyncio.Event()
 
     def dispatch(self, executions: list[Execution]) -> None:
@@ -77,6 +81,7 @@ class Traffic:
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
+        """Takes a child's message. Raises ProtocolError: the child may not ask for so much."""
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
@@ -110,6 +115,7 @@ class Traffic:
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
+        self._windows.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
         self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
         started = [each for each in started if each.cell not in overruns]
@@ -122,7 +128,9 @@ class Traffic:
 
     def returned(self, executions: list[Execution]) -> None:
         """Takes what a child has not started, and will not."""
-        back = self._cancels.returned(executions)
+        back, lost = self._membership.sift(self._cancels.returned(executions))
+        # Of the node that this one was until it was declared dead.
+        self._outcomes.release(lost)
         if self._lifecycle.ending:
             self._outcomes.release(back)
         else:
@@ -160,17 +168,12 @@ class Traffic:
 
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
-        try:
-            if isinstance(message, Enqueue | CancelIds):
-                self._requests.add(message, child.send)
-            elif isinstance(message, Watch):
-                self._watches.watch(child, message.ids)
-            elif isinstance(message, Unwatch):
-                self._watches.unwatch(child, message.ids)
-        except ProtocolError as error:
-            self._log.error(Event.BAD_FRAME, child=child.place, reason=str(error))
-            child.problem = str(error)
-            child.kill()
+        if isinstance(message, Enqueue | CancelIds):
+            self._requests.add(message, self._windows.open(child, message))
+        elif isinstance(message, Watch):
+            self._watches.watch(child, message.ids)
+        elif isinstance(message, Unwatch):
+            self._watches.unwatch(child, message.ids)
 
     def _room_came(self) -> None:
         self._claimer.room_came()
