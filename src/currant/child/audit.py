@@ -26,8 +26,12 @@ def unfit_for_forking(sockets_before: Iterable[str]) -> list[str]:
 
 
 def _sockets() -> dict[str, int]:
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
+    found: dict[str, int] = {}
+    names: list[str] = []
+    # Without a descriptor to spare nothing is found, and nothing can be forked either.
+    with contextlib.suppress(OSError):
+        names = os.listdir("/proc/self/fd")
+    for name in names:
         with contextlib.suppress(OSError):
             link = os.readlink(f"/proc/self/fd/{name}")
             if link.startswith("socket:"):
