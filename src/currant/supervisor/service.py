@@ -35,6 +35,7 @@ from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.recycling import Recycler
 from currant.supervisor.reload import Reload
@@ -224,7 +225,7 @@ class Service:
             instance,
             self._ledger,
             metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
-            recall=self._dispatcher.recall_all,
+            recall=lambda: self._traffic.recall_all(),
             renamed=lambda: self._listener.renew("the node has a new name"),
             log=log,
         )
@@ -273,6 +274,17 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._quarantine = Quarantine(
+            self._ledger,
+            self._children,
+            give=self._dispatcher.give,
+            put_off=self._outcomes.put_off,
+            release=self._outcomes.release,
+            procs=settings.procs,
+            log=log,
+            clock=clock,
+            random=randomness,
+        )
         self._traffic = Traffic(
             self._lifecycle,
             self._ledger,
@@ -287,6 +299,7 @@ class Service:
             windows=Windows(frame_max),
             membership=self._membership,
             stalls=self._stalls,
+            quarantine=self._quarantine,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -298,7 +311,7 @@ class Service:
             self._ledger,
             self._children,
             claimer=self._claimer,
-            recall_all=self._dispatcher.recall_all,
+            recall_all=self._traffic.recall_all,
             until_empty=self._traffic.until_empty,
             write_last=self._write_last,
             grace_s=settings.grace_s,
@@ -417,6 +430,7 @@ class Service:
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
                     ("stalls", self._stalls.run()),
+                    ("quarantine", self._quarantine.run()),
                 )
             ]
             if last is not None:
