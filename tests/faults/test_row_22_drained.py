@@ -58,3 +58,15 @@ def test_what_has_not_started_goes_back_before_the_grace_period_is_over(trial: T
     trial.node("--procs", "1")
     assert trial.at_rest() == {"completed": len(quick) + 308}
     trial.check_ledger()
+
+
+def test_drains_under_quick_load_lose_nothing_and_run_nothing_twice(trial: Trial) -> None:
+    ids = trial.enqueue("echo", count=trial.count(6000))
+    for _ in range(2):
+        node = trial.node("--procs", "2")
+        assert node.stop() == 0
+        assert trial.states().keys() <= {"pending", "completed"}
+    trial.node("--procs", "2")
+    assert trial.at_rest() == {"completed": len(ids)}
+    trial.check_ledger()
+    assert len(trial.runs()) == len(ids)

@@ -85,6 +85,24 @@ class Event(enum.StrEnum):
         "A child was ended and replaced on purpose: nothing else could end what it ran past its timeout, or "
         "after a cancel. What else it still ran is released. Fields: child, pid, reason.",
     )
+    UNFIT_FOR_FORKING = (
+        "import starts threads or opens sockets",
+        "The modules do, when they are imported, what does not survive a fork. Each child imports them for itself "
+        "instead, which takes more time and memory: do it in a start hook. Fields: found.",
+    )
+    RELOADING = (
+        "reloading",
+        "A reload begins: a new fork server imports the modules. Fields: none.",
+    )
+    RELOADED = (
+        "reloaded",
+        "The children have the new code, those that still finish old work aside. Fields: seconds, functions, "
+        "added, removed.",
+    )
+    RELOAD_FAILED = (
+        "reload failed",
+        "The new code is not taken on: the old children go on. Fields: error.",
+    )
     CHILD_STALLED = (
         "child stalled",
         "A child's event loop does not answer: it gets no new work, and what it had not started goes elsewhere. "
@@ -105,6 +123,18 @@ class Event(enum.StrEnum):
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
     )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
     PLACE_RESTS = (
         "place rests",
         "Too many children have died in one place within a minute: none is started there for a while. "
@@ -118,6 +148,12 @@ class Event(enum.StrEnum):
     RECOVERED = (
         "node recovered",
         "Children can be started again. Fields: none.",
+    )
+    QUARANTINE = (
+        "quarantine opened",
+        "Executions that have met two crashes run alone from now on, one at a time, in a child that is opened for it: "
+        "what kills its child is found, and the others end. One more is opened when they wait. Closed a minute after "
+        "the last. Fields: child, suspects.",
     )
     CHILD_NOT_STARTED = (
         "child not started",

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.sizing import Sizing
 
 #: Those that mean something to a node. What a supervisor does not serve yet, or not any more, it ignores.
 SIGNALS = (
@@ -40,12 +41,17 @@ def answer_no_more() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def answers(lifecycle: Lifecycle, *, dump_stacks: Callable[[], None]) -> dict[signal.Signals, Callable[[], None]]:
+def answers(
+    lifecycle: Lifecycle, sizing: Sizing, *, dump_stacks: Callable[[], None]
+) -> dict[signal.Signals, Callable[[], None]]:
     """Returns what each signal asks for."""
     return {
         signal.SIGTERM: lambda: _stop(lifecycle, signal.SIGTERM),
         signal.SIGINT: lambda: _stop(lifecycle, signal.SIGINT),
         signal.SIGQUIT: lambda: lifecycle.ask_quit(signal.SIGQUIT.name),
+        signal.SIGHUP: lifecycle.ask_reload,
+        signal.SIGTTIN: sizing.grow,
+        signal.SIGTTOU: sizing.shrink,
         signal.SIGUSR1: dump_stacks,
     }
 
