@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from currant.cli import main
+from currant.errors import DatabaseError
 from currant.store import migrate
 from currant.store.scratch import Scratch
 from tests.conftest import empty_schema
 from tests.nodes import Node, World, eventually
-from tests.process.test_cli import CURRANT, _run
 from tests.roles import Role, temporary_role
 
 
@@ -28,9 +30,9 @@ class LimitedWorld(World):
         return super().start(*args, module=module, folder=folder, **{"CURRANT_DATABASE_URL": self.node_url, **env})
 
     def command(self, *args: str, url: str | None = None) -> str:
-        """Runs `currant` as the node's role, or at the address given; returns what it prints."""
-        done = _run(CURRANT, *args, folder=self.folder, CURRANT_DATABASE_URL=url or self.node_url)
-        assert done.returncode == 0, done.stderr
+        """Runs `currant`, in this process, as the node's role or at the address given; returns what it prints."""
+        done = CliRunner().invoke(main.app, args, env={"CURRANT_DATABASE_URL": url or self.node_url})
+        assert done.exit_code == 0, done.output
         return done.stdout
 
     def asked(self, *args: str) -> Any:
@@ -114,7 +116,7 @@ def test_schedules_fire(limited: LimitedWorld) -> None:
 @pytest.mark.parametrize("limited", ["server", "pg15"], indirect=True)
 def test_the_commands_work_as_the_role_that_each_is_for(limited: LimitedWorld) -> None:
     node = limited.node("--procs", "1", "-q", "test")
-    waited = limited.command("enqueue", "jobs.echo", "--args", "[7]", "--wait", url=limited.url)
+    waited = limited.command("enqueue", "tests.process.test_least_privilege.echo", "--args", "[7]", "--wait", url=limited.url)
     assert "7" in waited
     (id,) = limited.command("enqueue", "jobs.echo", "--delay", "3600", "--unique", "k", url=limited.url).split()
     assert id in limited.command("cancel", id, url=limited.url)
@@ -127,7 +129,7 @@ def test_the_commands_work_as_the_role_that_each_is_for(limited: LimitedWorld) -
     limited.command("dead", "purge", "--all", "--yes")
     assert len(limited.asked("list")) == 4
     assert limited.asked("status", id)["status"] == "cancelled"
-    assert [each["queue"] for each in limited.asked("queues")] == ["test"]
+    assert [each["name"] for each in limited.asked("queues")] == ["test"]
     assert node.stop() == 0
     eventually(lambda: limited.at_rest())
     assert limited.asked("prune", "--keep-completed", "0", "--keep-failed", "0") == {"pruned": 3}
@@ -141,6 +143,5 @@ def test_nodes_discard_and_prune(limited: LimitedWorld) -> None:
 
 def test_nobody_migrates_as_a_limited_role(limited: LimitedWorld) -> None:
     limited.rows("DELETE FROM schema_migrations WHERE version > 1 RETURNING 1")
-    done = _run(CURRANT, "migrate", folder=limited.folder, CURRANT_DATABASE_URL=limited.node_url)
-    assert done.returncode == 1
-    assert "refused, and nothing has changed" in done.stderr
+    with pytest.raises(DatabaseError, match="refused, and nothing has changed"):
+        asyncio.run(migrate.migrate_at(limited.node_url))
