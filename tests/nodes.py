@@ -91,7 +91,8 @@ class Node:
         return ask(self.folder / "run" / "control.sock")
 
     def children(self) -> list[int]:
-        return [child.pid for child in self.status().children if child.pid is not None]
+        """Returns the pids of the children that do the work: those of the quarantine come and go."""
+        return [child.pid for child in self.status().children if child.pid is not None and child.role == "work"]
 
     def fork_servers(self) -> list[int]:
         """Returns the pids of the supervisor's own children."""

@@ -21,7 +21,7 @@ def test_one_that_kills_its_child_each_time_ends_in_the_dead_letters(world: Worl
     assert row["error"]["type"] == "ChildDied"
     assert "SIGKILL" in row["error"]["message"]
     ((reason,),) = world.rows("SELECT failure_reason FROM dead_letter_queue")
-    assert reason == "crashed 3 times"
+    assert reason == "crashed 3 times: the child process that ran it ended: signal 9 (SIGKILL)"
     assert len(world.runs()) == 3
     # The node goes on.
     world.enqueue("echo")

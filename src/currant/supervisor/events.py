@@ -131,6 +131,12 @@ class Event(enum.StrEnum):
         "node recovered",
         "Children can be started again. Fields: none.",
     )
+    QUARANTINE = (
+        "quarantine opened",
+        "Executions that have met two crashes run alone from now on, one at a time, in a child that is opened for it: "
+        "what kills its child is found, and the others end. One more is opened when they wait. Closed a minute after "
+        "the last. Fields: child, suspects.",
+    )
     CHILD_NOT_STARTED = (
         "child not started",
         "A child was not ready in time, or the system refused to fork. Fields: child, pid, reason, restart_in_s.",

@@ -33,6 +33,7 @@ from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
@@ -205,7 +206,7 @@ class Service:
             instance,
             self._ledger,
             metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
-            recall=self._dispatcher.recall_all,
+            recall=lambda: self._traffic.recall_all(),
             renamed=lambda: self._listener.renew("the node has a new name"),
             log=log,
         )
@@ -254,6 +255,17 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._quarantine = Quarantine(
+            self._ledger,
+            self._children,
+            give=self._dispatcher.give,
+            put_off=self._outcomes.put_off,
+            release=self._outcomes.release,
+            procs=settings.procs,
+            log=log,
+            clock=clock,
+            random=randomness,
+        )
         self._traffic = Traffic(
             self._lifecycle,
             self._ledger,
@@ -268,6 +280,7 @@ class Service:
             windows=Windows(frame_max),
             membership=self._membership,
             stalls=self._stalls,
+            quarantine=self._quarantine,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -279,7 +292,7 @@ class Service:
             self._ledger,
             self._children,
             claimer=self._claimer,
-            recall_all=self._dispatcher.recall_all,
+            recall_all=self._traffic.recall_all,
             until_empty=self._traffic.until_empty,
             write_last=self._write_last,
             grace_s=settings.grace_s,
@@ -369,6 +382,7 @@ class Service:
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
                     ("stalls", self._stalls.run()),
+                    ("quarantine", self._quarantine.run()),
                 )
             ]
             if last is not None:

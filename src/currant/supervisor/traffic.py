@@ -18,6 +18,8 @@ from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.places import Role
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.watches import Watches
@@ -43,6 +45,7 @@ class Traffic:
         windows: Windows,
         membership: Membership,
         stalls: Stalls,
+        quarantine: Quarantine,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
@@ -61,7 +64,7 @@ class Traffic:
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
         self._windows = windows
         self._membership = membership
-        self._stalls = stalls
+        self._stalls, self._quarantine = stalls, quarantine
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
         self._clock = clock
         self._emptied = asyncio.Event()
@@ -72,12 +75,17 @@ class Traffic:
         executions = self._cancels.claimed(executions)
         if self._lifecycle.ending:
             self._outcomes.release(executions)
-        else:
+        elif executions := self._quarantine.sift(executions):
             self._dispatcher.dispatch(executions)
 
     def child_ready(self, child: Child) -> None:
-        self._ledger.add_child(child.id, self._slots, self._clock())
         self._stalls.watch(child)
+        if child.role is Role.QUARANTINE:
+            self._ledger.add_child(child.id, 1, self._clock())
+            self._ledger.close(child.id, Shut.QUARANTINE)
+            self._quarantine.look()
+            return
+        self._ledger.add_child(child.id, self._slots, self._clock())
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
@@ -100,6 +108,14 @@ class Traffic:
         self._overruns.look(child.id)
         if child.state is State.LEAVING:
             self._dismiss_when_empty(child)
+        if child.role is Role.QUARANTINE:
+            self._quarantine.look()
+        self._room_came()
+
+    def recall_all(self) -> None:
+        """Takes back everything that has not started."""
+        self._dispatcher.recall_all()
+        self._quarantine.dissolve()
         self._room_came()
 
     def child_leaves(self, child: Child) -> None:
@@ -133,7 +149,7 @@ class Traffic:
         self._outcomes.release(lost)
         if self._lifecycle.ending:
             self._outcomes.release(back)
-        else:
+        elif back := self._quarantine.sift(back):
             self._dispatcher.returned(back)
         self._room_came()
 

@@ -13,8 +13,8 @@ from tests.faults.soak.server import KeptServer
 from tests.faults.trial import Trial
 from tests.nodes import Node, eventually
 
-#: In `make test`: the same faults each time, one of each weight class.
-SEED, ROUNDS = 1, 3
+#: In `make test`: of the seeds, the first whose three rounds hold a death of each kind of process, and of Postgres.
+SEED, ROUNDS = 272, 3
 PROCS = 2
 
 
