@@ -49,6 +49,7 @@ def answers(
         signal.SIGTERM: lambda: _stop(lifecycle, signal.SIGTERM),
         signal.SIGINT: lambda: _stop(lifecycle, signal.SIGINT),
         signal.SIGQUIT: lambda: lifecycle.ask_quit(signal.SIGQUIT.name),
+        signal.SIGHUP: lifecycle.ask_reload,
         signal.SIGTTIN: sizing.grow,
         signal.SIGTTOU: sizing.shrink,
         signal.SIGUSR1: dump_stacks,
