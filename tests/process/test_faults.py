@@ -54,7 +54,7 @@ def test_a_transaction_left_open_on_one_row_holds_up_no_other(world: World) -> N
         other.execute("SELECT FROM executions WHERE id = %s FOR UPDATE", (held,))
         world.enqueue("sleeper", 0.9, count=4)
         eventually(lambda: len(world.runs("end")) == 5)
-        eventually(lambda: world.states() == {"completed": 4, "running": 1}, within_s=4)
+        eventually(lambda: world.states() == {"completed": 4, "running": 1})
         other.rollback()
     assert world.at_rest() == {"completed": 5}
     world.check_ledger(5)
