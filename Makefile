@@ -9,10 +9,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench crash explain clean demo-ready dev-ready
+.PHONY: help demo test lint docs bench crash crash-soak explain clean demo-ready dev-ready
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: demo-ready ## Watch Currant run an online shop's jobs, on a Postgres of its own: half a minute.
 	@$(RUN) -m examples.demo $(ARGS)
@@ -36,6 +36,9 @@ bench: demo-ready ## Measure how fast a backlog is drained, next to what the dat
 
 crash: dev-ready ## Break everything in the fault table, with 10,000 executions each; the report goes to crash.json.
 	@$(RUN) -m pytest tests/faults --crash --crash-report crash.json $(ARGS)
+
+crash-soak: dev-ready ## Break things at random under load, for five minutes or as said: ARGS="--soak-seconds 60 --soak-seed 7".
+	@$(RUN) -m pytest tests/faults/soak --crash -s --soak-seconds 300 $(ARGS)
 
 explain: dev-ready ## Show the plans of the hot statements, and check them.
 	@$(RUN) -m pytest tests/store -k explain -s $(ARGS)

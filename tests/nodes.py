@@ -91,7 +91,15 @@ class Node:
         return ask(self.folder / "run" / "control.sock")
 
     def children(self) -> list[int]:
-        return [child.pid for child in self.status().children if child.pid is not None]
+        """Returns the pids of the children that do the work: those of the quarantine come and go."""
+        return [child.pid for child in self.status().children if child.pid is not None and child.role == "work"]
+
+    def fork_servers(self) -> list[int]:
+        """Returns the pids of the supervisor's own children."""
+        with contextlib.suppress(OSError):
+            pid = self.process.pid
+            return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return []
 
     def descendants(self) -> list[int]:
         """Returns the pids of the fork server and of its children, as the kernel knows them."""

@@ -6,11 +6,16 @@ in a user's tests the inline mode (testing/backend.py).
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 T = TypeVar("T")
+
+# What a child sends is checked where it is decoded: beyond these, the database has no such number or moment.
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**31)]
+UnixTime = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 
 
 class NewExecution(msgspec.Struct, array_like=True, gc=False):
@@ -18,20 +23,20 @@ class NewExecution(msgspec.Struct, array_like=True, gc=False):
 
     function: str
     queue: str
-    priority: int
+    priority: Int32
     args: bytes
     kwargs: bytes
     options: bytes
-    max_retries: int
-    timeout_s: int | None
+    max_retries: Int32
+    timeout_s: Int32 | None
     #: Runs so many seconds after it is written, by the database's clock; None: at once.
-    delay_s: float | None = None
+    delay_s: Seconds | None = None
     #: Runs at this moment, in Unix time; None: at once.
-    run_at_s: float | None = None
+    run_at_s: UnixTime | None = None
     #: At most one execution of the function that has not ended holds this key.
     unique_key: str | None = None
     #: The key is held so long at least, in seconds from the enqueue; None: until the end of the execution.
-    unique_for_s: float | None = None
+    unique_for_s: Seconds | None = None
 
     @property
     def is_plain(self) -> bool:

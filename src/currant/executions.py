@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 
@@ -89,7 +90,8 @@ class Outcome(msgspec.Struct, array_like=True, gc=False):
     cell: int
     ending: Ending
     body: bytes | None = None
-    delay_s: float | None = None
+    # Checked where it is decoded: user code can write to its child's socket, and the database has no such moment.
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=2**31)] | None = None
 
 
 class Failure(msgspec.Struct, omit_defaults=True):

@@ -2,6 +2,8 @@
 
 from currant.errors import ConfigurationError
 
+#: No execution has a longer id: it would not fit into the index of its primary key.
+ID_BYTES_MAX = 8191
 #: Channels of Currant's own begin with this; queues, whose names are channels, may not.
 RESERVED = "currant:"
 

@@ -99,6 +99,15 @@ def _level(value: Any) -> str:
     return value.lower()
 
 
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ValueError
+    return words[value.lower()]
+
+
 def _default_runtime_dir() -> Path:
     # systemd's RuntimeDirectory= first, then the user's own, then a private folder under the temporary one.
     for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
@@ -125,6 +134,14 @@ class Settings:
         "The address of the database, as libpq reads it.",
         _address,
         "must be an address of a database",
+        group=DATABASE,
+    )
+    children_see_database: bool = _setting(
+        False,
+        "Whether the children find CURRANT_DATABASE_URL and PGPASSWORD in their environment.",
+        _yes_or_no,
+        "must be yes or no",
+        default_text="no",
         group=DATABASE,
     )
     modules: tuple[str, ...] = _setting(
@@ -262,10 +279,15 @@ def with_database(settings: Settings, url: str) -> Settings:
     return replace(settings, database_url=url)
 
 
-def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Returns the environment of the fork server: the supervisor's without the address of its database."""
+def child_environment(environ: Mapping[str, str] | None = None, *, see_database: bool = False) -> dict[str, str]:
+    """Returns the environment of the fork server: the supervisor's without what opens its database.
+
+    Args:
+        see_database: leave that in, because the user's code needs it: see the setting children_see_database.
+    """
     source = os.environ if environ is None else environ
-    kept = {name: value for name, value in source.items() if name != environment_name("database_url")}
+    hidden = () if see_database else (environment_name("database_url"), "PGPASSWORD")
+    kept = {name: value for name, value in source.items() if name not in hidden}
     # What a job prints is seen when it prints it, and not lost with its process.
     return {"PYTHONUNBUFFERED": "1", **kept}
 

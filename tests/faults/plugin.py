@@ -59,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--executions", type=int, default=10_000, metavar="N", help="how many with --crash (10000)")
     group.addoption("--rows", default="", metavar="1,3,…", help="only the fault tests of these rows")
     group.addoption("--crash-report", metavar="PATH", help="write the report as JSON")
+    group.addoption("--soak-seconds", type=float, metavar="S", help="how long the soak test goes on (three rounds)")
+    group.addoption("--soak-seed", type=int, metavar="N", help="its seed (drawn with --crash)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

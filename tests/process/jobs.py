@@ -11,10 +11,10 @@ from typing import Any
 from currant import Discard, Retry, Snooze, current_execution, job
 
 
-def note(what: str) -> None:
-    """Appends one line, in one write, to the file that the test named."""
+def note(what: str, id: str | None = None) -> None:
+    """Appends one line, in one write, to the file that the test named: about this execution, or another one."""
     execution = current_execution()
-    line = f"{what} {execution.id} {execution.lease} {execution.attempt} {os.getpid()} {time.time():.6f}\n"
+    line = f"{what} {id or execution.id} {execution.lease} {execution.attempt} {os.getpid()} {time.time():.6f}\n"
     fd = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(fd, line.encode())
     os.close(fd)

@@ -18,6 +18,43 @@ def test_the_directory_is_made_and_private(tmp_path: Path) -> None:
     instance.close()
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o1777])
+def test_a_directory_that_others_may_enter_is_refused_with_what_to_do(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ConfigurationError, match=rf"\(mode {mode:04o}\): make it private with `chmod 700 .*run`"):
+        acquire(folder)
+    assert not list(folder.iterdir())
+    folder.chmod(0o700)
+    acquire(folder).close()
+
+
+def test_a_directory_of_another_user_is_refused_by_its_uid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(ConfigurationError, match=rf"belongs to uid {owner}, not to this user: choose a private"):
+        acquire(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a link to another user, as root alone can")
+def test_a_link_that_another_user_put_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / "run").symlink_to(tmp_path / "mine")
+    acquire(tmp_path / "run").close()
+    os.chown(tmp_path / "run", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(ConfigurationError, match="belongs to uid 65534"):
+        acquire(tmp_path / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_cannot_be_written_is_refused_with_the_setting(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(ConfigurationError, match=r"cannot be used \(Permission denied\): choose another with"):
+        acquire(folder)
+
+
 def test_a_second_supervisor_is_refused_and_told_the_pid(tmp_path: Path) -> None:
     first = acquire(tmp_path)
     first.record("node_1")
@@ -66,7 +103,7 @@ def test_a_path_that_is_no_directory_is_refused_with_the_setting(tmp_path: Path)
 
 
 def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run").mkdir(mode=0o700)
     (tmp_path / "run" / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="cannot be used"):
         acquire(tmp_path / "run")

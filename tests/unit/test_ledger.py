@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX
 from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut, spread
-from tests.unit.support import executions
+from tests.unit.support import execution, executions
 
 Plan = dict[int, list[Execution]]
 
@@ -74,6 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.closed: set[int] = set()
         self.unsaved = 0
         self.made = 0
+        self.aside: list[Execution] = []
 
     @rule(slots=st.integers(1, 5))
     def add_child(self, slots: int) -> None:
@@ -144,6 +145,30 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.give_back(child, cells) == []
         assert set(self.ledger.dropped(child)) == set(cells)
 
+    @rule(count=st.integers(0, 5))
+    def set_aside(self, count: int) -> None:
+        some = [execution(f"aside_{self.made + number}") for number in range(count)]
+        self.made += count
+        self.ledger.set_aside(some, self.now)
+        self.aside += some
+
+    @rule(data=st.data())
+    def give_what_is_aside(self, data: st.DataObject) -> None:
+        if not self.held or not self.aside:
+            return
+        child = data.draw(st.sampled_from(sorted(self.held)))
+        first = self.ledger.pop_aside()
+        assert first is self.aside.pop(0)
+        self.ledger.assign_to(child, first)
+        self.held[child][first.cell] = first
+
+    @rule(data=st.data())
+    def take_some_of_what_is_aside(self, data: st.DataObject) -> None:
+        some = data.draw(st.lists(st.sampled_from(self.aside), unique_by=id)) if self.aside else []
+        ids = {each.id for each in some}
+        assert self.ledger.take_aside(ids) == [each for each in self.aside if each.id in ids]
+        self.aside = [each for each in self.aside if each.id not in ids]
+
     @rule(data=st.data(), lent=st.integers(0, 10))
     def lend(self, data: st.DataObject, lent: int) -> None:
         if not self.held:
@@ -181,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_holds_what_the_model_holds(self) -> None:
-        everything = [each for held in self.held.values() for each in held.values()]
+        everything = [each for held in self.held.values() for each in held.values()] + self.aside
         assert self.ledger.held == len(everything)
         assert self.ledger.leases() == {(each.id, each.lease) for each in everything}
         assert sorted(self.ledger.ids()) == sorted(each.id for each in everything)
@@ -210,6 +235,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for child in list(self.held):
             self.ledger.take_from(child, bool)
+        assert self.ledger.take_aside() == self.aside
         self.ledger.settle(self.unsaved, 0)
         assert (self.ledger.held, self.ledger.unsaved, self.ledger.free) == (0, 0, 0)
 

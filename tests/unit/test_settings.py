@@ -133,8 +133,21 @@ def test_settings_do_not_change() -> None:
 
 
 def test_the_fork_server_does_not_learn_the_address_of_the_database() -> None:
-    environment = settings.child_environment({"CURRANT_DATABASE_URL": "postgresql://u:secret@h/d", "PATH": "/bin"})
-    assert environment == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
+    environ = {"CURRANT_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret", "PATH": "/bin"}
+    assert settings.child_environment(environ) == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
+    assert settings.child_environment(environ, see_database=True) == {**environ, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("yes", True), ("TRUE", True), ("1", True), ("no", False), ("false", False)]
+)
+def test_a_setting_of_yes_or_no_takes_the_usual_words(word: str, meant: bool) -> None:
+    assert settings.load(environ={"CURRANT_CHILDREN_SEE_DATABASE": word}).children_see_database is meant
+
+
+def test_a_setting_of_yes_or_no_takes_nothing_else() -> None:
+    with pytest.raises(ConfigurationError, match="CURRANT_CHILDREN_SEE_DATABASE must be yes or no, got maybe"):
+        settings.load(environ={"CURRANT_CHILDREN_SEE_DATABASE": "maybe"})
 
 
 def test_a_variable_that_is_no_setting_is_found_with_the_one_that_was_meant() -> None:

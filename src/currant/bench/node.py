@@ -50,7 +50,7 @@ class Node:
         self._runtime_dir = Path(self._folder.name) / "run"
         self._log = Path(self._folder.name) / "currantd.log"
         # In the environment, where other users cannot read the address's password.
-        environment = settings.child_environment() | {settings.environment_name("database_url"): url}
+        environment = settings.child_environment(see_database=True) | {settings.environment_name("database_url"): url}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "currant.cli.tied", str(os.getpid()), *self._options()],

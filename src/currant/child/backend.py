@@ -13,15 +13,13 @@ from currant.child.slots import Lender
 from currant.child.watches import Watches
 from currant.errors import ConfigurationError, CurrantError, DatabaseUnreachable
 from currant.identifiers import new_ids
-from currant.names import stored_size
+from currant.names import ID_BYTES_MAX, stored_size
 from currant.payload import check_size
 from currant.protocol.frames import BATCH_BYTES
 from currant.protocol.work import CancelIds, Enqueue, FromChild, Reply, Results
 
 #: So many frames of one call may be under way, so that a generator of any length is not read all at once.
 _UNDER_WAY_MAX = 4
-#: No execution has a longer id: it would not fit into the index of its primary key.
-_ID_BYTES_MAX = 8191
 #: What a row takes in a frame besides its texts: its id, numbers, headers.
 _ROW_BYTES = 150
 
@@ -221,7 +219,7 @@ def _can_exist(id: str) -> bool:
     """Whether an execution may have this id."""
     if not isinstance(id, str):
         raise ConfigurationError(f"an execution's id is a string, got {id!r}")
-    return 1 <= stored_size(id) <= _ID_BYTES_MAX
+    return 1 <= stored_size(id) <= ID_BYTES_MAX
 
 
 def _check(execution: NewExecution, payload_bytes_max: int) -> int:

@@ -9,10 +9,8 @@ from typing import Generic, TypeVar
 
 from currant.errors import DatabaseError
 from currant.protocol.frames import BATCH_BYTES
-from currant.protocol.work import FromChild, Reply
+from currant.protocol.work import WINDOW_BYTES, FromChild, Reply
 
-#: Of what has been sent and is not answered, a child has at most so much; the next frame waits. Outcomes do not.
-WINDOW_BYTES = 4 << 20
 #: A frame holds at most so many rows.
 ROWS_MAX = 1000
 

@@ -56,6 +56,21 @@ def reported(command: str) -> Iterator[None]:
         raise typer.Exit(exits.INTERRUPTED) from None
 
 
+def shows_password(url_option: str | None) -> bool:
+    """Whether the command line itself holds a password, which every user of the machine can read there."""
+    return url_option is not None and connections.has_password(url_option)
+
+
+def warn_of_password(url_option: str | None) -> None:
+    """Says on standard error that the command line holds a password, if it does."""
+    if shows_password(url_option):
+        print(
+            "currant: warning: the password in --database-url is seen by every user of this machine (ps):"
+            " give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file",
+            file=sys.stderr,
+        )
+
+
 def check_exclusive(*, embedded: bool, url_option: str | None) -> None:
     """Raises ConfigurationError when the command line names two databases."""
     if embedded and url_option is not None:
@@ -63,11 +78,12 @@ def check_exclusive(*, embedded: bool, url_option: str | None) -> None:
 
 
 @contextlib.contextmanager
-def database(settings: Settings, *, embedded: bool, url_option: str | None) -> Iterator[Settings]:
+def database(settings: Settings, *, embedded: bool, url_option: str | None, warns: bool = True) -> Iterator[Settings]:
     """Gives settings with an address: the user's own, or, only when asked, the embedded server's.
 
     Args:
         url_option: what the command line says; the settings also know the environment.
+        warns: whether to say on standard error that the command line holds a password.
 
     Raises:
         ConfigurationError: there is none, or it cannot be read.
@@ -83,6 +99,8 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None) -> I
             " or ask for Currant's own with --embedded"
         )
     connections.check_url(settings.database_url)
+    if warns:
+        warn_of_password(url_option)
     yield settings
 
 

@@ -44,6 +44,8 @@ def show(reply: StatusReply, console: Console) -> None:
     console.print(f"[bold]{reply.node}[/] {reply.phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
     console.print(f"queues {', '.join(reply.queues) or 'none'}; {running} of {slots} slots taken")
     console.print(f"{reply.completed_per_s:,.1f} completed/s, {reply.statements_per_s:,.2f} statements/s")
+    for part, reason in reply.degraded.items():
+        console.print(f"[red]degraded, {part}:[/] {reason}")
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 

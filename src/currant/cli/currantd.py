@@ -10,7 +10,7 @@ import uvloop
 
 from currant import settings as setting
 from currant.cli import exits, shell
-from currant.cli.common import EmbeddedOption, VersionOption, database, reported
+from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
 from currant.cli.log import make_log
 from currant.cli.options import is_repeated, setting_option, settings_of_nodes
 from currant.cli.shell import App
@@ -53,7 +53,9 @@ def run(
         log = make_log(settings.log_level)
         for variable, meant in setting.unknown_variables().items():
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
-        with database(settings, embedded=embedded, url_option=database_url) as complete:
+        if shows_password(database_url):
+            log.warning(Event.PASSWORD_SHOWN, option="--database-url")
+        with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
             if embedded:
                 # It is Currant's own: its schema is made without being asked for.

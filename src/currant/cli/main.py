@@ -13,7 +13,15 @@ from currant.bench import report as bench_report
 from currant.bench.plan import ENQUEUERS, RATE_PER_S, BenchFailed, check_target, make_plan
 from currant.bench.run import run_bench
 from currant.cli import dead, executions, exits, schedules
-from currant.cli.common import DatabaseOption, EmbeddedOption, VersionOption, check_exclusive, database, reported
+from currant.cli.common import (
+    DatabaseOption,
+    EmbeddedOption,
+    VersionOption,
+    check_exclusive,
+    database,
+    reported,
+    warn_of_password,
+)
 from currant.cli.enqueue import enqueue_command
 from currant.cli.migrating import check_options, rewrite_line, survey_lines
 from currant.cli.prune import prune_command
@@ -141,6 +149,7 @@ def bench_command(
     with reported("currant bench"):
         check_exclusive(embedded=embedded, url_option=database_url)
         settings = setting.load({"database_url": database_url})
+        warn_of_password(database_url)
         plan = make_plan(
             workers=settings.procs if workers is None else workers,
             concurrency=concurrency,

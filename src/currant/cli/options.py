@@ -10,8 +10,14 @@ import typer
 from currant.settings import Settings, environment_name
 
 _SHORT = {"modules": "-m", "queues": "-q"}
-_METAVARS = {"modules": "MODULE", "queues": "QUEUE", "log_level": "LEVEL", "database_url": "URL"}
-_COMPLETIONS = {"log_level": ("debug", "info", "warning", "error")}
+_METAVARS = {
+    "modules": "MODULE",
+    "queues": "QUEUE",
+    "log_level": "LEVEL",
+    "database_url": "URL",
+    "children_see_database": "YES/NO",
+}
+_COMPLETIONS = {"log_level": ("debug", "info", "warning", "error"), "children_see_database": ("yes", "no")}
 
 
 def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:

@@ -57,13 +57,17 @@ class FrameReader(Generic[M]):
         self._decode = decoder.decode
         self._bytes_max = bytes_max
         self._buffer = bytearray()
+        self._problem: str | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[M]:
         """Returns the messages that are complete now.
 
         Raises:
-            ProtocolError: a frame is longer than the limit, or holds no message that belongs here.
+            ProtocolError: a frame is longer than the limit, or holds no message that belongs here. Where the next frame
+                would begin is not known then: every later call raises it too, and nothing is held any more.
         """
+        if self._problem is not None:
+            raise ProtocolError(self._problem)
         self._buffer += data
         messages: list[M] = []
         start, end = 0, len(self._buffer)
@@ -72,15 +76,19 @@ class FrameReader(Generic[M]):
             while end - start >= _HEADER_BYTES:
                 size = int.from_bytes(view[start : start + _HEADER_BYTES], "big")
                 if size > self._bytes_max:
-                    raise ProtocolError(f"a frame of {size} bytes is over the limit of {self._bytes_max}")
+                    self._problem = f"a frame of {size} bytes is over the limit of {self._bytes_max}"
+                    break
                 body = start + _HEADER_BYTES
                 if end - body < size:
                     break
                 messages.append(self._decode(view[body : body + size]))
                 start = body + size
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"a frame holds no message that belongs here: {error}") from None
+            self._problem = f"a frame holds no message that belongs here: {error}"
         finally:
             view.release()
+        if self._problem is not None:
+            self._buffer.clear()
+            raise ProtocolError(self._problem)
         del self._buffer[:start]
         return messages

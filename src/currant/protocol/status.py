@@ -57,6 +57,8 @@ class StatusReply(msgspec.Struct, tag="status"):
     pending: dict[str, int] | None
     #: What waits for a node that knows its function, by function; None when the database does not answer.
     parked: dict[str, int] | None
+    #: Executions that have met crashes and wait to run alone.
+    suspects: int = 0
     #: What the node lacks at the moment: the reason by the part.
     degraded: dict[str, str] = {}
 

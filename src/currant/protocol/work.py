@@ -7,6 +7,9 @@ from currant.executions import Ending, Execution, Outcome
 
 #: A child watches at most so many executions at a time.
 WATCHED_MAX = 100_000
+#: Of what it has sent and is not answered, a child has at most so much, or one larger frame, of its enqueues and of its
+#: cancels; the next frame waits. Outcomes do not.
+WINDOW_BYTES = 4 << 20
 #: In place of a status: the execution has ended, and its result is larger than a frame.
 TOO_LARGE = "too large"
 

@@ -70,6 +70,14 @@ def check_url(url: str) -> str:
     return url
 
 
+def has_password(url: str) -> bool:
+    """Whether the address itself holds a password; False for one that cannot be read."""
+    try:
+        return "password" in conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+
+
 def one_line(error: BaseException) -> str:
     """Returns what libpq says, which comes in several lines, as one."""
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
@@ -263,6 +271,11 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.pgconn.finish()
+
+    def cut(self) -> None:
+        """Ends the connection under the statement that is under way, which fails at once."""
+        if self._connection is not None and not self._connection.closed:
+            _cut(self._connection)
 
     async def close(self) -> None:
         """Ends the connection when the statement under way, if any, is done."""

@@ -54,6 +54,9 @@ class Cancels:
 
     def asked(self, ids: set[str]) -> None:
         """Someone asked to cancel these, which run here by the database's word."""
+        aside = self._ledger.take_aside(ids)
+        if aside:
+            self._end(aside)
         found = self._ledger.find(ids)
         cells: dict[int, list[int]] = {}
         leases: dict[str, int] = {}
@@ -66,7 +69,9 @@ class Cancels:
             self._send(child, Cancel(theirs, Ending.CANCELLED))
         if self._is_claiming():
             until = self._clock() + CLAIM_VALID_S
-            self._missed.update(dict.fromkeys(ids - {execution.id for _, execution in found}, until))
+            self._missed.update(
+                dict.fromkeys(ids - {execution.id for _, execution in found} - {each.id for each in aside}, until)
+            )
 
     def claimed(self, executions: list[Execution]) -> list[Execution]:
         """Takes what a claim brought, ends what was cancelled before it came, and returns the others."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from currant.errors import ModuleImportFailed
+from currant.errors import ModuleImportFailed, ProtocolError
 from currant.protocol.cells import Cells, create
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
@@ -259,6 +259,8 @@ class Children:
         if isinstance(message, Hello):
             self._take_hello(child)
         elif isinstance(message, BootFailed):
+            if child.state is not State.BOOTING:
+                raise ProtocolError(f"it says that it cannot boot, and is {child.state}")
             self._boots.take_failure(child, message)
         else:
             self._ears.received(child, message)

@@ -54,7 +54,8 @@ class ControlServer:
                 async with asyncio.timeout(EXCHANGE_S):
                     await self._answer(reader, writer)
         except (TimeoutError, OSError, ProtocolError):
-            pass  # its own fault; nothing else notices
+            # Its own fault; nothing else notices. Not `close`, which would keep what it does not read, for ever.
+            writer.transport.abort()
         finally:
             self._clients -= 1
             writer.close()

@@ -296,9 +296,17 @@ class Database:
     def own_channel(self) -> str:
         return node_channel(self.node)
 
+    def cut(self) -> None:
+        """Ends the statements that are under way, without asking the server: it may not answer."""
+        for session in self._sessions():
+            session.cut()
+
     async def close(self) -> None:
-        for session in (self._claim, self._complete, self._utility.session(), self._upkeep.session()):
+        for session in self._sessions():
             await session.close()
+
+    def _sessions(self) -> tuple[Session, ...]:
+        return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
     def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
         return Session(

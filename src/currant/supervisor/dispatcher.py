@@ -66,6 +66,11 @@ class Dispatcher:
             self._release(rest)
         self.backlog_came()
 
+    def give(self, child: int, execution: Execution) -> None:
+        """Sends an execution to a child of the caller's choice, whether it is closed or not."""
+        self._ledger.assign_to(child, execution)
+        self._send({child: [execution]}, _bytes_of(execution))
+
     def backlog_came(self) -> None:
         """A backlog may have begun: of a child that got more than its slots, or took back slots that it had lent."""
         if self._ledger.backlog:

@@ -35,6 +35,11 @@ class Event(enum.StrEnum):
         "unknown variable",
         "A variable begins with CURRANT_ and is no setting: a slip of the pen? Fields: variable, did_you_mean.",
     )
+    PASSWORD_SHOWN = (
+        "password on the command line",
+        "The address on the command line holds a password, which every user of the machine can see (ps): "
+        "give it in CURRANT_DATABASE_URL, PGPASSWORD or a password file. Fields: option.",
+    )
     FAILED = (
         "execution failed",
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
@@ -100,6 +105,18 @@ class Event(enum.StrEnum):
         "Another child has taken this one's place, or the place is closed: it finishes what it has started, and ends. "
         "Fields: child, pid, reason.",
     )
+    PLACE_OPENED = (
+        "place opened",
+        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+    )
+    PLACE_CLOSED = (
+        "place closed",
+        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+    )
+    PLACE_KEPT = (
+        "place kept",
+        "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
     PLACE_RESTS = (
         "place rests",
         "Too many children have died in one place within a minute: none is started there for a while. "
@@ -113,6 +130,12 @@ class Event(enum.StrEnum):
     RECOVERED = (
         "node recovered",
         "Children can be started again. Fields: none.",
+    )
+    QUARANTINE = (
+        "quarantine opened",
+        "Executions that have met two crashes run alone from now on, one at a time, in a child that is opened for it: "
+        "what kills its child is found, and the others end. One more is opened when they wait. Closed a minute after "
+        "the last. Fields: child, suspects.",
     )
     CHILD_NOT_STARTED = (
         "child not started",

@@ -69,4 +69,8 @@ class LateLog:
 
 
 def _decode(error: bytes | None) -> Failure:
-    return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    try:
+        return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Whatever user code wrote to its child's socket. The database judges whether it can be stored.
+        return Failure("unknown", "")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -58,13 +59,7 @@ def acquire(folder: Path) -> Instance:
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = folder.stat()
-        if owner.st_uid != os.geteuid():
-            raise ConfigurationError(
-                f"the runtime directory {folder} belongs to uid {owner.st_uid}, not to this user:"
-                " choose a private directory with --runtime-dir or CURRANT_RUNTIME_DIR"
-            )
-        folder.chmod(0o700)
+        _check_private(folder)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigurationError(
@@ -82,6 +77,24 @@ def acquire(folder: Path) -> Instance:
             " or give a second one a directory of its own with --runtime-dir or CURRANT_RUNTIME_DIR"
         ) from None
     return Instance(folder, fd, last)
+
+
+def _check_private(folder: Path) -> None:
+    """Raises ConfigurationError when others can enter the directory, or have put it, or a link to it, there."""
+    for found in (folder.lstat(), folder.stat()):
+        if found.st_uid != os.geteuid():
+            raise ConfigurationError(
+                f"the runtime directory {folder} belongs to uid {found.st_uid}, not to this user:"
+                " choose a private directory with --runtime-dir or CURRANT_RUNTIME_DIR"
+            )
+    # Not made private here: what others may have put into it by now stays.
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        raise ConfigurationError(
+            f"the runtime directory {folder} is open to other users (mode {mode:04o}): make it private with"
+            f" `chmod 700 {folder}` (RuntimeDirectoryMode=0700 in systemd), or choose another with --runtime-dir or"
+            " CURRANT_RUNTIME_DIR"
+        )
 
 
 def _read(fd: int) -> Holder | None:

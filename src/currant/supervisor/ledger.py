@@ -92,6 +92,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._children: dict[int, _Child] = {}
+        #: What no child holds yet, by id and lease, and since when: the first has waited longest.
+        self._aside: dict[tuple[str, int], tuple[Execution, float]] = {}
         self._unsaved = 0
         self._bytes = 0
 
@@ -160,6 +162,52 @@ class Ledger:
         """As `assign`, but to free slots alone."""
         plan: dict[int, list[Execution]] = {}
         return plan, self._deal(executions, {name: child.free for name, child in self._children.items()}, plan)
+
+    def assign_to(self, child: int, execution: Execution) -> None:
+        """Gives a cell of this child to the execution, also of a closed one, which must have one free."""
+        of = self._children[child]
+        execution.cell = cell = of.free_cells.pop()
+        of.held[cell] = execution
+        self._bytes += _size([execution])
+
+    def idle(self, why: Shut) -> list[int]:
+        """Returns the children that are closed for this reason alone, and hold nothing."""
+        return [id for id, child in self._children.items() if child.shut == why and not child.held]
+
+    def busy(self, why: Shut) -> bool:
+        """Whether a child that is closed for this reason, also, holds something."""
+        return any(why in child.shut and child.held for child in self._children.values())
+
+    def set_aside(self, executions: list[Execution], now: float) -> None:
+        """Takes what waits for a child of its own."""
+        self._aside.update({(each.id, each.lease): (each, now) for each in executions})
+        self._bytes += _size(executions)
+
+    def pop_aside(self, before: float = float("inf")) -> Execution | None:
+        """Takes off what was set aside first, if that was before that time."""
+        for lease, (execution, since) in self._aside.items():
+            if since < before:
+                del self._aside[lease]
+                self._bytes -= _size([execution])
+                return execution
+            break
+        return None
+
+    def take_aside(self, ids: Container[str] | None = None) -> list[Execution]:
+        """Takes off what is set aside, of these executions, or of all."""
+        taken = [each for each, _ in self._aside.values() if ids is None or each.id in ids]
+        for each in taken:
+            del self._aside[each.id, each.lease]
+        self._bytes -= _size(taken)
+        return taken
+
+    @property
+    def aside(self) -> int:
+        return len(self._aside)
+
+    def aside_since(self, now: float) -> float:
+        """Returns for how many seconds the first that was set aside has waited; 0 without any."""
+        return next((now - since for _, since in self._aside.values()), 0.0)
 
     def finish(self, child: int, outcomes: Iterable[Outcome], now: float) -> list[tuple[Execution, Outcome]]:
         """Frees the slots of executions that came back; what the child does not hold is left out."""
@@ -250,7 +298,7 @@ class Ledger:
 
     @property
     def held(self) -> int:
-        return sum(len(child.held) for child in self._children.values())
+        return sum(len(child.held) for child in self._children.values()) + len(self._aside)
 
     @property
     def backlog(self) -> int:
@@ -270,12 +318,15 @@ class Ledger:
         return None if of is None else of.held.get(cell)
 
     def ids(self) -> list[str]:
-        """Returns the ids of everything that a child holds."""
-        return [each.id for child in self._children.values() for each in child.held.values()]
+        """Returns the ids of everything that a child holds, or that is set aside."""
+        return [id for id, _ in self._aside] + [
+            each.id for child in self._children.values() for each in child.held.values()
+        ]
 
     def leases(self) -> set[tuple[str, int]]:
-        """Returns (id, lease) of everything that a child holds."""
-        return {(each.id, each.lease) for child in self._children.values() for each in child.held.values()}
+        """Returns (id, lease) of everything that a child holds, or that is set aside."""
+        held = {(each.id, each.lease) for child in self._children.values() for each in child.held.values()}
+        return held | self._aside.keys()
 
     def of_child(self, child: int) -> tuple[int, int, int, int]:
         """Returns a child's slots, running, waiting and finished executions."""

@@ -51,7 +51,12 @@ class Outcomes:
     def crash(self, executions: list[Execution], kind: str, reason: str) -> None:
         """Takes what ran when its process ended."""
         error = encode_failure(kind, reason)
-        self._judge([(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions])
+        crashed = [(execution, Outcome(execution.cell, Ending.CRASHED, error)) for execution in executions]
+        self._judge(crashed, because=reason)
+
+    def put_off(self, executions: list[Execution], delay_s: float) -> None:
+        """Gives back what this node does not run now, for so long at least: uncounted."""
+        self._judge([(each, Outcome(each.cell, Ending.SNOOZED, None, delay_s)) for each in executions])
 
     def lost(self, executions: list[Execution], reason: str) -> None:
         """Takes what a dead node ran, or held."""
@@ -91,12 +96,15 @@ class Outcomes:
             self._park(unknown)
         self._judge([pair for pair in finished if pair[1].ending is not Ending.UNKNOWN])
 
-    def _judge(self, endings: list[tuple[Execution, Outcome]]) -> None:
+    def _judge(self, endings: list[tuple[Execution, Outcome]], because: str | None = None) -> None:
+        """`because`: what is added to the reason of those that fail for good."""
         verdicts = [
             judge(execution, outcome.ending, outcome.body, self._policy, self._random, outcome.delay_s)
             for execution, outcome in endings
         ]
         for (_, outcome), verdict in zip(endings, verdicts, strict=True):
+            if because is not None and verdict.reason is not None:
+                verdict.reason = f"{verdict.reason}: {because}"
             self._count(outcome.ending, verdict)
             if verdict.delay_s is not None:
                 # The moment is the database's; this one is at most a little early, and then asks again.

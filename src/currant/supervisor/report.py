@@ -134,6 +134,7 @@ class Report:
             connections_lost=dict(self._connections.lost),
             pending=pending,
             parked=parked,
+            suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
         )
 

@@ -33,23 +33,29 @@ from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
 from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
 from currant.supervisor.signals import answer, answers
+from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
+
+#: At the end: how long the database may take to cancel the statements that are under way.
+CANCEL_STATEMENTS_S = 0.5
 
 
 def start_fork_server(settings: Settings) -> ForkServer:
     """Starts a fork server: the first one before there is an event loop."""
     boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
-    return ForkServer(boot, child_environment())
+    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
 
 
 #: Of the node's parts, that which degrades when children cannot be started.
@@ -108,6 +114,7 @@ class Service:
             clock=clock,
             random=randomness,
         )
+        self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
             saved=lambda count, size: self._traffic.saved(count, size),
@@ -200,7 +207,7 @@ class Service:
             instance,
             self._ledger,
             metadata={"pid": os.getpid(), "procs": settings.procs, "concurrency": settings.concurrency},
-            recall=self._dispatcher.recall_all,
+            recall=lambda: self._traffic.recall_all(),
             renamed=lambda: self._listener.renew("the node has a new name"),
             log=log,
         )
@@ -249,6 +256,17 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._quarantine = Quarantine(
+            self._ledger,
+            self._children,
+            give=self._dispatcher.give,
+            put_off=self._outcomes.put_off,
+            release=self._outcomes.release,
+            procs=settings.procs,
+            log=log,
+            clock=clock,
+            random=randomness,
+        )
         self._traffic = Traffic(
             self._lifecycle,
             self._ledger,
@@ -260,13 +278,14 @@ class Service:
             cancels=self._cancels,
             requests=self._requests,
             watches=self._watches,
+            windows=Windows(frame_max),
             membership=self._membership,
             stalls=self._stalls,
+            quarantine=self._quarantine,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
             seconds_until=self._database.due_in,
-            log=log,
             clock=clock,
         )
         self._drain = Drain(
@@ -274,7 +293,7 @@ class Service:
             self._ledger,
             self._children,
             claimer=self._claimer,
-            recall_all=self._dispatcher.recall_all,
+            recall_all=self._traffic.recall_all,
             until_empty=self._traffic.until_empty,
             write_last=self._write_last,
             grace_s=settings.grace_s,
@@ -298,7 +317,7 @@ class Service:
             ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
             StatementRefused: the database has become another one under it.
         """
-        answer(asyncio.get_running_loop(), answers(self._lifecycle, dump_stacks=self._dump_stacks))
+        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
         try:
             hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
             if hello is None:
@@ -364,6 +383,7 @@ class Service:
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
                     ("stalls", self._stalls.run()),
+                    ("quarantine", self._quarantine.run()),
                 )
             ]
             if last is not None:
@@ -381,6 +401,9 @@ class Service:
                 raise self._hook_failure
             for part in (*parts, *self._spawned):
                 part.cancel()
+            # Of a statement that is cancelled the driver waits until the server has let it go.
+            cut = asyncio.get_running_loop().call_later(CANCEL_STATEMENTS_S, self._database.cut)
+        cut.cancel()
 
     async def _write_last(self) -> None:
         await self._completer.flushed()

@@ -1,10 +1,12 @@
 """What each signal asks for. None of them does anything itself."""
 
 import asyncio
+import functools
 import signal
 from collections.abc import Callable, Mapping
 
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.sizing import Sizing
 
 #: Those that mean something to a node. What a supervisor does not serve yet, or not any more, it ignores.
 SIGNALS = (
@@ -27,22 +29,28 @@ def answer_before_start() -> None:
 
 
 def answer(loop: asyncio.AbstractEventLoop, answers: Mapping[signal.Signals, Callable[[], None]]) -> None:
-    """From now on, signals ask a node."""
+    """From now on, signals ask a node that runs in this loop, which must be uvloop's."""
     for number, ask in answers.items():
-        loop.add_signal_handler(number, ask)
+        # Not the loop's own way: when it closes, and before the process has ended, signals would kill again.
+        signal.signal(number, functools.partial(_pass_on, loop, ask))
 
 
 def answer_no_more() -> None:
     """The node has ended, and so does the process: a signal that comes late does not spoil its exit code."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
-def answers(lifecycle: Lifecycle, *, dump_stacks: Callable[[], None]) -> dict[signal.Signals, Callable[[], None]]:
+def answers(
+    lifecycle: Lifecycle, sizing: Sizing, *, dump_stacks: Callable[[], None]
+) -> dict[signal.Signals, Callable[[], None]]:
     """Returns what each signal asks for."""
     return {
         signal.SIGTERM: lambda: _stop(lifecycle, signal.SIGTERM),
         signal.SIGINT: lambda: _stop(lifecycle, signal.SIGINT),
         signal.SIGQUIT: lambda: lifecycle.ask_quit(signal.SIGQUIT.name),
+        signal.SIGTTIN: sizing.grow,
+        signal.SIGTTOU: sizing.shrink,
         signal.SIGUSR1: dump_stacks,
     }
 
@@ -52,6 +60,10 @@ def _stop(lifecycle: Lifecycle, number: signal.Signals) -> None:
         lifecycle.hurry()
     else:
         lifecycle.ask_drain(number.name)
+
+
+def _pass_on(loop: asyncio.AbstractEventLoop, ask: Callable[[], None], number: int, frame: object) -> None:
+    loop.call_soon_threadsafe(ask)
 
 
 def _end(number: int, frame: object) -> None:

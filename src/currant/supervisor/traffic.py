@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 from currant.backends import NewExecution
-from currant.errors import ProtocolError
 from currant.executions import Ending, Execution
 from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
 from currant.protocol.work import Outcomes as OutcomesFrame
@@ -13,15 +12,18 @@ from currant.supervisor.cancels import Cancels
 from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
-from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.membership import Membership
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.places import Role
+from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.watches import Watches
+from currant.supervisor.windows import Windows
 
 
 class Traffic:
@@ -40,13 +42,14 @@ class Traffic:
         cancels: Cancels,
         requests: Requests,
         watches: Watches,
+        windows: Windows,
         membership: Membership,
         stalls: Stalls,
+        quarantine: Quarantine,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
         seconds_until: Callable[[float], float],
-        log: Log,
         clock: Callable[[], float],
     ) -> None:
         """
@@ -59,10 +62,11 @@ class Traffic:
         self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
+        self._windows = windows
         self._membership = membership
-        self._stalls = stalls
+        self._stalls, self._quarantine = stalls, quarantine
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
-        self._log, self._clock = log, clock
+        self._clock = clock
         self._emptied = asyncio.Event()
 
     def dispatch(self, executions: list[Execution]) -> None:
@@ -71,15 +75,21 @@ class Traffic:
         executions = self._cancels.claimed(executions)
         if self._lifecycle.ending:
             self._outcomes.release(executions)
-        else:
+        elif executions := self._quarantine.sift(executions):
             self._dispatcher.dispatch(executions)
 
     def child_ready(self, child: Child) -> None:
-        self._ledger.add_child(child.id, self._slots, self._clock())
         self._stalls.watch(child)
+        if child.role is Role.QUARANTINE:
+            self._ledger.add_child(child.id, 1, self._clock())
+            self._ledger.close(child.id, Shut.QUARANTINE)
+            self._quarantine.look()
+            return
+        self._ledger.add_child(child.id, self._slots, self._clock())
         self._claimer.work_came()
 
     def child_sent(self, child: Child, message: FromChild) -> None:
+        """Takes a child's message. Raises ProtocolError: the child may not ask for so much."""
         if isinstance(message, OutcomesFrame):
             self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
         elif isinstance(message, Recalled):
@@ -98,6 +108,14 @@ class Traffic:
         self._overruns.look(child.id)
         if child.state is State.LEAVING:
             self._dismiss_when_empty(child)
+        if child.role is Role.QUARANTINE:
+            self._quarantine.look()
+        self._room_came()
+
+    def recall_all(self) -> None:
+        """Takes back everything that has not started."""
+        self._dispatcher.recall_all()
+        self._quarantine.dissolve()
         self._room_came()
 
     def child_leaves(self, child: Child) -> None:
@@ -113,6 +131,7 @@ class Traffic:
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
         child.cells.close()
         self._watches.forget(child)
+        self._windows.forget(child)
         self._counts.child_deaths += child.replaced is None and not child.dismissed
         self._outcomes.overrun([(each, overruns[each.cell]) for each in started if each.cell in overruns])
         started = [each for each in started if each.cell not in overruns]
@@ -130,7 +149,7 @@ class Traffic:
         self._outcomes.release(lost)
         if self._lifecycle.ending:
             self._outcomes.release(back)
-        else:
+        elif back := self._quarantine.sift(back):
             self._dispatcher.returned(back)
         self._room_came()
 
@@ -165,17 +184,12 @@ class Traffic:
 
     def _child_asked(self, child: Child, message: FromChild) -> None:
         """What its executions ask for, also during a drain."""
-        try:
-            if isinstance(message, Enqueue | CancelIds):
-                self._requests.add(message, child.send)
-            elif isinstance(message, Watch):
-                self._watches.watch(child, message.ids)
-            elif isinstance(message, Unwatch):
-                self._watches.unwatch(child, message.ids)
-        except ProtocolError as error:
-            self._log.error(Event.BAD_FRAME, child=child.place, reason=str(error))
-            child.problem = str(error)
-            child.kill()
+        if isinstance(message, Enqueue | CancelIds):
+            self._requests.add(message, self._windows.open(child, message))
+        elif isinstance(message, Watch):
+            self._watches.watch(child, message.ids)
+        elif isinstance(message, Unwatch):
+            self._watches.unwatch(child, message.ids)
 
     def _room_came(self) -> None:
         self._claimer.room_came()

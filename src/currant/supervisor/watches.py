@@ -6,6 +6,7 @@ from typing import Protocol
 
 from currant.backends import Ended
 from currant.errors import DatabaseError, DatabaseUnreachable, ProtocolError
+from currant.names import ID_BYTES_MAX, stored_size
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import TOO_LARGE, WATCHED_MAX, Results, ToChild
 
@@ -14,6 +15,8 @@ POLL_S = (0.02, 0.5)
 POLL_GROWTH = 1.5
 #: The ids of one statement.
 POLL_IDS_MAX = 1000
+#: Far more than so many ids of ours take.
+WATCHED_BYTES_MAX = 64 << 20
 #: A child that has not read so much gets no results until it has.
 UNREAD_BYTES_MAX = 8 << 20
 
@@ -47,18 +50,29 @@ class Watches:
         #: By id and by child, each in the order of the watches.
         self._children: dict[str, dict[int, Child]] = {}
         self._ids: dict[int, dict[str, None]] = {}
+        #: Of these ids, by child.
+        self._bytes: dict[int, int] = {}
         self._watched = asyncio.Event()
         self._news = asyncio.Event()
         self._pause_s = POLL_S[0]
 
     def watch(self, child: Child, ids: Iterable[str]) -> None:
-        """Raises ProtocolError when the child watches more than it may."""
+        """An id that no execution can have is told to be of none. Raises ProtocolError: the child watches too much."""
         watched = self._ids.setdefault(child.id, {})
+        nowhere: list[Ended] = []
         for id in ids:
+            if not 1 <= stored_size(id) <= ID_BYTES_MAX:
+                # The database would refuse it, and with it the question for all the others.
+                nowhere.append(Ended(id, None, None))
+                continue
+            if id not in watched:
+                self._bytes[child.id] = self._bytes.get(child.id, 0) + len(id)
             watched[id] = None
             self._children.setdefault(id, {})[child.id] = child
-        if len(watched) > WATCHED_MAX:
-            raise ProtocolError(f"it watches more than {WATCHED_MAX} executions")
+        if len(watched) > WATCHED_MAX or self._bytes.get(child.id, 0) > WATCHED_BYTES_MAX:
+            raise ProtocolError(f"it watches more than {WATCHED_MAX} executions, or {WATCHED_BYTES_MAX} bytes of ids")
+        for batch in cut(nowhere, _size):
+            child.send(Results(batch))
         self._watched.set()
         self._news.set()
 
@@ -66,7 +80,9 @@ class Watches:
         """Ends these watches of the child; of one that there is not, nothing."""
         watched = self._ids.get(child.id, {})
         for id in ids:
-            watched.pop(id, None)
+            if id in watched:
+                del watched[id]
+                self._bytes[child.id] -= len(id)
             children = self._children.get(id)
             if children is not None:
                 children.pop(child.id, None)
@@ -79,6 +95,7 @@ class Watches:
         """Ends all watches of a child that is gone."""
         self.unwatch(child, list(self._ids.get(child.id, ())))
         self._ids.pop(child.id, None)
+        self._bytes.pop(child.id, None)
 
     def saved(self) -> None:
         """An outcome is in the database: perhaps one that is waited for."""

@@ -1,0 +1,179 @@
+"""Row 23: SIGTERM twice, SIGINT, SIGQUIT, during boot, during reload. Whatever the signals, the exit is bounded."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from signal import SIGINT, SIGQUIT, SIGTERM
+
+import pytest
+
+from currant.store import migrate
+from currant.store.embedded import start_throwaway
+from tests.faults.trial import Trial
+from tests.nodes import Node, eventually, is_alive
+
+pytestmark = pytest.mark.fault(23)
+
+#: For what hangs, not for what is slow: the bounds of a drain without a grace period add up to less.
+EXIT_S = 60.0
+WAYS = [(SIGTERM,), (SIGINT,), (SIGTERM, SIGTERM), (SIGINT, SIGINT, SIGINT), (SIGQUIT,), (SIGTERM, SIGQUIT)]
+
+
+class Frozen:
+    """A trial with a server of its own, whose answers to a node can be stopped."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self._backends: list[int] = []
+
+    def freeze(self) -> None:
+        self._backends = [
+            pid
+            for (pid,) in self.trial.rows("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'currantd:%'")
+        ]
+        for pid in self._backends:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._backends:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def frozen(trial_at: Callable[[str], Trial]) -> Iterator[Frozen]:
+    with start_throwaway() as server:
+        asyncio.run(migrate.migrate_at(server.url))
+        frozen = Frozen(trial_at(server.url))
+        yield frozen
+        frozen.thaw()
+
+
+def _answers(node: Node) -> bool:
+    """Whether the process has all of its handlers: before that, a signal is the interpreter's."""
+    lines = Path(f"/proc/{node.process.pid}/status").read_text().splitlines()
+    caught = next(line for line in lines if line.startswith("SigCgt"))
+    mask = int(caught.split()[1], 16)
+    return all(mask >> (number - 1) & 1 for number in (SIGTERM, SIGINT, SIGQUIT, signal.SIGUSR1))
+
+
+def _end(node: Node, signals: tuple[signal.Signals, ...]) -> None:
+    """Sends the signals, and waits for a clean exit."""
+    below = node.descendants()
+    for number in signals:
+        if node.process.poll() is None:
+            node.send(number)
+            time.sleep(0.01)  # else the kernel may merge them
+    assert node.process.wait(EXIT_S) == 0, node.log
+    assert "Traceback" not in node.log
+    eventually(lambda: not any(is_alive(pid) for pid in below))
+
+
+# During boot
+
+
+def test_while_the_modules_are_imported_each_signal_ends_the_node_cleanly(trial: Trial) -> None:
+    trial.enqueue("stop_jobs.brief", count=10)
+    nodes = [trial.start("--procs", "1", module="stop_jobs", TEST_IMPORT_S="3600") for _ in WAYS]
+    for node, signals in zip(nodes, WAYS, strict=True):
+        eventually(lambda node=node: node.descendants())  # type: ignore[misc]
+        _end(node, signals)
+    assert trial.states() == {"pending": 10}
+    assert not trial.runs()
+
+
+def test_while_the_database_is_waited_for_each_signal_ends_the_node_cleanly(trial: Trial) -> None:
+    nowhere = "postgresql://127.0.0.1:1/nowhere"
+    nodes = [trial.start("--procs", "1", CURRANT_DATABASE_URL=nowhere) for _ in WAYS]
+    for node, signals in zip(nodes, WAYS, strict=True):
+        eventually(lambda node=node: 'event="waiting for the database"' in node.log)  # type: ignore[misc]
+        _end(node, signals)
+
+
+def test_while_the_first_child_starts_each_signal_ends_the_node_cleanly(trial: Trial) -> None:
+    trial.enqueue("stop_jobs.brief", count=10)
+    nodes = [trial.start("--procs", "2", module="stop_jobs", TEST_START_HOOK_S="3600") for _ in WAYS]
+    for node, signals in zip(nodes, WAYS, strict=True):
+        eventually(lambda node=node: len(node.descendants()) == 3)  # type: ignore[misc]
+        _end(node, signals)
+    assert trial.states() == {"pending": 10}
+    assert not trial.runs()
+
+
+# Under load
+
+
+@pytest.mark.parametrize("signals", WAYS[2:], ids=lambda signals: "-".join(each.name for each in signals))
+def test_in_a_hurry_what_runs_is_ended_and_given_back_uncounted(
+    trial: Trial, signals: tuple[signal.Signals, ...]
+) -> None:
+    node = trial.node("--procs", "2", "--concurrency", "8", "--grace", "3600", module="stop_jobs")
+    endless = trial.enqueue("stop_jobs.endless_at_first", count=8, priority=9)
+    stubborn = trial.enqueue("stop_jobs.stubborn_at_first", count=2, priority=9)
+    brief = trial.enqueue("stop_jobs.brief", count=trial.count(200))
+    trial.begun(endless + stubborn)
+    eventually(lambda: trial.runs("end"))
+    trial.fault()
+    _end(node, signals)
+    trial.recovered()
+    assert trial.states().keys() <= {"pending", "completed"}
+    assert trial.rows("SELECT DISTINCT attempt, crashes FROM executions WHERE status = 'pending'") == [(0, 0)]
+    again = [id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'pending'")]
+    trial.node("--procs", "2", "--concurrency", "16", module="stop_jobs")
+    assert trial.at_rest() == {"completed": len(endless + stubborn + brief)}
+    trial.check_ledger(twice=again)
+
+
+@pytest.mark.parametrize("signals", [(SIGQUIT,), (SIGTERM, SIGTERM)], ids=["SIGQUIT", "SIGTERM-SIGTERM"])
+def test_a_database_that_does_not_answer_holds_up_no_exit_and_the_next_node_takes_over(
+    frozen: Frozen, signals: tuple[signal.Signals, ...]
+) -> None:
+    trial = frozen.trial
+    node = trial.node("--procs", "1", "--concurrency", "8", "--grace", "3600", module="stop_jobs")
+    endless = trial.enqueue("stop_jobs.endless_at_first", count=4, priority=9)
+    brief = trial.enqueue("stop_jobs.brief", count=100)
+    trial.begun(endless)
+    eventually(lambda: trial.runs("end"))
+    frozen.freeze()
+    with trial.fault():
+        _end(node, signals)
+    frozen.thaw()
+    trial.node("--procs", "1", "--concurrency", "8", module="stop_jobs", folder=node.folder)
+    assert trial.at_rest() == {"completed": len(endless + brief)}
+    trial.recovered()
+    trial.check_ledger(twice=endless + brief)
+
+
+def test_whatever_signals_come_whenever_nothing_is_lost(trial: Trial) -> None:
+    seed = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"seed: TEST_SEED={seed}")
+    chance = random.Random(seed)
+    rounds = 30 if trial.crash else 3
+    count = trial.count(600)
+    trial.enqueue("stop_jobs.brief", count=count)
+    ended_hard: set[str] = set()
+    for _ in range(rounds):
+        before = len(trial.runs())
+        node = trial.start("--procs", "2", "--grace", "3600", module="stop_jobs", folder=trial.folder / "node")
+        eventually(lambda node=node: _answers(node))  # type: ignore[misc]
+        if chance.random() < 0.7:
+            node.ready()
+        time.sleep(chance.uniform(0, 0.3))
+        signals = [chance.choice((SIGTERM, SIGINT, SIGQUIT)) for _ in range(chance.randint(1, 4))]
+        for number in signals:
+            if node.process.poll() is None:
+                node.send(number)
+            time.sleep(chance.uniform(0, 0.1))
+        assert node.process.wait(EXIT_S) == 0, node.log
+        assert trial.states().keys() <= {"pending", "completed"}, node.log
+        if len(signals) > 1 or SIGQUIT in signals:
+            ended_hard |= {run.id for run in trial.runs()[before:]}
+    assert "Traceback" not in node.log
+    trial.node("--procs", "2", "--concurrency", "64", module="stop_jobs", folder=trial.folder / "node")
+    assert trial.at_rest() == {"completed": count}
+    trial.check_ledger(twice=ended_hard)
