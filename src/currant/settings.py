@@ -1,6 +1,8 @@
 """Every setting: its name, default, unit, environment variable and check. Only here is os.environ read."""
 
+import contextlib
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
@@ -57,6 +59,16 @@ def _number(low: float, *, above: bool = False) -> tuple[Callable[[Any], float],
         return number
 
     return parse, f"must be a number {'greater than' if above else 'of at least'} {low:g}"
+
+
+def _bytes(value: Any) -> int:
+    match = re.fullmatch(r"\s*(\d+)\s*([KMGT]?)(?:i?B)?\s*", str(value), re.IGNORECASE | re.ASCII)
+    if isinstance(value, bool) or match is None:
+        raise ValueError
+    size = int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
+    if not 1 << 20 <= size < 1 << 60:
+        raise ValueError
+    return size
 
 
 def _keep(value: Any) -> float:
@@ -213,6 +225,17 @@ class Settings:
         "How long importing the modules, or starting a child with its start hooks, may take, in seconds.",
         *_number(0, above=True),
     )
+    max_executions_per_child: int | None = _setting(
+        None,
+        "A child that has run about so many executions is replaced by a new one.",
+        *_whole(1),
+    )
+    max_memory_per_child: int | None = _setting(
+        None,
+        "A child whose resident memory reaches about so many bytes is replaced by a new one; as 512M or 2G.",
+        _bytes,
+        "must be a number of bytes of at least 1M, as 512M or 2G",
+    )
     stall_timeout_s: float = _setting(
         300.0,
         "How long the event loop of a child may not answer, for blocking code, before the child is killed, in seconds.",
@@ -277,6 +300,16 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
 def with_database(settings: Settings, url: str) -> Settings:
     """Returns the settings with another database's address."""
     return replace(settings, database_url=url)
+
+
+def working_directory() -> str:
+    """Returns the current directory by the name it was entered by: a symlink that leads elsewhere later is followed."""
+    directory = os.getcwd()
+    named = os.environ.get("PWD", "")
+    with contextlib.suppress(OSError):
+        if os.path.isabs(named) and os.path.samefile(named, directory):
+            return named
+    return directory
 
 
 def child_environment(environ: Mapping[str, str] | None = None, *, see_database: bool = False) -> dict[str, str]:

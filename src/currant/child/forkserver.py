@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
-from currant.child import system
+from currant.child import audit, fresh, system
 from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
 from currant.child.serve import serve
@@ -66,6 +66,9 @@ def main(fd: int, parent: int) -> int:
     finally:
         server.kill_children()
         system.flush_stdio()
+        if server.is_unfit:
+            # The user's threads would be waited for.
+            os._exit(0)
 
 
 class _Child(NamedTuple):
@@ -83,6 +86,8 @@ class ForkServer:
         self._pairs: deque[tuple[int, int] | None] = deque()
         self._inbox: deque[Boot | Fork] = deque()
         self._children: dict[int, _Child] = {}
+        #: It must not fork: the modules have started threads, or opened sockets.
+        self.is_unfit = False
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -96,15 +101,22 @@ class ForkServer:
         boot = self._wait_for_boot()
         if boot is None:
             return 0
-        failure = import_modules(boot.modules)
-        if failure is not None:
-            self._send(failure)
-            return _EXIT_IMPORT_FAILED
-        # The modules may have set handlers of their own.
-        system.leave_signals_to_supervisor()
+        fresh.install()
+        if boot.import_late:
+            hello = ServerHello([], [])
+        else:
+            sockets = audit.open_sockets()
+            failure = import_modules(boot.modules)
+            if failure is not None:
+                self._send(failure)
+                return _EXIT_IMPORT_FAILED
+            # The modules may have set handlers of their own.
+            system.leave_signals_to_supervisor()
+            hello = _hello(audit.unfit_for_forking(sockets))
+            self.is_unfit = bool(hello.unfit)
         gc.collect()
         gc.freeze()
-        self._send(_hello())
+        self._send(hello)
         while True:
             self._fork_as_asked(boot)
             for fd, _ in self._poll.poll():
@@ -215,7 +227,7 @@ class ForkServer:
             _close_all(pair or ())
 
 
-def _hello() -> ServerHello:
+def _hello(unfit: list[str]) -> ServerHello:
     keeps = [keep for each in registry for keep in (each.keep_completed_s, each.keep_failed_s) if keep]
     return ServerHello(
         functions=sorted(each.name for each in registry),
@@ -223,6 +235,7 @@ def _hello() -> ServerHello:
         keep_s_min=min(keeps, default=None),
         stop_hooks=bool(registry.stop_hooks),
         schedules=_schedules(),
+        unfit=unfit,
     )
 
 

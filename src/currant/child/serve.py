@@ -15,6 +15,7 @@ from currant import backends
 from currant.child import system
 from currant.child.backend import SocketBackend
 from currant.child.hooks import run_start_hooks, run_stop_hooks
+from currant.child.imports import import_modules
 from currant.child.lag import LoopLag
 from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.overdue import Overdue
@@ -22,7 +23,7 @@ from currant.child.runner import Runner
 from currant.child.threads import Threads
 from currant.protocol.cells import STACK_SIGNAL, Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import Hello, Overrun, Ping, Pong, Reply, Results, Stop, ToChild
+from currant.protocol.work import BootFailed, Hello, Overrun, Ping, Pong, Reply, Results, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -71,21 +72,32 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
     backends.install(backend)
     sock.setblocking(False)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
-    if registry.start_hooks:
+    failure = _import_late(boot)
+    if failure is None and registry.start_hooks:
         failure = _complete(loop, run_start_hooks(registry.start_hooks), runner.context, or_until=exit_codes.__len__)
-        if failure is not None:
-            # What the hooks printed: the supervisor may end us as soon as it knows.
-            system.flush_stdio()
-            link.send(failure)
-            link.close()
-            _run(loop, until=exit_codes.__len__)
-            return EXIT_HOOK_FAILED
+    if failure is not None:
+        # What was printed: the supervisor may end us as soon as it knows.
+        system.flush_stdio()
+        link.send(failure)
+        link.close()
+        _run(loop, until=exit_codes.__len__)
+        return EXIT_HOOK_FAILED
     link.send(Hello(os.getpid()))
     _run(loop, until=exit_codes.__len__)
     _say_goodbye(runner, loop)
     if stop_asked and registry.stop_hooks:
         _complete(loop, run_stop_hooks(registry.stop_hooks[::-1]), runner.context)
     return exit_codes[0]
+
+
+def _import_late(boot: Boot) -> BootFailed | None:
+    """Imports the modules, unless the fork server has; returns what went wrong."""
+    failed = import_modules(boot.modules) if boot.import_late else None
+    # The modules may have set handlers of their own.
+    system.leave_signals_to_supervisor()
+    if failed is None:
+        return None
+    return BootFailed(f"cannot import {failed.module}: {failed.message}", failed.traceback)
 
 
 def _run(loop: asyncio.AbstractEventLoop, *, until: Callable[[], object]) -> None:

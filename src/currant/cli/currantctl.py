@@ -1,5 +1,6 @@
 """`currantctl`: asks the supervisor on this machine."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from currant import settings as setting
+from currant.cli import exits
 from currant.cli.common import RuntimeDirOption, VersionOption, reported
 from currant.cli.output import write_json
 from currant.cli.shell import App, run
 from currant.protocol.status import StatusReply
-from currant.supervisor.control import ask
+from currant.supervisor.control import ask, ask_reload
 from currant.supervisor.instance import SOCKET_NAME
 
 app = App(no_args_is_help=True)
@@ -37,6 +39,32 @@ def status(
             show(reply, Console())
 
 
+@app.command()
+def reload(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    runtime_dir: RuntimeDirOption = None,
+) -> None:
+    """Replaces its children, one by one, by such that run the code as it is now; waits until that is done.
+
+    What runs is finished by the old ones. Code that cannot be imported, or whose start hooks fail, changes nothing, and
+    the exit code is then 1. The same as SIGHUP to currantd.
+    """
+    with reported("currantctl"):
+        settings = setting.load({"runtime_dir": runtime_dir})
+        reply = ask_reload(settings.runtime_dir / SOCKET_NAME)
+        if as_json:
+            write_json(reply)
+        elif reply.error is None:
+            print(f"reloaded: {len(reply.functions)} functions")
+            for word, functions in (("new", reply.added), ("gone", reply.removed)):
+                if functions:
+                    print(f"{word}: {', '.join(functions)}")
+        else:
+            print(f"currantctl: error: not reloaded, the old code goes on: {reply.error}", file=sys.stderr)
+        if reply.error is not None:
+            raise typer.Exit(exits.FAILED)
+
+
 def show(reply: StatusReply, console: Console) -> None:
     """Prints the answer for people."""
     running = sum(child.running for child in reply.children)
@@ -48,6 +76,9 @@ def show(reply: StatusReply, console: Console) -> None:
         console.print(f"[red]degraded, {part}:[/] {reason}")
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
+
+    for part, reason in reply.degraded.items():
+        console.print(f"[red]{part} degraded:[/] {reason}")
 
     children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
     for child in reply.children:

@@ -19,9 +19,9 @@ from currant.settings import Settings
 from currant.store import migrate
 from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
-from currant.supervisor.forkserver import ForkServer
+from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.instance import Instance, acquire
-from currant.supervisor.service import Service, start_fork_server
+from currant.supervisor.service import Service, fork_server_starter
 
 DESCRIPTORS_MAX = 65_536
 #: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
@@ -62,15 +62,18 @@ def run(
                 asyncio.run(migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             _raise_descriptor_limit(complete.procs)
-            fork_server = start_fork_server(complete)
+            start_fork_server = fork_server_starter(complete)
+            fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, fork_server))
+                runner.run(_serve(complete, instance, log, start_fork_server, fork_server))
             instance.close()
 
 
-async def _serve(settings: Settings, instance: Instance, log: Log, fork_server: ForkServer) -> None:
+async def _serve(
+    settings: Settings, instance: Instance, log: Log, start_fork_server: StartForkServer, fork_server: ForkServer
+) -> None:
     try:
-        await Service(settings, instance, log).run(fork_server)
+        await Service(settings, instance, log, start_fork_server).run(fork_server)
     finally:
         signals.answer_no_more()
 

@@ -65,7 +65,7 @@ def _metavar(each: Any) -> str:
         return "PATH"
     if each.type in (str, "str"):
         return "TEXT"
-    return "SECONDS" if each.name.endswith("_s") else "BYTES" if "bytes" in each.name else "N"
+    return "SECONDS" if each.name.endswith("_s") else "BYTES" if "bytes" in each.name or "memory" in each.name else "N"
 
 
 def _beginning(words: Sequence[str], incomplete: str) -> list[str]:

@@ -13,6 +13,8 @@ class Boot(msgspec.Struct, tag="boot", array_like=True):
     payload_bytes_max: int
     #: How long after its timeout a coroutine may go on before it counts as one that nothing can end.
     grace_s: float = 30.0
+    #: Each child imports the modules for itself, after its fork.
+    import_late: bool = False
 
 
 class Fork(msgspec.Struct, tag="fork", array_like=True):
@@ -43,6 +45,8 @@ class ServerHello(msgspec.Struct, tag="hello", array_like=True):
     keep_s_min: float | None = None
     stop_hooks: bool = False
     schedules: list[Schedule] = []
+    #: What the modules have left behind that a fork does not survive: threads and sockets, by name.
+    unfit: list[str] = []
 
 
 class ImportFailed(msgspec.Struct, tag="import_failed", array_like=True):

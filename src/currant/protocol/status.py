@@ -63,8 +63,24 @@ class StatusReply(msgspec.Struct, tag="status"):
     degraded: dict[str, str] = {}
 
 
+class ReloadRequest(msgspec.Struct, tag="reload", array_like=True):
+    """To the supervisor: replace the children by such with the code as it is now. Answered when that is done."""
+
+
+class ReloadReply(msgspec.Struct, tag="reload"):
+    """From the supervisor. `error`: why the old code goes on; else the functions, and what is new and gone of them."""
+
+    error: str | None
+    functions: list[str] = []
+    added: list[str] = []
+    removed: list[str] = []
+
+
+ControlRequest = StatusRequest | ReloadRequest
+ControlReply = StatusReply | ReloadReply
+
 CONTROL_REQUEST_BYTES_MAX = 4096
 CONTROL_REPLY_BYTES_MAX = 4 << 20
 
-request_decoder = msgspec.msgpack.Decoder(StatusRequest)
-reply_decoder = msgspec.msgpack.Decoder(StatusReply)
+request_decoder = msgspec.msgpack.Decoder(ControlRequest)
+reply_decoder = msgspec.msgpack.Decoder(ControlReply)

@@ -39,7 +39,7 @@ class Boots:
         self._one_was_ready, self._told = True, None
         self._failures.succeeded()
         self.stop(child)
-        self.recovered()
+        self._recover()
 
     def stop(self, child: Child) -> None:
         """There is nothing to wait for any more."""
@@ -50,6 +50,9 @@ class Boots:
         """It said why it cannot work, and ends. The traceback is told once, until a child is ready or says another."""
         child.boot_failed, child.problem = True, failure.message
         text = f"{failure.message}\n\n{failure.traceback.rstrip()}"
+        if child.on_trial:
+            child.problem = text
+            return
         if self._told != text:
             self._told = child.problem = text
         if not self._one_was_ready:
@@ -62,18 +65,25 @@ class Boots:
             return
         text = f"{BOOT_FAILURES_MAX} children in {BOOT_FAILURES_S:g} s ended before they were ready, the last: {reason}"
         if self._one_was_ready:
-            self.degrade(text)
+            self._degrade(text)
         else:
             self._hopeless(text)
 
-    def degrade(self, reason: str) -> None:
+    def cannot_import(self, error: str) -> None:
+        """A new fork server cannot be had; the same is told once."""
+        if self._told != error:
+            self._told = error
+            self._log.error(Event.IMPORT_FAILED, error=error)
+        self._degrade("the modules cannot be imported: the log says why")
+
+    def _degrade(self, reason: str) -> None:
         """Children cannot be started, for this reason: told once."""
         if not self._degraded:
             self._log.error(Event.DEGRADED, reason=reason)
         self._degraded = True
         self._ears.degraded(reason)
 
-    def recovered(self) -> None:
+    def _recover(self) -> None:
         """Children can be started again."""
         if self._degraded:
             self._degraded = False

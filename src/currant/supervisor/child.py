@@ -48,6 +48,8 @@ class Child:
     replaced: str | None = None
     #: Why another is to take its place, while it goes on.
     retiring: str | None = None
+    #: The first of a generation that does not fork yet: whoever asked for it tells of its failure.
+    on_trial: bool = False
     boot_timer: asyncio.TimerHandle | None = None
     #: When it said Hello.
     ready_at: float | None = None

@@ -1,15 +1,11 @@
 """The table of children: who stands in which place, and what happens when one ends."""
 
 import asyncio
-import contextlib
 import os
-import socket
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from currant.errors import ModuleImportFailed, ProtocolError
-from currant.protocol.cells import Cells, create
+from currant.errors import ProtocolError
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
 from currant.supervisor.boots import Boots
@@ -17,21 +13,21 @@ from currant.supervisor.child import Child, State
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Event, Log
-from currant.supervisor.forkserver import ForkServer, describe_status
+from currant.supervisor.forks import Forks
+from currant.supervisor.forkserver import ForkServer, StartForkServer, describe_status
 from currant.supervisor.generations import Generation, Generations
-from currant.supervisor.link import Link
 from currant.supervisor.places import Place, Places, Role
-from currant.supervisor.respawn import RESTART_S, Respawn
+from currant.supervisor.respawn import Respawn
 
 #: How long after a child's end its exit status, or the last of what it sent, may take to arrive.
 LAST_WORDS_S = 0.5
-#: The fork server's own, for the waits between its deaths.
-SERVER_PLACE = -1
-#: A child that was ready for so long was well, also if it had nothing to do.
+#: A child, or a fork server, that was ready for so long was well, also if it had nothing to do.
 LONG_LIFE_S = 60.0
-CLOSED = "its place is closed"
 #: How long a child that was replaced may run its stop hooks before it is killed.
 STOP_HOOKS_S = 5.0
+#: The fork server's own, for the waits between its deaths.
+SERVER_PLACE = -1
+CLOSED, OLD_CODE = "its place is closed", "reload"
 
 
 class Children:
@@ -43,32 +39,40 @@ class Children:
         procs: int,
         boot_timeout_s: float,
         frame_bytes_max: int,
-        start_fork_server: Callable[[], ForkServer],
+        start_fork_server: StartForkServer,
         ears: Ears,
         log: Log,
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
-        self._frame_bytes_max, self._ears, self._log, self._clock = frame_bytes_max, ears, log, clock
+        self._ears, self._log, self._clock = ears, log, clock
         self._children: dict[int, Child] = {}
         self._places = Places()
         for _ in range(procs):
             self._places.open(Role.WORK)
-        self._last_id = -1
-        #: The places that are to be filled, in this order.
-        self._wanted: deque[Place] = deque()
-        self._generations = Generations(
+        self.generations = Generations(
             start=start_fork_server,
             boot_timeout_s=boot_timeout_s,
             forked=self._take_forked,
             message=self._take_message,
             ended=self._server_ended,
+            log=log,
             clock=clock,
+        )
+        self._forks = Forks(
+            self.generations,
+            frame_bytes_max=frame_bytes_max,
+            is_vacant=self._is_vacant,
+            asked=self._seat,
+            refused=lambda place, reason: self._restart(place, None, Event.CHILD_NOT_STARTED, reason),
+            received=self._take,
+            closed=self._link_closed,
         )
         self._boots = Boots(timeout_s=boot_timeout_s, hopeless=self._give_up, ears=ears, log=log, clock=clock)
         self._respawn = Respawn(random=random)
         self._stopping = self._dismissing = False
         self.dismissal = Dismissal(log)
+        self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __getitem__(self, id: int) -> Child:
@@ -92,29 +96,37 @@ class Children:
         Raises:
             ModuleImportFailed: they cannot be imported.
         """
-        generation = self._generations.current = await self._generations.boot(server)
+        generation = self.generations.current = await self.generations.boot(server)
         return generation.hello
 
     def fork_all(self) -> None:
-        for place in self._places:
-            if place.child is None:
-                self._want(place)
+        """Starts a child in each empty place."""
+        for place in self.empty_places:
+            if not place.resting:
+                self._forks.want(place)
+        self._forks.go_on()
 
     async def stop(self) -> None:
         """Ends the fork servers and all children at once."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        await self._generations.close_all()
+        await self.generations.close_all()
         for child in list(self._children.values()):
             self._forget(child)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until the condition is true, which is asked whenever a child has become ready or has ended."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
 
     # What others ask for
 
     def open_place(self, role: Role = Role.WORK) -> int:
         """Makes one more place, starts a child there, and returns the place's number."""
         place = self._places.open(role)
-        self._want(place)
+        self._forks.want(place)
         return place.number
 
     def close_place(self, number: int) -> None:
@@ -140,7 +152,11 @@ class Children:
         place = self._places.get(child.place)
         if child.state is State.READY and child.retiring is None and place is not None and place.child == id:
             child.retiring = reason
-            self._want(place)
+            self._forks.want(place)
+
+    def may_fork(self) -> bool:
+        """Whether a child may be started now that nobody waits for; counts it."""
+        return self._respawn.spend_spare(self._clock(), places=len(self._places))
 
     def dismiss(self, id: int) -> None:
         """Asks a child, which holds nothing any more, for its end. It is not replaced."""
@@ -168,64 +184,61 @@ class Children:
         if has_something_to_do and not child.dismissed:
             self.dismissal.ask(child)
 
+    # Reloads
+
+    def try_out(self, generation: Generation) -> Child | None:
+        """Asks a generation that does not fork yet for a child, which replaces a ready one when it is ready.
+
+        Returns None when there is no place for it at the moment, or the system refuses.
+        """
+        for number in self._places.numbers(Role.WORK):
+            place = self._places.get(number)
+            assert place is not None
+            if self._is_stable(place):
+                return self._forks.ask(place, generation, on_trial=True)
+        return None
+
+    def renew(self, number: int) -> None:
+        """Replaces the child in this place, if it is ready and of an older generation."""
+        place = self._places.get(number)
+        if place is not None and place.child is not None:
+            self._retire_if_old(self._children[place.child])
+
+    def renew_all(self) -> None:
+        """Replaces all ready children of older generations, as many at a time as the fork server forks."""
+        for place in self._places:
+            self.renew(place.number)
+
+    def _retire_if_old(self, child: Child) -> None:
+        current = self.generations.current
+        if current is not None and child.generation.number < current.number:
+            self.retire(child.id, OLD_CODE)
+
+    def is_renewed(self, number: int) -> bool:
+        """Whether no child of an older generation stands in the place."""
+        place, current = self._places.get(number), self.generations.current
+        if place is None or place.child is None or current is None:
+            return True
+        return self._children[place.child].generation.number >= current.number
+
+    def _is_stable(self, place: Place) -> bool:
+        return place.coming is None and place.child is not None and self._children[place.child].state is State.READY
+
     # Forks
 
-    def _want(self, place: Place) -> None:
-        """Asks for a child in a place, unless one is on its way already."""
-        if self._stopping or place.wanted or place.coming is not None or self._places.get(place.number) is not place:
-            return
-        if place.child is not None and self._children[place.child].retiring is None:
-            return
-        place.wanted, place.resting = True, False
-        self._wanted.append(place)
-        self._fork_some()
+    def _is_vacant(self, place: Place) -> bool:
+        """Whether a child is wanted there: nobody stands there, or one that is to be replaced, and none is coming."""
+        if self._stopping or place.coming is not None or self._places.get(place.number) is not place:
+            return False
+        return place.child is None or self._children[place.child].retiring is not None
 
-    def _fork_some(self) -> None:
-        generation = self._generations.current
-        while generation is not None and self._wanted and generation.can_fork and not self._stopping:
-            place = self._wanted.popleft()
-            place.wanted = False
-            if self._places.get(place.number) is not place:
-                continue
-            try:
-                self._ask_for(place, generation)
-            except OSError as error:
-                # Out of descriptors, or of memory: later, perhaps.
-                self._restart(place, None, Event.CHILD_NOT_STARTED, f"cannot make its socket: {error.strerror}")
-
-    def _ask_for(self, place: Place, generation: Generation) -> Child:
-        """Raises OSError when the system refuses what the child needs; nothing is left of it then."""
-        with contextlib.ExitStack() as undo:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            undo.callback(theirs.close)
-            with contextlib.ExitStack() as undo_on_error:
-                undo_on_error.callback(ours.close)
-                memory = create()
-                undo.callback(os.close, memory)
-                cells = Cells(memory)
-                undo_on_error.pop_all()
-            link = Link(
-                frame_bytes_max=self._frame_bytes_max,
-                received=lambda message: self._take(child, message),
-                closed=lambda problem: self._link_closed(child, problem),
-            )
-            self._last_id += 1
-            child = Child(self._last_id, place.number, place.role, generation, cells, link)
-            self._children[child.id] = child
-            if place.child is None:
-                place.child = child.id
-            else:
-                place.coming = child.id
-            generation.children.add(child.id)
-            generation.forking.add(child.id)
-            generation.server.fork(child.id, child.place, [theirs.fileno(), memory])
-        self._spawn(self._connect(child, ours), f"connect child {child.place}")
+    def _seat(self, child: Child, place: Place) -> None:
+        self._children[child.id] = child
+        if place.child is None:
+            place.child = child.id
+        else:
+            place.coming = child.id
         self._boots.begin(child)
-        return child
-
-    async def _connect(self, child: Child, ours: socket.socket) -> None:
-        ours.setblocking(False)
-        await asyncio.get_running_loop().create_connection(lambda: child.link, sock=ours)
 
     def _take_forked(self, message: Forked, pidfd: int) -> None:
         child = self._children.get(message.child)
@@ -235,20 +248,24 @@ class Children:
         child.generation.forking.discard(child.id)
         child.pid, child.pidfd = message.pid, pidfd
         asyncio.get_running_loop().add_reader(pidfd, self._ended, child)
-        if child.dismissed or child.state is State.LEAVING:
+        if child.dismissed:
             child.kill()  # its place was closed meanwhile
-        self._fork_some()
+        self._forks.go_on()
 
     def _take_message(self, message: ForkFailed | Exited) -> None:
         child = self._children.get(message.child)
         if child is None:
             return
         if isinstance(message, ForkFailed):
+            child.problem = f"cannot fork: {message.message}"
             self._forget(child)
+            child.cells.close()
             place = self._vacate(child)
-            if place is not None:
-                self._restart(place, None, Event.CHILD_NOT_STARTED, f"cannot fork: {message.message}")
-            self._fork_some()
+            if child.on_trial:
+                self._want_instead(place)
+            elif place is not None:
+                self._restart(place, None, Event.CHILD_NOT_STARTED, child.problem)
+            self._forks.go_on()
         elif child.pid == message.pid:
             child.status = message.status
             child.reported.set()
@@ -275,18 +292,20 @@ class Children:
             before, place.child, place.coming = place.child, child.id, None
             if before is not None:
                 self._leave(self._children[before])
+        self._retire_if_old(child)
         if self._dismissing:
             self._dismiss_at_drain(child)
+        self._news.set()
 
     def _leave(self, child: Child) -> None:
         """It has no place any more."""
         if child.state is State.READY:
             child.state = State.LEAVING
-            self._log.info(Event.CHILD_RETIRED, child=child.place, pid=child.pid, reason=child.retiring or CLOSED)
+            reason = child.retiring or (OLD_CODE if self._places.get(child.place) else CLOSED)
+            self._log.info(Event.CHILD_RETIRED, child=child.place, pid=child.pid, reason=reason)
             self._ears.leaving(child)
         elif child.state is State.BOOTING:
             child.dismissed = True
-            self._boots.stop(child)
             child.kill()
 
     def _link_closed(self, child: Child, problem: str | None) -> None:
@@ -321,28 +340,40 @@ class Children:
         reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
         lived_s = 0.0 if child.ready_at is None else self._clock() - child.ready_at
         proven = lived_s >= LONG_LIFE_S or child.cells.any_started()
+        child.problem = reason
+        # Then whoever tries it tells why it failed.
+        failed_trial = was_booting and child.on_trial
+        child.dismissed = child.dismissed or failed_trial
         self._forget(child)
         place = self._vacate(child)
         self._ears.died(child, reason, orphaned)
         self.dismissal.ended(child, reason)
-        if child.dismissed:
-            return
-        if child.replaced is not None:
+        if failed_trial:
+            self._want_instead(place)
+        elif child.replaced is not None:
             self._log.warning(Event.CHILD_REPLACED, child=child.place, pid=child.pid, reason=child.replaced)
-            if place is not None:
-                self._want(place)
-            return
-        if was_booting and not orphaned and not self._stopping:
+            self._want_instead(place)
+        elif not child.dismissed and not self._stopping:
+            self._mourn(child, place, reason, proven=proven, orphaned=orphaned, was_booting=was_booting)
+
+    def _mourn(
+        self, child: Child, place: Place | None, reason: str, *, proven: bool, orphaned: bool, was_booting: bool
+    ) -> None:
+        """Tells the log of a death that nobody wanted, and replaces the child."""
+        if was_booting and not orphaned:
             self._boots.failed(reason)
         event = Event.START_HOOK_FAILED if child.boot_failed else Event.CHILD_DIED
-        if place is not None and orphaned:
-            # No fault of its place.
-            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=0.0)
-            self._want(place)
-        elif place is not None:
+        if place is not None and not orphaned:
             self._restart(place, child.pid, event, reason, proven=proven)
-        elif not self._stopping:
-            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=None)
+        else:
+            # No fault of its place, or nobody's place.
+            restart_in_s = None if place is None else 0.0
+            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=restart_in_s)
+            self._want_instead(place)
+
+    def _want_instead(self, place: Place | None) -> None:
+        if place is not None:
+            self._forks.want(place)
 
     def _vacate(self, child: Child) -> Place | None:
         """Returns the place that the child leaves empty, or without the successor that it was to be."""
@@ -361,7 +392,7 @@ class Children:
             return
         wait = self._respawn.died(place.number, self._clock(), proven=proven, places=len(self._places))
         place.resting = wait.resting
-        asyncio.get_running_loop().call_later(wait.delay_s, self._want, place)
+        asyncio.get_running_loop().call_later(wait.delay_s, self._forks.want, place)
         self._log.warning(event, child=place.number, pid=pid, reason=reason, restart_in_s=round(wait.delay_s, 2))
         if wait.resting:
             self._log.error(Event.PLACE_RESTS, child=place.number, seconds=wait.delay_s)
@@ -377,8 +408,9 @@ class Children:
             asyncio.get_running_loop().remove_reader(child.pidfd)
             os.close(child.pidfd)
             child.pidfd = None
-        for generation in self._generations.useless:
-            self._spawn(self._generations.close(generation), "close an old fork server")
+        for generation in self.generations.useless:
+            self._spawn(self.generations.close(generation), "close an old fork server")
+        self._news.set()
 
     def _give_up(self, text: str) -> None:
         if not self._stopping:
@@ -390,12 +422,15 @@ class Children:
     def _server_ended(self, generation: Generation) -> None:
         if self._stopping:
             return
-        now = self._clock()
-        proven = now - generation.began_at >= LONG_LIFE_S
-        wait = self._respawn.died(SERVER_PLACE, now, proven=proven, places=len(self._places))
-        self._log.error(
-            Event.FORK_SERVER_DIED, reason="it ended by itself or was killed", restart_in_s=round(wait.delay_s, 2)
-        )
+        is_current, delay_s = self.generations.current is generation, None
+        if is_current:
+            now = self._clock()
+            proven = now - generation.began_at >= LONG_LIFE_S
+            delay_s = self._respawn.died(SERVER_PLACE, now, proven=proven, places=len(self._places)).delay_s
+            self.generations.current = None
+        reason = "it ended by itself or was killed"
+        restart_in_s = None if delay_s is None else round(delay_s, 2)
+        self._log.error(Event.FORK_SERVER_DIED, reason=reason, restart_in_s=restart_in_s)
         for child in [self._children[id] for id in generation.children]:
             # Nobody will tell how it ended.
             child.reported.set()
@@ -403,28 +438,12 @@ class Children:
                 # Nor that it did: it was never forked, or the word of it was lost.
                 self._spawn(self._bury(child), f"bury child {child.place}")
         generation.forking.clear()
-        if self._generations.current is generation:
-            self._generations.current = None
-            self._spawn(self._replace_server(wait.delay_s), "replace fork server")
+        if delay_s is not None:
+            self._spawn(self._replace_server(delay_s), "replace fork server")
 
     async def _replace_server(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-        failures, told = 0, None
-        while not self._stopping:
-            try:
-                self._generations.current = await self._generations.boot()
-            except (ModuleImportFailed, OSError) as error:
-                if told != str(error):
-                    told = str(error)
-                    self._log.error(Event.IMPORT_FAILED, error=told)
-                self._boots.degrade("the modules cannot be imported: the log says why")
-                low, high = RESTART_S
-                await asyncio.sleep(min(high, low * 2.0 ** min(failures, 32)))
-                failures += 1
-                continue
-            self.fork_all()
-            self._fork_some()
-            return
+        await self.generations.replace(delay_s, self._boots.cannot_import)
+        self.fork_all()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -12,6 +12,10 @@ from currant.protocol.frames import FrameReader, encode
 from currant.protocol.status import (
     CONTROL_REPLY_BYTES_MAX,
     CONTROL_REQUEST_BYTES_MAX,
+    ControlReply,
+    ControlRequest,
+    ReloadReply,
+    ReloadRequest,
     StatusReply,
     StatusRequest,
     reply_decoder,
@@ -25,9 +29,19 @@ CLIENTS_MAX = 16
 class ControlServer:
     """Serves one request per connection, to processes of the same user and of root."""
 
-    def __init__(self, path: Path, *, status: Callable[[StatusRequest], Awaitable[StatusReply]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        status: Callable[[StatusRequest], Awaitable[StatusReply]],
+        reload: Callable[[], Awaitable[ReloadReply]],
+    ) -> None:
+        """
+        Args:
+            status, reload: answer the requests.
+        """
         self._path = path
-        self._status = status
+        self._status, self._reload = status, reload
         self._server: asyncio.Server | None = None
         self._clients = 0
 
@@ -52,7 +66,12 @@ class ControlServer:
         try:
             if self._clients <= CLIENTS_MAX and _is_trusted(writer.get_extra_info("socket")):
                 async with asyncio.timeout(EXCHANGE_S):
-                    await self._answer(reader, writer)
+                    request = await _request(reader)
+                if request is not None:
+                    reply = await self._answer(request)
+                    async with asyncio.timeout(EXCHANGE_S):
+                        writer.write(encode(reply, CONTROL_REPLY_BYTES_MAX))
+                        await writer.drain()
         except (TimeoutError, OSError, ProtocolError):
             # Its own fault; nothing else notices. Not `close`, which would keep what it does not read, for ever.
             writer.transport.abort()
@@ -60,16 +79,21 @@ class ControlServer:
             self._clients -= 1
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        frames: FrameReader[StatusRequest] = FrameReader(request_decoder, CONTROL_REQUEST_BYTES_MAX)
-        while True:
-            data = await reader.read(CONTROL_REQUEST_BYTES_MAX)
-            if not data:
-                return
-            if requests := frames.feed(data):
-                break
-        writer.write(encode(await self._status(requests[0]), CONTROL_REPLY_BYTES_MAX))
-        await writer.drain()
+    async def _answer(self, request: ControlRequest) -> ControlReply:
+        if isinstance(request, ReloadRequest):
+            # It takes as long as the user's modules and hooks take, each bounded by the boot timeout.
+            return await self._reload()
+        async with asyncio.timeout(EXCHANGE_S):
+            return await self._status(request)
+
+
+async def _request(reader: asyncio.StreamReader) -> ControlRequest | None:
+    """Returns what the client asks, or None when it goes without a question. Raises ProtocolError."""
+    frames: FrameReader[ControlRequest] = FrameReader(request_decoder, CONTROL_REQUEST_BYTES_MAX)
+    while data := await reader.read(CONTROL_REQUEST_BYTES_MAX):
+        for request in frames.feed(data):
+            return request
+    return None
 
 
 def _is_trusted(connection: socket.socket) -> bool:
@@ -79,17 +103,34 @@ def _is_trusted(connection: socket.socket) -> bool:
 
 
 def ask(path: Path, *, waiting: bool = True) -> StatusReply:
-    """Returns the answer of the supervisor behind the socket, which looks into the database only for what waits there.
+    """Returns how the supervisor behind the socket is; it looks into the database only for what waits there.
 
     Raises:
         CurrantError: there is none.
     """
-    frames: FrameReader[StatusReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
+    reply = _exchange(path, StatusRequest(waiting), EXCHANGE_S)
+    assert isinstance(reply, StatusReply)
+    return reply
+
+
+def ask_reload(path: Path) -> ReloadReply:
+    """Has the supervisor behind the socket reload, waits for that, however long it takes, and returns the outcome.
+
+    Raises:
+        CurrantError: there is none, or it ended meanwhile.
+    """
+    reply = _exchange(path, ReloadRequest(), None)
+    assert isinstance(reply, ReloadReply)
+    return reply
+
+
+def _exchange(path: Path, request: ControlRequest, timeout_s: float | None) -> ControlReply:
+    frames: FrameReader[ControlReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(EXCHANGE_S)
+        connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
-            connection.sendall(encode(StatusRequest(waiting), CONTROL_REQUEST_BYTES_MAX))
+            connection.sendall(encode(request, CONTROL_REQUEST_BYTES_MAX))
             while data := connection.recv(1 << 16):
                 for reply in frames.feed(data):
                     return reply

@@ -85,6 +85,24 @@ class Event(enum.StrEnum):
         "A child was ended and replaced on purpose: nothing else could end what it ran past its timeout, or "
         "after a cancel. What else it still ran is released. Fields: child, pid, reason.",
     )
+    UNFIT_FOR_FORKING = (
+        "import starts threads or opens sockets",
+        "The modules do, when they are imported, what does not survive a fork. Each child imports them for itself "
+        "instead, which takes more time and memory: do it in a start hook. Fields: found.",
+    )
+    RELOADING = (
+        "reloading",
+        "A reload begins: a new fork server imports the modules. Fields: none.",
+    )
+    RELOADED = (
+        "reloaded",
+        "The children have the new code, those that still finish old work aside. Fields: seconds, functions, "
+        "added, removed.",
+    )
+    RELOAD_FAILED = (
+        "reload failed",
+        "The new code is not taken on: the old children go on. Fields: error.",
+    )
     CHILD_STALLED = (
         "child stalled",
         "A child's event loop does not answer: it gets no new work, and what it had not started goes elsewhere. "

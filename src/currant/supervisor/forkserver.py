@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from currant.errors import ModuleImportFailed, ProtocolError
 from currant.protocol import frames
@@ -26,11 +27,26 @@ from currant.protocol.control import (
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
 
 
+class StartForkServer(Protocol):
+    """Starts a fork server's process."""
+
+    def __call__(self, *, import_late: bool = False) -> "ForkServer":
+        """With `import_late`, the modules are imported by each child for itself.
+
+        Raises:
+            OSError: the system refuses.
+        """
+
+
 class ForkServer:
     """One generation of it. Start it before the event loop where possible; `attach` it to the loop afterwards."""
 
-    def __init__(self, boot: Boot, environment: Mapping[str, str]) -> None:
-        """Starts the process, which begins to import the modules at once."""
+    def __init__(self, boot: Boot, environment: Mapping[str, str], directory: str | None = None) -> None:
+        """Starts the process, which begins to import the modules at once.
+
+        Args:
+            directory: where it runs; where this process does if None.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             self._process = subprocess.Popen(
@@ -38,6 +54,7 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=dict(environment),
+                cwd=directory,
                 start_new_session=True,
             )
         self._socket = ours

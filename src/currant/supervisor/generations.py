@@ -1,11 +1,17 @@
 """The generations of fork servers: the one that forks, and older ones whose children have not ended yet."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
+from currant.errors import ModuleImportFailed
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.supervisor.forkserver import ForkServer
+from currant.supervisor.events import Event, Log
+from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.respawn import RESTART_S
 
 #: At a time it forks so many: its socket holds only so many requests.
 FORKS_MAX = 16
@@ -37,11 +43,12 @@ class Generations:
     def __init__(
         self,
         *,
-        start: Callable[[], ForkServer],
+        start: StartForkServer,
         boot_timeout_s: float,
         forked: Callable[[Forked, int], None],
         message: Callable[[ForkFailed | Exited], None],
         ended: Callable[[Generation], None],
+        log: Log,
         clock: Callable[[], float],
     ) -> None:
         """
@@ -51,7 +58,8 @@ class Generations:
             ended: a fork server is gone by itself.
         """
         self._start, self._boot_timeout_s = start, boot_timeout_s
-        self._forked, self._message, self._ended, self._clock = forked, message, ended, clock
+        self._forked, self._message, self._ended = forked, message, ended
+        self._log, self._clock = log, clock
         self._all: list[Generation] = []
         self._number = 0
         #: The one that forks.
@@ -60,30 +68,39 @@ class Generations:
     async def boot(self, server: ForkServer | None = None) -> Generation:
         """Starts a fork server, or takes the one that has been started, and waits for its modules.
 
+        One whose modules started threads or opened sockets is unfit for forking: another one takes its place, whose
+        children import the modules themselves.
+
         Raises:
             ModuleImportFailed: they cannot be imported.
             OSError: the system refuses the process.
         """
-        if server is None:
-            server = self._start()
-        generation: Generation | None = None
-
-        def ended() -> None:
-            if generation is not None:
-                generation.ended = True
-                self._ended(generation)
-
-        try:
-            hello = await server.attach(
-                boot_timeout_s=self._boot_timeout_s, forked=self._forked, message=self._message, ended=ended
-            )
-        except BaseException:
-            await server.close()
-            raise
         self._number += 1
-        generation = Generation(self._number, server, hello, self._clock())
-        self._all.append(generation)
+        generation = await self._attach(server or self._start(), self._number)
+        if generation.hello.unfit:
+            hello = generation.hello
+            self._log.warning(Event.UNFIT_FOR_FORKING, found=hello.unfit)
+            await self.close(generation)
+            generation = await self._attach(self._start(import_late=True), self._number)
+            generation.hello = msgspec.structs.replace(hello, unfit=[])
         return generation
+
+    async def replace(self, delay_s: float, failed: Callable[[str], None]) -> None:
+        """Boots the next generation, which forks from then on, for as long as it takes.
+
+        Args:
+            delay_s: how long to wait before, in seconds.
+            failed: told why it cannot be booted, each time; it is tried again, after a wait that grows.
+        """
+        await asyncio.sleep(delay_s)
+        low, high = RESTART_S
+        while self.current is None:
+            try:
+                self.current = await self.boot()
+            except (ModuleImportFailed, OSError) as error:
+                failed(str(error))
+                await asyncio.sleep(low)
+                low = min(high, 2 * low)
 
     async def close(self, generation: Generation) -> None:
         """Ends a fork server, and with it the children that it still has."""
@@ -113,3 +130,22 @@ class Generations:
 
     def _is_older(self, generation: Generation) -> bool:
         return self.current is not None and generation.number < self.current.number
+
+    async def _attach(self, server: ForkServer, number: int) -> Generation:
+        generation: Generation | None = None
+
+        def ended() -> None:
+            if generation is not None:
+                generation.ended = True
+                self._ended(generation)
+
+        try:
+            hello = await server.attach(
+                boot_timeout_s=self._boot_timeout_s, forked=self._forked, message=self._message, ended=ended
+            )
+        except BaseException:
+            await server.close()
+            raise
+        generation = Generation(number, server, hello, self._clock())
+        self._all.append(generation)
+        return generation

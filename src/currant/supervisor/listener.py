@@ -40,7 +40,7 @@ class Listener:
         self._notified, self._lost, self._regained = notified, lost, regained
         self._cancelled, self._on_listening = cancelled, listening
         self._broken: asyncio.Event = asyncio.Event()
-        self._reason = ""
+        self._reason: str | None = None
         self._echoes = 0
         self._listening = False
 
@@ -67,10 +67,11 @@ class Listener:
                 self._listening = False
                 loop.remove_reader(fd)
                 subscription.close()
-            self._lose(self._reason)
+            if self._reason is not None:
+                self._lose(self._reason)
 
-    def renew(self, reason: str) -> None:
-        """Drops the connection and makes another."""
+    def renew(self, reason: str | None) -> None:
+        """Drops the connection and makes another; `reason`: why it is lost, or None when it is not."""
         self._reason = reason
         self._broken.set()
 

@@ -47,6 +47,10 @@ class Pruner:
         self._pruned, self._refused = pruned, refused
         self._clock, self._random, self._sleep = clock, random, sleep
 
+    def keep(self, newest_s: float) -> None:
+        """From now on, younger executions than this are not looked at."""
+        self._newest_s = newest_s
+
     async def run(self) -> None:
         """Prunes until it is cancelled."""
         while True:

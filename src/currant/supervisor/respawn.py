@@ -71,15 +71,28 @@ class Respawn:
             delay_s = min(high, low * 2.0 ** min(of.failures - 1, 32)) * (0.5 + self._random() / 2)
         return Wait(max(delay_s, budget_s))
 
+    def spend_spare(self, now: float, *, places: int) -> bool:
+        """Takes one start from the budget if more than half of it is left, which is for deaths; returns whether."""
+        a_minute = max(FORKS_PER_MINUTE, 2 * places)
+        self._refill(now, a_minute)
+        if self._budget <= a_minute / 2:
+            return False
+        self._budget -= 1
+        return True
+
     def forget(self, place: int) -> None:
         """The place is closed."""
         self._places.pop(place, None)
 
     def _spend(self, now: float, a_minute: int) -> float:
         """Takes one start from the budget; returns after how many seconds it may be used."""
-        self._budget = min(a_minute, self._budget + (now - self._budget_at) * a_minute / 60) - 1
-        self._budget_at = now
+        self._refill(now, a_minute)
+        self._budget -= 1
         return max(0.0, -self._budget * 60 / a_minute)
+
+    def _refill(self, now: float, a_minute: int) -> None:
+        self._budget = min(a_minute, self._budget + (now - self._budget_at) * a_minute / 60)
+        self._budget_at = now
 
 
 class BootFailures:

@@ -44,11 +44,15 @@ class Scheduler:
         #: Of functions whose rows were locked, in Unix time.
         self._not_before: dict[str, float] = {}
         self._stale = asyncio.Event()
+        #: What the modules say is not in the database yet.
+        self._unsaid = False
         self._backoff = Backoff()
 
     def know(self, schedules: Sequence[Schedule]) -> None:
-        """Takes what the modules say; before `run`."""
+        """Takes what the modules say, from now on: at the start and after a reload."""
         self._schedules = list(schedules)
+        self._unsaid = True
+        self._stale.set()
 
     @property
     def functions(self) -> list[str]:
@@ -61,13 +65,21 @@ class Scheduler:
             self._stale.set()
 
     async def run(self) -> None:
-        """Fires until it is cancelled; ends without a schedule."""
-        if not self._schedules:
-            return
-        await self._ask(self._say)
-        while self._plans:
-            await self._sleep()
-            await self._ask(self._fire_due)
+        """Fires until it is cancelled."""
+        while True:
+            if self._unsaid:
+                self._unsaid = False
+                self._stale.clear()
+                self._plans.clear()
+                if self._schedules:
+                    await self._ask(self._say)
+            elif self._plans:
+                await self._sleep()
+                if not self._unsaid:
+                    await self._ask(self._fire_due)
+            else:
+                self._stale.clear()
+                await self._stale.wait()
 
     async def _sleep(self) -> None:
         """Returns when a schedule is due, or the tick says that we are not up to date."""

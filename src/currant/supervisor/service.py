@@ -9,9 +9,11 @@ from typing import Any
 
 from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
-from currant.protocol.control import Boot
+from currant.protocol.control import Boot, ServerHello
 from currant.protocol.frames import frame_bytes_max
-from currant.settings import Settings, child_environment
+from currant.protocol.status import ReloadReply
+from currant.protocol.work import Cancel
+from currant.settings import Settings, child_environment, working_directory
 from currant.store.retention import Keep
 from currant.supervisor.cancels import Cancels
 from currant.supervisor.child import Child, State
@@ -24,7 +26,7 @@ from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
-from currant.supervisor.forkserver import ForkServer
+from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
@@ -35,6 +37,8 @@ from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
+from currant.supervisor.recycling import Recycler
+from currant.supervisor.reload import Reload
 from currant.supervisor.report import Connections, Report
 from currant.supervisor.requests import Requests
 from currant.supervisor.schedules import Scheduler
@@ -52,10 +56,24 @@ from currant.supervisor.windows import Windows
 CANCEL_STATEMENTS_S = 0.5
 
 
-def start_fork_server(settings: Settings) -> ForkServer:
-    """Starts a fork server: the first one before there is an event loop."""
-    boot = Boot(list(settings.modules), settings.concurrency, settings.payload_bytes_max, settings.grace_s)
-    return ForkServer(boot, child_environment(see_database=settings.children_see_database))
+def fork_server_starter(settings: Settings) -> StartForkServer:
+    """Returns what starts fork servers: the first one before there is an event loop.
+
+    They start in the directory of this moment, by its name: a symlink that is switched to a new release is followed.
+    """
+    directory = working_directory()
+
+    def start(*, import_late: bool = False) -> ForkServer:
+        boot = Boot(
+            list(settings.modules),
+            settings.concurrency,
+            settings.payload_bytes_max,
+            settings.grace_s,
+            import_late=import_late,
+        )
+        return ForkServer(boot, child_environment(see_database=settings.children_see_database), directory)
+
+    return start
 
 
 #: Of the node's parts, that which degrades when children cannot be started.
@@ -70,6 +88,7 @@ class Service:
         settings: Settings,
         instance: Instance,
         log: Log,
+        start_fork_server: StartForkServer,
         *,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
@@ -77,7 +96,7 @@ class Service:
         assert settings.database_url is not None
         self._settings, self._instance, self._log = settings, instance, log
         self._clock, self._randomness = clock, randomness
-        self._lifecycle = Lifecycle(changed=self._phase_changed)
+        self._lifecycle = Lifecycle(changed=self._phase_changed, reload=self._begin_reload)
         self._first_child = asyncio.Event()
         self._hook_failure: HookFailed | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -100,7 +119,7 @@ class Service:
             procs=settings.procs,
             boot_timeout_s=settings.boot_timeout_s,
             frame_bytes_max=frame_max,
-            start_fork_server=lambda: start_fork_server(settings),
+            start_fork_server=start_fork_server,
             ears=Ears(
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
@@ -161,6 +180,7 @@ class Service:
             refused=self._connections.note_refusal,
             fenced=lambda: self._membership.fenced(),
             random=randomness,
+            clock=clock,
         )
         self._recovery = Recovery(
             self._database,
@@ -297,6 +317,32 @@ class Service:
             write_last=self._write_last,
             grace_s=settings.grace_s,
         )
+        keep = Keep(settings.keep_completed_s, settings.keep_failed_s)
+        self._pruner = Pruner(
+            self._database,
+            keep,
+            newest_s=min(keep),
+            pruned=self._note_pruned,
+            refused=self._connections.note_refusal,
+            clock=clock,
+            random=randomness,
+        )
+        self._reload = Reload(
+            self._children,
+            boot_timeout_s=settings.boot_timeout_s,
+            cancel=self._cancel_in,
+            took=self._take_code,
+            log=log,
+            clock=clock,
+        )
+        self._recycler = Recycler(
+            self._children,
+            executions_max=settings.max_executions_per_child,
+            memory_bytes_max=settings.max_memory_per_child,
+            finished=lambda child: self._ledger.of_child(child)[-1],
+            may_fork=self._children.may_fork,
+            random=randomness,
+        )
         report = Report(
             self._database,
             self._ledger,
@@ -307,7 +353,7 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
-        self._control = ControlServer(instance.socket_path, status=report.status)
+        self._control = ControlServer(instance.socket_path, status=report.status, reload=self._reload_asked)
 
     async def run(self, fork_server: ForkServer) -> None:
         """Runs until a signal asks for the end and the drain is over.
@@ -329,10 +375,12 @@ class Service:
             self._database.queues = list(self._settings.queues or hello.queues)
             if not set(self._database.queues) & set(hello.queues):
                 self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
+            self._reload.functions = hello.functions
             self._scheduler.know(hello.schedules)
             if await self._lifecycle.unless_ending(self._connect()) is None:
                 return
-            await self._work(hello.functions, self._pruner(hello.keep_s_min))
+            self._pruner.keep(self._newest_s(hello))
+            await self._work(hello.functions)
         except BaseExceptionGroup as group:
             # Of the parts one failed first, and that is the reason; a mistake of ours keeps its traceback.
             raise group.exceptions[0] from None
@@ -360,7 +408,7 @@ class Service:
         self._connections.silent = False
         return True
 
-    async def _work(self, functions: list[str], pruner: Pruner) -> None:
+    async def _work(self, functions: list[str]) -> None:
         last = self._instance.last_node
         self._instance.record(self._database.node)
         async with asyncio.TaskGroup() as tasks:
@@ -378,7 +426,8 @@ class Service:
                     ("unparker", self._unparker.run()),
                     ("dispatcher", self._dispatcher.watch()),
                     ("recovery", self._recovery.find_lost_claims()),
-                    ("pruner", pruner.run()),
+                    ("pruner", self._pruner.run()),
+                    ("recycler", self._recycler.run()),
                     ("requests", self._requests.run()),
                     ("watches", self._watches.run()),
                     ("stalls", self._stalls.run()),
@@ -458,19 +507,42 @@ class Service:
         self._hook_failure = HookFailed(text)
         self._first_child.set()
 
+    # Reloads
+
+    def _begin_reload(self) -> None:
+        self._spawn(self._run_reload(), "reload")
+
+    async def _run_reload(self) -> None:
+        self._lifecycle.reload_over(await self._lifecycle.unless_ending(self._reload.run()))
+
+    async def _reload_asked(self) -> ReloadReply:
+        over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._lifecycle.ask_reload(over.set_result)
+        error = await over
+        if error is not None:
+            return ReloadReply(error)
+        return ReloadReply(None, self._reload.functions, self._reload.added, self._reload.removed)
+
+    def _take_code(self, hello: ServerHello) -> None:
+        """The node's functions, queues and schedules are those of the new code."""
+        if not self._settings.queues and self._database.queues != hello.queues:
+            self._database.queues = list(hello.queues)
+            self._listener.renew(None)
+        self._pruner.keep(self._newest_s(hello))
+        self._scheduler.know(hello.schedules)
+        self._unparker.know(hello.functions)
+        self._claimer.work_came()
+
+    def _cancel_in(self, child: int) -> None:
+        if child in self._ledger.children:
+            self._children[child].send(Cancel(self._ledger.cells_of(child)))
+
     # Beside the pipeline
 
-    def _pruner(self, keep_s_min: float | None) -> Pruner:
+    def _newest_s(self, hello: ServerHello) -> float:
+        """Returns how old at least an execution is that may be pruned."""
         keep = Keep(self._settings.keep_completed_s, self._settings.keep_failed_s)
-        return Pruner(
-            self._database,
-            keep,
-            newest_s=min(*keep, keep.completed_s if keep_s_min is None else keep_s_min),
-            pruned=self._note_pruned,
-            refused=self._connections.note_refusal,
-            clock=self._clock,
-            random=self._randomness,
-        )
+        return min(*keep, keep.completed_s if hello.keep_s_min is None else hello.keep_s_min)
 
     def _note_pruned(self, count: int) -> None:
         self._counts.pruned += count

@@ -1,0 +1,143 @@
+"""The reload: a new fork server with the code as it is now, and children of it in place of the old ones.
+
+Theory of operation. A new generation imports the modules beside the old one, which goes on. It forks one child on
+trial, in whose place the old one stays until it is ready: so also a start hook that fails is found while nothing has
+changed. From then on the new generation forks, and the other children are replaced, each by one that is ready first.
+What the old ones run they finish. Only so many old generations may be at work: the children of the oldest are ended
+for a further one, and what they run goes back, uncounted.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from currant.errors import ModuleImportFailed
+from currant.protocol.control import ServerHello
+from currant.supervisor.child import Child, State
+from currant.supervisor.children import Children
+from currant.supervisor.events import Event, Log
+from currant.supervisor.generations import Generation
+from currant.supervisor.places import Role
+
+#: So many generations that fork no more may have children at work, besides the present one.
+OLD_GENERATIONS_MAX = 3
+#: How long executions of a generation that must go may take to end, once they are cancelled.
+CANCEL_S = 3.0
+#: How often it is looked whether a place is free for the trial.
+LOOK_S = 0.2
+TOO_OLD = f"its code is more than {OLD_GENERATIONS_MAX} reloads old"
+
+
+class Refused(Exception):
+    """Why the new code is not taken on; the old children go on."""
+
+
+class Reload:
+    """Replaces the children by such with new code, when asked; one reload at a time."""
+
+    def __init__(
+        self,
+        children: Children,
+        *,
+        boot_timeout_s: float,
+        cancel: Callable[[int], None],
+        took: Callable[[ServerHello], None],
+        log: Log,
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            cancel: cancels what this child runs, to be released.
+            took: the functions and queues of the node are these from now on; called when the first child has the new
+                code, and again when the last one has.
+        """
+        self._children, self._boot_timeout_s, self._cancel, self._took = children, boot_timeout_s, cancel, took
+        self._log, self._clock = log, clock
+        #: The functions as they are, and what the last reload brought and took away.
+        self.functions: list[str] = []
+        self.added: list[str] = []
+        self.removed: list[str] = []
+
+    async def run(self) -> str | None:
+        """Reloads; returns None, or why everything is as it was before."""
+        began = self._clock()
+        self._log.info(Event.RELOADING)
+        try:
+            hello = await self._reload()
+        except (Refused, ModuleImportFailed, OSError) as error:
+            text = str(error)
+            self._log.error(Event.RELOAD_FAILED, error=text)
+            return text
+        self._log.info(
+            Event.RELOADED,
+            seconds=round(self._clock() - began, 2),
+            functions=len(hello.functions),
+            added=self.added,
+            removed=self.removed,
+        )
+        return None
+
+    async def _reload(self) -> ServerHello:
+        generations = self._children.generations
+        await self._end_oldest()
+        generation = await generations.boot()
+        try:
+            if not generation.hello.functions:
+                raise Refused("no job is registered by the modules any more")
+            await self._try_out(generation)
+        except BaseException:
+            await generations.close(generation)
+            raise
+        generations.current = generation
+        hello = generation.hello
+        before, now = set(self.functions), set(hello.functions)
+        self.functions, self.added, self.removed = hello.functions, sorted(now - before), sorted(before - now)
+        self._took(hello)
+        await self._renew()
+        # What the old children did not know meanwhile is parked.
+        self._took(hello)
+        return hello
+
+    async def _try_out(self, generation: Generation) -> None:
+        """Waits for a first child of the new generation. Raises Refused."""
+        deadline = self._clock() + self._boot_timeout_s
+        while (child := self._children.try_out(generation)) is None:
+            # All places are in the middle of something: they are not for long.
+            if self._clock() >= deadline:
+                raise Refused(f"no place for a first child with the new code within {self._boot_timeout_s:g} s")
+            await asyncio.sleep(LOOK_S)
+        await self._children.until(lambda: not _is_booting(child))
+        if child.state is State.ENDED:
+            raise Refused(child.problem or "its first child ended before it was ready")
+
+    async def _renew(self) -> None:
+        """Replaces the children one by one; where one is not ready in time, without waiting any longer."""
+        try:
+            for number in (*self._children.places(Role.WORK), *self._children.places(Role.QUARANTINE)):
+                async with asyncio.timeout(self._boot_timeout_s):
+                    self._children.renew(number)
+                    await self._children.until(lambda number=number: self._children.is_renewed(number))  # type: ignore[misc]
+        except TimeoutError:
+            pass
+        self._children.renew_all()
+
+    async def _end_oldest(self) -> None:
+        old = self._children.generations.old
+        doomed = [id for generation in old[: len(old) + 1 - OLD_GENERATIONS_MAX] for id in generation.children]
+        if not doomed:
+            return
+        for id in doomed:
+            self._cancel(id)
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await self._children.until(lambda: not self._living(doomed))
+        except TimeoutError:
+            for id in self._living(doomed):
+                self._children.replace(id, TOO_OLD)
+
+    def _living(self, ids: list[int]) -> list[int]:
+        living = {child.id for child in self._children}
+        return [id for id in ids if id in living]
+
+
+def _is_booting(child: Child) -> bool:
+    return child.state is State.BOOTING
