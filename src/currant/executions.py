@@ -6,6 +6,9 @@ from typing import Annotated
 
 import msgspec
 
+#: No execution waits longer: 68 years.
+WAIT_S_MAX = 2.0**31
+
 
 class Status(enum.StrEnum):
     """The states of an execution, as the database spells them."""
@@ -157,18 +160,23 @@ def judge(
         case Ending.CRASHED | Ending.LOST:
             return Verdict(execution, Status.FAILED, error, crash=1, reason=f"crashed {execution.crashes + 1} times")
         case Ending.FAILED | Ending.RETRIED if runs <= execution.max_retries:
-            wait_s = policy.delay_s(runs, random) if delay_s is None else delay_s
+            wait_s = policy.delay_s(runs, random) if delay_s is None else _bounded(delay_s)
             return Verdict(execution, Status.SCHEDULED, error, delay_s=wait_s)
         case Ending.FAILED | Ending.RETRIED:
             return Verdict(execution, Status.FAILED, error, reason=f"failed in its last attempt ({runs} of {runs})")
         case Ending.REJECTED:
             return Verdict(execution, Status.FAILED, error, reason="cannot succeed: not retried")
         case Ending.SNOOZED:
-            return Verdict(execution, Status.SCHEDULED, delay_s=delay_s or 0.0, uncount=1)
+            return Verdict(execution, Status.SCHEDULED, delay_s=_bounded(delay_s or 0.0), uncount=1)
         case Ending.CANCELLED:
             return Verdict(execution, Status.CANCELLED, error)
         case _:
             raise AssertionError(f"no verdict for {ending!r}")
+
+
+def _bounded(wait_s: float) -> float:
+    """Whatever a child sends: a wait that the database can add to its clock."""
+    return min(max(wait_s, 0.0), WAIT_S_MAX) if wait_s == wait_s else 0.0
 
 
 def encode_failure(kind: str, message: str, traceback: str | None = None) -> bytes:

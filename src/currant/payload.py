@@ -5,6 +5,7 @@ an integer (jsonb writes it out in digits).
 """
 
 import math
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,9 @@ from currant.errors import NotJSON, PayloadTooLarge
 
 _encode = msgspec.json.Encoder().encode
 _PLAIN = frozenset({bool, int, type(None)})
+_CONTAINERS = frozenset({list, tuple, dict})
+#: What is written out with a character for each of its own at least.
+_TEXTS = frozenset({str, bytes, bytearray})
 _DEPTH_MAX = 200
 
 
@@ -60,6 +64,35 @@ def check_size(size: int, bytes_max: int, what: str) -> None:
             f"{what}: {size} bytes of JSON are more than CURRANT_PAYLOAD_BYTES_MAX, {bytes_max};"
             " store the data elsewhere and pass a reference, or raise the limit"
         )
+
+
+def least_size(value: Any, enough: int) -> int:
+    """Returns a number of bytes that the value's JSON has at least; it is not looked for beyond `enough`.
+
+    Cheap: nothing is copied, and what cannot be JSON counts little.
+    """
+    if type(value) not in _CONTAINERS:
+        return _least_size_alone(value)
+    size, ahead = 0, [(value, 0)]
+    while ahead and size <= enough:
+        current, depth = ahead.pop()
+        if depth > _DEPTH_MAX:
+            # It holds itself, perhaps: `encode` says so.
+            return 0
+        # Each item takes a byte at least, and a comma or a bracket.
+        size += 2 * len(current)
+        if size > enough:
+            break
+        for item in chain(current, current.values()) if type(current) is dict else current:
+            if type(item) in _CONTAINERS:
+                ahead.append((item, depth + 1))
+            elif type(item) in _TEXTS:
+                size += len(item)
+    return size
+
+
+def _least_size_alone(value: Any) -> int:
+    return len(value) + 2 if type(value) in _TEXTS else 0
 
 
 def _problem(value: Any, path: str, depth: int) -> Problem | None:

@@ -20,6 +20,7 @@ from currant.endings import Discard, Retry, Snooze
 from currant.errors import NotJSON
 from currant.executions import Ending, Execution
 from currant.registry import Definition
+from tests.faults import hostile
 from tests.unit.support import no_threads
 
 LIMIT = 1 << 20
@@ -143,6 +144,32 @@ def test_what_user_code_raises_is_that_executions_failure(error: BaseException, 
     assert (ending, body["type"], body["message"]) == (Ending.FAILED, kind, message)
     assert "test_executor.py" in body["traceback"]
     assert len(body["traceback"]) < 40_000
+
+
+@pytest.mark.parametrize("kind", hostile.RAISED)
+def test_what_an_exception_does_when_it_is_looked_at_hurts_nobody(kind: str) -> None:
+    ending, body = run(raising(hostile.RAISED[kind][0]()))
+    assert ending is Ending.FAILED
+    assert hostile.RAISED[kind][2] in body["message"]
+    assert len(body["traceback"]) < 40_000
+
+
+def test_a_class_that_lies_keeps_its_frames() -> None:
+    _, body = run(raising(hostile.Liar("said")))
+    assert (body["type"], body["message"]) == ("tests.faults.hostile.Liar", "said")
+    assert "test_executor.py" in body["traceback"]
+
+
+def test_the_name_of_a_type_is_bounded() -> None:
+    kind = type("x" * 10_000, (Exception,), {})
+    assert len(failures.type_name(kind())) == 500
+
+
+@pytest.mark.parametrize("timeout_s", [0, -5, -0.5])
+def test_a_timeout_that_a_raw_row_should_not_have_is_refused_by_name(timeout_s: float) -> None:
+    ending, body = run(add, b"[1]", timeout_s=timeout_s)
+    assert (ending, body["type"]) == (Ending.REJECTED, "ConfigurationError")
+    assert f"{timeout_s:g} s" in body["message"]
 
 
 def test_a_traceback_begins_with_the_users_frame() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currant.executions import TRANSITIONS, Ending, RetryPolicy, Status, Verdict, encode_failure, judge
+from currant.executions import TRANSITIONS, WAIT_S_MAX, Ending, RetryPolicy, Status, Verdict, encode_failure, judge
 from tests.unit.support import execution
 
 POLICY = RetryPolicy(base_s=1.0, max_s=60.0, crashes_max=3)
@@ -150,3 +150,14 @@ def test_an_error_is_always_json_that_jsonb_takes(kind: str, message: str, trace
     assert b"\\u0000" not in encoded
     encoded.decode()
     assert set(msgspec.json.decode(encoded)) <= {"type", "message", "traceback"}
+
+
+@pytest.mark.parametrize("ending", [Ending.RETRIED, Ending.SNOOZED])
+@pytest.mark.parametrize(
+    ("sent", "waits"),
+    [(math.nan, 0.0), (math.inf, WAIT_S_MAX), (-math.inf, 0.0), (-1.0, 0.0), (1e300, WAIT_S_MAX), (2.5, 2.5)],
+)
+def test_a_wait_is_one_that_the_database_can_keep_whatever_a_child_sends(
+    ending: Ending, sent: float, waits: float
+) -> None:
+    assert judge(execution(), ending, None, POLICY, half, sent).delay_s == waits

@@ -7,6 +7,7 @@ import decimal
 import enum
 import json
 import math
+import tracemalloc
 import uuid
 from typing import Any
 
@@ -213,3 +214,44 @@ def test_a_size_at_the_limit_passes_and_one_more_byte_is_refused_by_name() -> No
     assert message.startswith(
         "app.f: args and kwargs: 1025 bytes of JSON are more than CURRANT_PAYLOAD_BYTES_MAX, 1024"
     )
+
+
+# The least size
+
+
+@given(_values)
+def test_the_least_size_is_never_more_than_the_json_takes(value: Any) -> None:
+    assert payload.least_size(value, 1 << 40) <= len(payload.encode(value, "it"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 5_000,
+        bytes(5_000),
+        ["x" * 1_000] * 5,
+        {"a": [{"b": "x" * 100}] * 50},
+        [0] * 3_000,
+        [[]] * 3_000,
+        {"x" * 5_000: 1},
+    ],
+    ids=["text", "bytes", "texts", "nested", "numbers", "lists", "key"],
+)
+def test_what_is_too_large_is_found_without_writing_it(value: Any) -> None:
+    assert payload.least_size(value, 4_000) > 4_000
+
+
+def test_a_gigabyte_is_measured_without_a_copy() -> None:
+    tracemalloc.start()
+    value = [["x" * (1 << 20)] * 1024]
+    before = tracemalloc.get_traced_memory()[0]
+    assert payload.least_size(value, 1 << 20) > 1 << 20
+    assert tracemalloc.get_traced_memory()[1] - before < 100_000
+    tracemalloc.stop()
+
+
+def test_what_holds_itself_has_no_size() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert payload.least_size(value, 1 << 20) == 0
+    assert payload.least_size(object(), 1) == 0

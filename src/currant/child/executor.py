@@ -57,6 +57,13 @@ async def execute(
     if definition is None:
         return _UNKNOWN
     timeout_s, scope = execution.timeout_s, None
+    if timeout_s is not None and timeout_s <= 0:
+        # From a raw row: nothing else may store one.
+        return (
+            Ending.REJECTED,
+            encode_failure("ConfigurationError", f"its timeout is {timeout_s:g} s: not above 0"),
+            None,
+        )
     running.set(
         CurrentExecution(
             execution.id,
@@ -86,14 +93,12 @@ async def execute(
             return _COMPLETED_NONE
         return Ending.COMPLETED, _encode(result, definition, payload_bytes_max), None
     except BaseException as error:
-        if (
-            timeout_s is not None
-            and scope is not None
-            and scope.expired()
-            and not isinstance(error, asyncio.CancelledError)
-        ):
-            return _timed_out(timeout_s, error)
-        return _ended_by(error, cancel_asked.get(execution.cell))
+        late = timeout_s is not None and scope is not None and scope.expired()
+        try:
+            return _ended_by(error, cancel_asked.get(execution.cell), timeout_s if late else None)
+        except BaseException as trouble:
+            # Out of what the exception's class does when it is looked at.
+            return Ending.FAILED, failures.encode_error(trouble), None
 
 
 def cancelled(ending: Ending) -> Result:
@@ -101,21 +106,27 @@ def cancelled(ending: Ending) -> Result:
     return ending, CANCELLED if ending is Ending.CANCELLED else None, None
 
 
-def _ended_by(error: BaseException, cancel_asked: Ending | None) -> Result:
-    if isinstance(error, _RejectedError):
+def _ended_by(error: BaseException, cancel_asked: Ending | None, late_s: float | None) -> Result:
+    """`late_s`: the timeout, when it is over."""
+    # By its type alone: isinstance() believes what an object says of its class.
+    kind = type(error)
+    if late_s is not None and not issubclass(kind, asyncio.CancelledError):
+        return _timed_out(late_s, error)
+    if issubclass(kind, _RejectedError):
+        assert isinstance(error, _RejectedError)
         return Ending.REJECTED, encode_failure(error.kind, failures.message(error)), None
-    if isinstance(error, asyncio.CancelledError) and cancel_asked is not None:
+    if issubclass(kind, asyncio.CancelledError) and cancel_asked is not None:
         return cancelled(cancel_asked)
-    if isinstance(error, Retry):
+    if issubclass(kind, Retry):
         return Ending.RETRIED, encode_failure("Retry", failures.message(error)), _wait_of(error)
-    if isinstance(error, Snooze):
+    if issubclass(kind, Snooze):
         return Ending.SNOOZED, None, _wait_of(error)
-    if isinstance(error, Discard):
+    if issubclass(kind, Discard):
         return Ending.CANCELLED, encode_failure("Discarded", failures.message(error)), None
     return Ending.FAILED, failures.encode_error(error), None
 
 
-def _wait_of(error: Retry | Snooze) -> float | None:
+def _wait_of(error: BaseException) -> float | None:
     # Checked again: a subclass of the user's may hold anything there, or nothing.
     after_s = getattr(error, "after_s", None)
     return None if after_s is None else seconds_of(after_s, "after")
@@ -174,9 +185,8 @@ def _arguments(
 def _encode(result: Any, definition: Definition, payload_bytes_max: int) -> bytes:
     what = f"the result of {definition.name}"
     try:
-        if type(result) is str or type(result) is bytes:
-            # A huge one is refused before it is copied: its JSON is never shorter.
-            payload.check_size(len(result) + 2, payload_bytes_max, what)
+        # A huge one is refused before it is copied: its JSON is never shorter.
+        payload.check_size(payload.least_size(result, payload_bytes_max), payload_bytes_max, what)
         body = codec_of(definition.function, definition.name).encode_result(result)
         payload.check_size(len(body), payload_bytes_max, what)
     except (PayloadError, RegistrationError) as error:
@@ -192,8 +202,9 @@ def _is_over(scope: asyncio.Timeout) -> bool:
 
 def _timed_out(timeout_s: float, error: BaseException | None) -> Result:
     # The timeout's own exception says nothing: the cancellation behind it names the line that was waited at.
-    if isinstance(error, TimeoutError) and isinstance(error.__cause__, asyncio.CancelledError):
-        error = error.__cause__
+    if error is not None and issubclass(type(error), TimeoutError):
+        cause = error.__cause__
+        error = cause if issubclass(type(cause), asyncio.CancelledError) else error
     trace = failures.traceback_text(error) if error is not None else None
     return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace), None
 

@@ -13,6 +13,7 @@ TRACEBACK_CHARS_MAX = 32 << 10
 #: An exception with more others behind it than this is told without them.
 _CHAIN_MAX = 50
 _FRAMES_MAX = 100
+_TYPE_CHARS_MAX = 500
 
 #: Frames of these places at the head of a traceback say how the user's code was reached: nothing that the user asks.
 _OWN_PLACES = (
@@ -32,7 +33,9 @@ def type_name(error: BaseException) -> str:
     """Returns the qualified name of the exception's type; that of a builtin without its module."""
     kind = type(error)
     try:
-        return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        # As for a message: a metaclass may put anything there.
+        return str.__str__(name)[:_TYPE_CHARS_MAX]
     except BaseException:
         return "<a type without a name>"
 
@@ -50,7 +53,10 @@ def message(error: BaseException, chars_max: int = MESSAGE_CHARS_MAX) -> str:
 def traceback_text(error: BaseException, chars_max: int = TRACEBACK_CHARS_MAX) -> str:
     """Returns the traceback, from the user's first frame on; its end if it is long."""
     try:
-        text = "".join(_format(error))
+        try:
+            text = "".join(_format(error))
+        except BaseException:
+            text = "".join(_format_briefly(error))
     except BaseException as trouble:
         text = f"<no traceback: formatting it raised {type_name(trouble)}>\n"
     if len(text) > chars_max:
@@ -80,7 +86,12 @@ def _format(error: BaseException) -> list[str]:
     if _is_moderate(error):
         return list(traceback.TracebackException(type(error), error, part, limit=-_FRAMES_MAX, compact=True).format())
     # The standard library copies the messages of a whole chain several times over: too much for a huge one.
-    frames = traceback.format_tb(part, limit=-_FRAMES_MAX)
+    return _format_briefly(error)
+
+
+def _format_briefly(error: BaseException) -> list[str]:
+    """Asks the exception for nothing but its frames and its message."""
+    frames = traceback.format_tb(_users_part(error), limit=-_FRAMES_MAX)
     return ["Traceback (most recent call last):\n", *frames, f"{type_name(error)}: {message(error)}\n"]
 
 
@@ -89,10 +100,13 @@ def _is_moderate(error: BaseException) -> bool:
     pending, seen, chars = [error], {id(error)}, 0
     while pending:
         current = pending.pop()
-        chars += _chars(current) + sum(_chars(note) for note in getattr(current, "__notes__", ()))
+        notes = getattr(current, "__notes__", ())
+        if len(notes) > _CHAIN_MAX:
+            return False
+        chars += _chars(current) + sum(map(_chars, notes))
         if chars > TRACEBACK_CHARS_MAX or len(seen) > _CHAIN_MAX:
             return False
-        within = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+        within = getattr(current, "exceptions", ()) if issubclass(type(current), BaseExceptionGroup) else ()
         for other in (current.__cause__, current.__context__, *within):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))

@@ -42,7 +42,7 @@ class FailureLog:
             execution=verdict.execution.id,
             function=function[:NAME_CHARS_MAX],
             reason=verdict.reason,
-            error=failure.type,
+            error=failure.type[:NAME_CHARS_MAX],
             message=failure.message[:MESSAGE_CHARS_MAX],
             more=more,
         )
