@@ -1,9 +1,11 @@
 """Row 36: file descriptors run out; the system refuses to fork."""
 
+import contextlib
 import os
 import resource
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from tests.nodes import Node, eventually
 
 pytestmark = pytest.mark.fault(36)
 
-NOBODY = 65534
+AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def _refusals(node: Node) -> int:
@@ -28,23 +30,30 @@ def _fork_server(node: Node, children: list[int]) -> int:
     return pid
 
 
-def _check(trial: Trial, node: Node, limited: int, limit: int, low: int, said: str) -> None:
-    """Kills a child while the process is not allowed what another one needs, and gives that back."""
+@contextlib.contextmanager
+def _few_descriptors(pid: int) -> Iterator[None]:
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _check(trial: Trial, node: Node, limited: contextlib.AbstractContextManager[None], said: str) -> None:
+    """Kills a child while a process is not allowed what another one needs."""
     eventually(lambda: [child.state for child in node.status().children] == ["ready", "ready"])
     held = trial.enqueue("gated", count=8)
     trial.begun(held)
     load = trial.enqueue("echo", count=trial.count(200))
     victim, sibling = node.children()
-    before = resource.prlimit(limited, limit, (low, resource.prlimit(limited, limit)[1]))
-    with trial.fault():
-        os.kill(victim, signal.SIGKILL)
-    eventually(lambda: _refusals(node) >= 3)
-    assert said in node.log
-    # What runs goes on, and so does what is claimed.
-    eventually(lambda: trial.states()["completed"] >= len(load))
-    # Waits that grow: as many in a row would otherwise be thousands.
-    assert _refusals(node) < 40
-    resource.prlimit(limited, limit, before)
+    with limited:
+        with trial.fault():
+            os.kill(victim, signal.SIGKILL)
+        eventually(lambda: _refusals(node) >= 3)
+        assert said in node.log
+        # What runs goes on, and so does what is claimed.
+        eventually(lambda: trial.states()["completed"] >= len(load))
+        # Waits that grow: as many in a row would otherwise be thousands.
+        assert _refusals(node) < 40
     eventually(lambda: len(node.children()) == 2 and sibling in node.children())
     trial.recovered()
     trial.open_gate()
@@ -56,14 +65,22 @@ def _check(trial: Trial, node: Node, limited: int, limit: int, low: int, said: s
 
 def test_a_supervisor_without_descriptors_waits_and_works_on(trial: Trial) -> None:
     node = trial.node("--procs", "2", "--concurrency", "16")
-    _check(trial, node, node.process.pid, resource.RLIMIT_NOFILE, 3, "cannot make its socket: Too many open files")
+    _check(trial, node, _few_descriptors(node.process.pid), "cannot make its socket: Too many open files")
 
 
 def test_a_fork_server_without_descriptors_waits_and_works_on(trial: Trial) -> None:
     node = trial.node("--procs", "2", "--concurrency", "16")
     eventually(lambda: len(node.descendants()) == 3)
     fork_server = _fork_server(node, node.children())
-    _check(trial, node, fork_server, resource.RLIMIT_NOFILE, 3, "cannot fork: Too many open files")
+    _check(trial, node, _few_descriptors(fork_server), "cannot fork: Too many open files")
+
+
+@contextlib.contextmanager
+def _few_processes(pid: int) -> Iterator[None]:
+    # Only of the same user's processes a limit may be set without further rights.
+    subprocess.run([*AS_NOBODY, "prlimit", f"--pid={pid}", "--nproc=1:"], check=True)
+    yield
+    subprocess.run([*AS_NOBODY, "prlimit", f"--pid={pid}", "--nproc=1000:"], check=True)
 
 
 @pytest.fixture
@@ -80,8 +97,9 @@ def folder_for_all() -> Iterator[Path]:
 def test_a_fork_that_is_refused_is_waited_for(
     trial: Trial, folder_for_all: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *nodes.CURRANTD]
-    monkeypatch.setattr(nodes, "CURRANTD", as_nobody)
+    # It may read and enter what the test may: Python itself is perhaps in a folder of root's own.
+    reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    monkeypatch.setattr(nodes, "CURRANTD", [*AS_NOBODY, *reads, *nodes.CURRANTD])
     ledger = folder_for_all / "ledger"
     ledger.touch()
     ledger.chmod(0o666)
@@ -92,4 +110,4 @@ def test_a_fork_that_is_refused_is_waited_for(
     node = trial.node("--procs", "2", "--concurrency", "16", folder=folder)
     eventually(lambda: len(node.descendants()) == 3)
     fork_server = _fork_server(node, node.children())
-    _check(trial, node, fork_server, resource.RLIMIT_NPROC, 1, "Resource temporarily unavailable")
+    _check(trial, node, _few_processes(fork_server), "Resource temporarily unavailable")
