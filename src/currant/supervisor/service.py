@@ -157,6 +157,7 @@ class Service:
             refused=self._connections.note_refusal,
             fenced=lambda: self._membership.fenced(),
             random=randomness,
+            clock=clock,
         )
         self._recovery = Recovery(
             self._database,
