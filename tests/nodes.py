@@ -138,6 +138,10 @@ class World:
         self.nodes: list[Node] = []
         self._connection = psycopg.connect(url, autocommit=True)
 
+    def use_ledger(self, file: Path) -> None:
+        """Has the jobs of nodes that start from now on write there: another user's cannot write where the test does."""
+        self.ledger_file, self.ledger = file, LedgerFile(file)
+
     def start(self, *args: str, module: str = "jobs", folder: Path | None = None, **env: str) -> Node:
         """Starts a node without waiting for it. `folder`: of a node before, whose runtime directory it takes over."""
         where = folder or self.folder / f"node{len(self.nodes)}"

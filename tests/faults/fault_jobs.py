@@ -1,5 +1,6 @@
 """Jobs that end their process. Each run is written to the ledger, as in tests/process/jobs.py."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -50,3 +51,14 @@ def has_children(how: str) -> int:
     if (pid := os.fork()) == 0:
         os._exit(3)
     return pid
+
+
+_leak: list[bytes] = []
+
+
+@job(queue="test", retries=0)
+async def leaks(mib: int) -> None:
+    """Takes its time, and keeps so much memory for ever."""
+    note("start")
+    _leak.append(os.urandom(mib << 20))
+    await asyncio.sleep(0.05)

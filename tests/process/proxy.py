@@ -1,4 +1,4 @@
-"""A proxy between a node and an embedded server: it delays replies, and cuts connections at a chosen moment."""
+"""A proxy between a node and an embedded server: delays replies, cuts connections at a chosen moment, drops bytes."""
 
 import asyncio
 import random
@@ -17,7 +17,8 @@ _CLAIMED = b"jobs."
 
 
 class Proxy:
-    """Runs in a thread. Only the claim connection is tampered with, and one that is named to `cut_next`."""
+    """Runs in a thread. Only the claim connection is tampered with, and one that is named to `cut_next`; `drop_all` is
+    for all of them."""
 
     def __init__(self, url: str) -> None:
         host = conninfo.conninfo_to_dict(url)["host"]
@@ -29,6 +30,8 @@ class Proxy:
         self._cut_next = threading.Event()
         self._marker: tuple[bytes, bytes] | None = None
         self.cuts = 0
+        self._deaf: set[asyncio.Event] = set()
+        self._unreachable = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
@@ -55,6 +58,23 @@ class Proxy:
         before a byte of the reply."""
         self._marker = (connection, marker)
 
+    def drop_all(self, *, unreachable: bool = False) -> None:
+        """Nothing passes any more, in either direction, on any connection that there is, and none of them ends.
+
+        `unreachable`: nor on new ones, until `reach`.
+        """
+        if unreachable:
+            self._unreachable.set()
+        self._loop.call_soon_threadsafe(self._deafen)
+
+    def reach(self) -> None:
+        """New connections pass again; the others stay as they are."""
+        self._unreachable.clear()
+
+    def _deafen(self) -> None:
+        for deaf in self._deaf:
+            deaf.set()
+
     async def _serve(self) -> None:
         self._end = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
@@ -72,6 +92,19 @@ class Proxy:
         task.add_done_callback(self._connections.discard)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        deaf = asyncio.Event()
+        if self._unreachable.is_set():
+            deaf.set()
+        self._deaf.add(deaf)
+        try:
+            await self._pass(deaf, reader, writer)
+        finally:
+            self._deaf.discard(deaf)
+            writer.close()
+
+    async def _pass(self, deaf: asyncio.Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if deaf.is_set():
+            await self._end.wait()
         first = await reader.read(1 << 16)
         server_reader, server_writer = await asyncio.open_unix_connection(self._server)
         server_writer.write(first)
@@ -82,13 +115,19 @@ class Proxy:
             requests = self._marked(first, cut, reader, server_writer)
             replies = self._until(cut, server_reader, writer)
         ways = [asyncio.ensure_future(requests), asyncio.ensure_future(replies)]
+        deafened = asyncio.ensure_future(deaf.wait())
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((*ways, deafened), return_when=asyncio.FIRST_COMPLETED)
+            if deaf.is_set():
+                # What is on its way is gone; the ends hear nothing of it.
+                for way in ways:
+                    way.cancel()
+                await self._end.wait()
         finally:
+            deafened.cancel()
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            writer.close()
             server_writer.close()
 
     async def _replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,8 @@
 """Rows 3 and 4 of the fault table: kills under load, checked with the ledger."""
 
-import os
-import signal
-
 import psycopg
 
-from tests.nodes import World, eventually, is_alive
+from tests.nodes import World, eventually
 
 
 def _running(world: World, count: int) -> None:
@@ -29,32 +26,19 @@ def test_one_that_kills_its_child_each_time_ends_in_the_dead_letters(world: Worl
     assert node.process.poll() is None
 
 
-def test_a_killed_fork_server_is_replaced_and_its_work_is_no_crash_of_the_executions(world: World) -> None:
-    node = world.node("--procs", "2", "--concurrency", "8")
-    ids = world.enqueue("sleeper", 1, count=16, max_retries=0)
-    _running(world, 16)
-    before = node.children()
-    (fork_server,) = (pid for pid in node.descendants() if pid not in before)
-    os.kill(fork_server, signal.SIGKILL)
-    assert world.at_rest() == {"completed": 16}
-    assert world.rows("SELECT DISTINCT crashes, attempt FROM executions") == [(0, 1)]
-    world.check_ledger(16, twice=ids)
-    assert not any(is_alive(pid) for pid in before)
-    assert "fork server died" in node.log
-
-
 # A row that someone else holds
 
 
 def test_a_transaction_left_open_on_one_row_holds_up_no_other(world: World) -> None:
     world.node("--procs", "1", "--concurrency", "8")
-    (held,) = world.enqueue("sleeper", 1)
+    (held,) = world.enqueue("gated")
     eventually(lambda: world.states() == {"running": 1})
     with psycopg.connect(world.url) as other:
         other.execute("SELECT FROM executions WHERE id = %s FOR UPDATE", (held,))
-        world.enqueue("sleeper", 0.9, count=4)
+        world.begun([held, *world.enqueue("gated", count=4)])
+        world.open_gate()
         eventually(lambda: len(world.runs("end")) == 5)
-        eventually(lambda: world.states() == {"completed": 4, "running": 1}, within_s=4)
+        eventually(lambda: world.states() == {"completed": 4, "running": 1})
         other.rollback()
     assert world.at_rest() == {"completed": 5}
     world.check_ledger(5)

@@ -63,10 +63,11 @@ async def claim(
     look: int | None = None,
     bytes_max: int = 1 << 30,
     payload_bytes_max: int = 1 << 20,
+    after: queries.Position | None = None,
 ) -> queries.Claim:
     return await queries.claim(
         connection, node=node, queues=queues, rows=rows, look=look or rows, bytes_max=bytes_max,
-        payload_bytes_max=payload_bytes_max,
+        payload_bytes_max=payload_bytes_max, after=after,
     )  # fmt: skip
 
 

@@ -89,6 +89,51 @@ async def test_only_pending_rows_are_claimed(url: str, status: str) -> None:
         assert await claim(connection) == queries.Claim([], True, 0)
 
 
+# Behind a position
+
+
+@in_loop
+async def test_a_claim_behind_the_last_one_claimed_goes_on_in_the_same_order(url: str) -> None:
+    async with node(url) as connection:
+        ids = await enqueue(
+            connection, *(new(queue="ab"[number % 2], priority=9 - number // 10) for number in range(40))
+        )
+        found: list[str] = []
+        last: queries.Position | None = None
+        for _ in range(6):
+            claimed = await claim(connection, 7, queues=["a", "b"], after=last)
+            found += ids_of(claimed)
+            last = claimed.last
+        assert found == ids
+        assert last is not None
+        assert (last.priority, last.id) == (6, ids[-1])
+        assert await claim(connection, queues=["a", "b"], after=last) == queries.Claim([], True, 0)
+
+
+@in_loop
+async def test_what_came_before_the_position_is_left_for_a_look_from_the_head(url: str) -> None:
+    async with node(url) as connection:
+        await enqueue(connection, new(), new())
+        last = (await claim(connection, 1)).last
+        old = await in_state(connection, "pending", created_at="now() - interval '1 hour'")
+        high = await enqueue(connection, new(priority=9))
+        low = await enqueue(connection, new(priority=1))
+        behind = await claim(connection, after=last)
+        assert ids_of(behind)[1:] == low
+        assert behind.seen == 2
+        assert ids_of(await claim(connection)) == [*high, *old]
+
+
+@in_loop
+async def test_a_row_of_no_end_of_time_is_a_position_like_any_other(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(connection, "pending", created_at="'infinity'")
+        first = await claim(connection)
+        assert first.last is not None
+        assert first.last.created_s == float("inf")
+        assert await claim(connection, after=first.last) == queries.Claim([], True, 0)
+
+
 # Bounds
 
 

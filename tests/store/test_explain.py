@@ -146,8 +146,14 @@ def shown(node: dict[str, Any], depth: int) -> Iterator[str]:
         yield from shown(each, depth + 1)
 
 
-def claim_parameters(queues: list[str], rows: int = BATCH) -> dict[str, Any]:
+def claim_parameters(
+    queues: list[str], rows: int = BATCH, after: tuple[int, float, str] | None = None
+) -> dict[str, Any]:
+    after_priority, after_s, after_id = after or (None, None, None)
     return {
+        "after_priority": after_priority,
+        "after_s": after_s,
+        "after_id": after_id,
         "node": NODE,
         "queues": queues,
         "rows": rows,
@@ -184,14 +190,7 @@ async def test_explain_claim_takes_the_first_of_each_queue_from_the_index(table:
         plan = await explain(connection, "claim", claim_parameters(queues))
     assert_no_scan_of_the_table(plan)
     assert_nothing_sorts_more_than(plan, BATCH * len(queues))
-    ((limit, scan),) = [
-        (node, below)
-        for node in plan.nodes
-        if node["Node Type"] == "Limit"
-        for below in node["Plans"]
-        if below.get("Index Name") == "executions_ready"
-    ]
-    assert plan.by_index("executions_ready") == [scan], plan.text
+    ((limit, scan),) = looks(plan)
     # A full claim does not ask when the next is due.
     assert not any(each["Actual Loops"] for each in plan.by_index("executions_run_at")), plan.text
     # The limit is inside, once for each queue, and the scan gives no more than it wants.
@@ -199,6 +198,42 @@ async def test_explain_claim_takes_the_first_of_each_queue_from_the_index(table:
     assert scan["Actual Rows"] <= BATCH, plan.text
     assert "Sort" not in scan["Node Type"]
     assert plan.scans("Tid Scan"), plan.text
+
+
+def looks(plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns the scans of what is pending that the claim made, each with its limit, in their order."""
+    found = [
+        (node, below)
+        for node in plan.nodes
+        if node["Node Type"] == "Limit"
+        for below in (each for child in node["Plans"] for each in (child, *child.get("Plans", ())))
+        if below.get("Index Name") == "executions_ready"
+    ]
+    assert [scan for _, scan in found] == plan.by_index("executions_ready"), plan.text
+    return [(limit, scan) for limit, scan in found if scan["Actual Loops"]]
+
+
+@in_loop
+async def test_explain_a_claim_behind_a_position_begins_there(table: Table) -> None:
+    """Behind what was claimed last, in its priority and then in the lower ones: it passes no dead entry before it."""
+    async with undone(table.url) as connection:
+        first = await claim(connection, BATCH, queues=["q", "a"])
+        assert first.last is not None
+        plan = await explain(connection, "claim", claim_parameters(["q", "a"], BATCH, first.last))
+        assert_no_scan_of_the_table(plan)
+        assert_nothing_sorts_more_than(plan, 2 * BATCH)
+        (_, same), *lower = looks(plan)
+        for part in ("queue = ", "priority = ", "ROW(created_at, id) > "):
+            assert part in same["Index Cond"], same["Index Cond"]
+        for _, scan in lower:
+            assert "priority < " in scan["Index Cond"], scan["Index Cond"]
+            # It begins only when the first has run out.
+            assert scan["Actual Rows"] * scan["Actual Loops"] <= BATCH, plan.text
+        # The entries of what was claimed before, in this very transaction, are still there.
+        assert same["Shared Hit Blocks"] + same["Shared Read Blocks"] <= 4 * BATCH, plan.text
+    async with undone(table.url) as connection:
+        unclaimed = await explain(connection, "claim", claim_parameters(["q", "a"]))
+    assert plan.buffers <= 1.5 * unclaimed.buffers, (plan.buffers, unclaimed.buffers)
 
 
 @in_loop

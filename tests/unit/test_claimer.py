@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
-from currant.store.queries import Claim
+from currant.store.queries import Claim, Position
 from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_ROWS_MAX, Claimer
 from tests.support import in_loop
 from tests.unit.support import executions
@@ -21,6 +21,10 @@ class Node:
         self.answers = list(answers)
         self.room = room
         self.claims: list[tuple[int, int]] = []
+        #: Behind which positions they looked, and what each takes by the clock.
+        self.afters: list[str | None] = []
+        self.now = 100.0
+        self.takes_s: list[float] = []
         self.dispatched: list[Execution] = []
         self.due: list[float] = []
         self.happened: list[str] = []
@@ -35,6 +39,7 @@ class Node:
             refused=self.happened.append,
             fenced=self._note("fenced"),
             random=lambda: 0.0,
+            clock=lambda: self.now,
         )
 
     async def __aenter__(self) -> "Node":
@@ -52,9 +57,12 @@ class Node:
         await self.exhausted.wait()
         await settled()
 
-    async def _claim(self, rows: int, look: int) -> Claim:
+    async def _claim(self, rows: int, look: int, after: Position | None) -> Claim:
         assert self.answers, "it claimed although it had been told all there is"
         self.claims.append((rows, look))
+        self.afters.append(after and after.id)
+        if self.takes_s:
+            self.now += self.takes_s.pop(0)
         answer = self.answers.pop(0)
         if not self.answers:
             self.exhausted.set()
@@ -79,8 +87,9 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def got(count: int, *, seen: int | None = None) -> Claim:
-    return Claim(executions(count), True, count if seen is None else seen)
+def got(count: int, *, seen: int | None = None, last: str | None = None) -> Claim:
+    position = Position(5, 1.0, last) if last else None
+    return Claim(executions(count), True, count if seen is None else seen, last=position)
 
 
 @in_loop
@@ -245,3 +254,41 @@ async def test_a_stop_lets_the_claim_under_way_be_dispatched() -> None:
         await node.task
         assert len(node.dispatched) == CLAIM_ROWS_MAX
         assert len(node.claims) == 1
+
+
+# Where it begins to look
+
+
+async def afters(*looks: tuple[Claim, float]) -> list[str | None]:
+    """Returns behind which positions claims of ten looked that brought these and took so long, until one is empty."""
+    async with Node(*(claim for claim, _ in looks), EMPTY) as node:
+        node.claimer._room = lambda: 10
+        node.takes_s = [took_s for _, took_s in looks]
+        node.claimer.work_came()
+        await node.asleep()
+        return node.afters
+
+
+@in_loop
+async def test_while_looks_from_the_head_are_quick_each_begins_there() -> None:
+    assert await afters((got(10, last="a"), 0.01), (got(10, last="b"), 0.01)) == [None] * 3
+
+
+@in_loop
+async def test_after_a_slow_look_from_the_head_it_goes_on_behind_the_last_for_eight_times_as_long() -> None:
+    takes_s = [0.1, 0.3, 0.3, 0.3, 0.01]
+    looks = [(got(10, last=last), took_s) for last, took_s in zip("abcde", takes_s, strict=True)]
+    # For 0.8 seconds from the first on; the next look from the head is quick.
+    assert await afters(*looks) == [None, "a", "b", "c", None, None]
+
+
+@in_loop
+async def test_at_the_end_it_looks_at_the_head_before_it_sleeps() -> None:
+    assert await afters((got(10, last="a"), 1.0), (got(2, last="b"), 0.01)) == [None, "a", None]
+    assert await afters((got(10, last="a"), 1.0), (EMPTY, 0.01)) == [None, "a", None]
+
+
+@in_loop
+async def test_a_claim_that_is_bounded_in_bytes_goes_on_behind_its_last() -> None:
+    looks = (got(4, seen=10, last="a"), 1.0), (got(10, last="b"), 0.01), (EMPTY, 0.01)
+    assert await afters(*looks) == [None, "a", "b", None]

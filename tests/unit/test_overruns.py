@@ -119,3 +119,24 @@ async def test_what_has_ended_meanwhile_is_no_overrun() -> None:
     node.end(first)
     node.overruns.note(0, first.cell, Ending.FAILED)
     assert (node.ledger.free, node.recalled, node.overruns.take(0)) == (5, [], {})
+
+
+@in_loop
+async def test_a_child_that_does_not_answer_is_replaced_at_once_whatever_else_it_runs() -> None:
+    node = Node()
+    first, second = node.give(4)
+    node.overruns.kill(0, [first.cell])
+    assert node.replaced == [(0, f"{first.id} could not be ended")]
+    # It is asked for again, until the child is dead.
+    node.overruns.kill(0, [first.cell, second.cell])
+    assert len(node.replaced) == 1
+    assert node.overruns.take(0) == {first.cell: Ending.FAILED, second.cell: Ending.FAILED}
+
+
+@in_loop
+async def test_a_cancel_of_what_makes_its_child_not_answer_ends_it_as_cancelled() -> None:
+    node = Node()
+    first, _ = node.give(4)
+    node.overruns.note(0, first.cell, Ending.CANCELLED)
+    node.overruns.kill(0, [first.cell])
+    assert node.overruns.take(0) == {first.cell: Ending.CANCELLED}

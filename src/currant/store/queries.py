@@ -14,17 +14,26 @@ from currant.store.connections import Connection
 from currant.store.statements import execute, fetch, load
 
 
+class Position(NamedTuple):
+    """A place in the order of claims: that of one execution. `created_s` is in Unix time."""
+
+    priority: int
+    created_s: float
+    id: str
+
+
 class Claim(NamedTuple):
     """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty.
 
     `due_in_s`: seconds until the next scheduled execution, negative when overdue; looked up only by a claim that saw
-    fewer candidates than it had rows for.
+    fewer candidates than it had rows for. `last`: where the last of them stood; None for one without a time.
     """
 
     executions: list[Execution]
     alive: bool
     seen: int
     due_in_s: float | None = None
+    last: Position | None = None
 
 
 class Tick(NamedTuple):
@@ -80,6 +89,7 @@ async def claim(
     payload_bytes_max: int,
     until_s: float = 1e12,
     discard: bool = False,
+    after: Position | None = None,
 ) -> Claim:
     """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
 
@@ -88,8 +98,13 @@ async def claim(
         payload_bytes_max: larger arguments are left out: None.
         until_s: when the claim ends to be valid, in Unix time by the database's clock.
         discard: whether an execution whose options say nothing of it is deleted when it succeeds.
+        after: only what stands behind this is looked at. None: everything.
     """
+    after_priority, after_s, after_id = after or (None, None, None)
     parameters = {
+        "after_priority": after_priority,
+        "after_s": after_s,
+        "after_id": after_id,
         "node": node,
         "queues": list(queues),
         "rows": rows,
@@ -101,7 +116,7 @@ async def claim(
         "payload": 2 * payload_bytes_max,
     }
     found = await fetch(connection, _CLAIM, parameters)
-    alive, seen, due_in_s = found[0][-3:]
+    position, alive, seen, due_in_s = found[-1][-4:]
     executions = [
         Execution(
             id,
@@ -116,13 +131,16 @@ async def claim(
             args and args[1:],
             kwargs and kwargs[1:],
             -1,
-            discard,
+            gone,
         )
         # No starred name for the rest: it would be a list for each row.
-        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, discard, _, _, _ in found
+        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, gone, _, _, _, _ in found
         if id is not None
     ]
-    return Claim(executions, alive == 1, seen, due_in_s)
+    last = None
+    if position is not None and position[0] is not None and position[1] is not None:
+        last = Position(int(position[0]), position[1], executions[-1].id)
+    return Claim(executions, alive == 1, seen, due_in_s, last)
 
 
 async def complete(connection: Connection, executions: Sequence[Execution], results: Sequence[bytes]) -> int:

@@ -7,13 +7,13 @@ from currant.store.connections import Connection
 
 
 def load(name: str) -> bytes:
-    """Returns the text of `sql/<name>.sql` without its comments, but for the first line.
+    """Returns the text of `sql/<name>.sql` without indentation and comments, but for the first line.
 
     psycopg remembers how it has read a statement, for those of at most 4,096 bytes; a longer one is parsed each time.
     """
     text = resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
     first, *rest = text.splitlines(keepends=True)
-    return first + b"".join(line for line in rest if not line.lstrip().startswith(b"--"))
+    return first + b"".join(bare for line in rest if not (bare := line.lstrip()).startswith(b"--"))
 
 
 async def fetch(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

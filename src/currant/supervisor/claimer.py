@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
-from currant.store.queries import Claim
+from currant.store.queries import Claim, Position
+from currant.supervisor.start import Start
 
 CLAIM_ROWS_MAX = 500
 CLAIM_BYTES_MAX = 8 << 20
@@ -23,7 +24,7 @@ class Claimer:
         self,
         *,
         room: Callable[[], int],
-        claim: Callable[[int, int], Awaitable[Claim]],
+        claim: Callable[[int, int, Position | None], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
         due_in: Callable[[float], None],
         pause: Callable[[], Awaitable[None]],
@@ -31,11 +32,12 @@ class Claimer:
         refused: Callable[[str], None],
         fenced: Callable[[], Awaitable[None]],
         random: Callable[[], float],
+        clock: Callable[[], float],
     ) -> None:
         """
         Args:
             room: how many executions fit now.
-            claim: claims `rows` of `look` candidates.
+            claim: claims `rows` of `look` candidates behind a position.
             due_in: told by an empty claim the seconds until the next scheduled execution.
             pause: waits after a failure of the database.
             lost: called after a claim that failed on its way: it may have taken effect unseen.
@@ -45,6 +47,7 @@ class Claimer:
         self._room, self._claim, self._dispatch = room, claim, dispatch
         self._pause, self._lost, self._refused, self._fenced = pause, lost, refused, fenced
         self._due_in, self._random = due_in, random
+        self._start = Start(clock)
         self._wake = asyncio.Event()
         #: Grows with each sign of new work: a claim that saw nothing proves nothing about what came meanwhile.
         self._news = 1
@@ -111,8 +114,9 @@ class Claimer:
     async def _claim_once(self, rows: int) -> None:
         news = self._news
         look = max(rows, self._look)
+        after = self._start.next()
         try:
-            claim = await self._claim(rows, look)
+            claim = await self._claim(rows, look, after)
         except DatabaseUnreachable:
             self._lost()
             await self._pause()
@@ -125,11 +129,13 @@ class Claimer:
         if not claim.alive:
             await self._fenced()
             return
+        self._start.note(after, rows, claim)
         if claim.executions:
             self._dispatch(claim.executions)
         if claim.due_in_s is not None:
             self._due_in(claim.due_in_s)
-        if claim.seen == len(claim.executions) and claim.seen < rows:
+        # Behind a position, what it saw is not all there is.
+        if claim.seen == len(claim.executions) and claim.seen < rows and after is None:
             self._news_seen = news
         if len(claim.executions) < min(rows, claim.seen):
             # Others hold some of what was looked at: look further.

@@ -13,7 +13,7 @@ from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
-from currant.store.queries import Claim, Promotion, Tick
+from currant.store.queries import Claim, Position, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
@@ -77,7 +77,7 @@ class Database:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
         await self._once(self._complete, migrate.check)
 
-    async def claim(self, rows: int, look: int) -> Claim:
+    async def claim(self, rows: int, look: int, after: Position | None) -> Claim:
         """Claims, or does not when this takes effect later than CLAIM_VALID_S from now.
 
         Raises:
@@ -98,6 +98,7 @@ class Database:
                 payload_bytes_max=self._payload_bytes_max,
                 until_s=until_s,
                 discard=self._discard,
+                after=after,
             ),
         )
         # Those of a node that was declared dead meanwhile are whoever's takes them back.

@@ -1,6 +1,7 @@
 """What each signal asks for. None of them does anything itself."""
 
 import asyncio
+import atexit
 import functools
 import signal
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ def answer_before_start() -> None:
     for number in SIGNALS:
         # Not SIG_IGN, which the fork server and the user's processes would inherit.
         signal.signal(number, _end if number in ENDS else _ignore)
+    # The interpreter's own end would restore what kills.
+    atexit.register(answer_no_more)
 
 
 def answer(loop: asyncio.AbstractEventLoop, answers: Mapping[signal.Signals, Callable[[], None]]) -> None:
@@ -68,6 +71,9 @@ def _pass_on(loop: asyncio.AbstractEventLoop, ask: Callable[[], None], number: i
 
 
 def _end(number: int, frame: object) -> None:
+    for other in SIGNALS:
+        # Not SIG_IGN here: one that has come already would be complained about.
+        signal.signal(other, _ignore)
     raise SystemExit(0)
 
 

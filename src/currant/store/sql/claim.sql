@@ -4,6 +4,8 @@
 -- Index: executions_ready once per queue, each with a LIMIT inside (one scan over `queue = ANY` would sort the whole
 --   backlog), then TID scans.
 -- `look` candidates are looked at per queue, so that a claim sees past what another node holds locked at the moment.
+-- Of each queue's three branches one or two run: from the beginning when `after_id` is NULL; else behind that position,
+--   first in its priority and then in the lower ones, past the entries of claimed rows that vacuum may not remove yet.
 -- Arguments larger than `payload` bytes are not fetched: their execution is claimed, to fail for that reason.
 -- `discard` tells which are deleted when they succeed: as their options say, else as the parameter does.
 -- A claim that runs later than `until_s` (this clock, Unix time), on a connection given up long ago, claims nothing.
@@ -11,7 +13,8 @@
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
 -- `alive` (0: the node's row is stopped or gone, nothing may be claimed), `seen` (the number of candidates) and, where
--- these were fewer than `rows`, `due_in_s`: until the next scheduled execution, negative when overdue, NULL without one.
+-- these were fewer than `rows`, `due_in_s`: until the next scheduled execution, negative when overdue, NULL without one. The
+-- last of them carries its `position`: priority, and created_at in Unix time.
 WITH node AS MATERIALIZED (
     SELECT 1 FROM worker_heartbeats
     WHERE worker_id = %(node)s AND status = 'running'
@@ -19,24 +22,36 @@ WITH node AS MATERIALIZED (
 ), valid AS MATERIALIZED (
     SELECT FROM node WHERE extract(epoch FROM clock_timestamp()) < %(until_s)s::float8
 ), candidates AS MATERIALIZED (
-    SELECT c.tid, c.bytes, row_number() OVER (ORDER BY c.priority DESC, c.created_at, c.id) AS rank
+    SELECT c.tid, row_number() OVER (ORDER BY c.priority DESC, c.created_at, c.id) AS rank
     FROM unnest(%(queues)s::text[]) AS q (name)
     CROSS JOIN LATERAL (
-        SELECT
-            e.ctid AS tid, e.priority, e.created_at, e.id,
-            -- A compressed value is measured in full; a plain one without being read.
-            CASE WHEN pg_column_compression(e.args) IS NULL THEN coalesce(pg_column_size(e.args), 0)
-                 ELSE octet_length(e.args::text) END
-            + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
-                   ELSE octet_length(e.kwargs::text) END AS bytes
-        FROM executions AS e
-        WHERE e.queue = q.name AND e.ready AND e.type = 'job'
-        ORDER BY e.priority DESC, e.created_at, e.id
+        (
+            SELECT e.ctid AS tid, e.priority, e.created_at, e.id FROM executions AS e
+            WHERE e.queue = q.name AND e.ready AND e.type = 'job' AND %(after_id)s::text IS NULL
+            ORDER BY e.priority DESC, e.created_at, e.id
+            LIMIT %(look)s::int
+        ) UNION ALL (
+            SELECT e.ctid, e.priority, e.created_at, e.id FROM executions AS e
+            WHERE e.queue = q.name AND e.ready AND e.type = 'job' AND e.priority = %(after_priority)s::int
+                  AND (e.created_at, e.id) > (to_timestamp(%(after_s)s::float8), %(after_id)s::text)
+            ORDER BY e.priority DESC, e.created_at, e.id
+            LIMIT %(look)s::int
+        ) UNION ALL (
+            SELECT e.ctid, e.priority, e.created_at, e.id FROM executions AS e
+            WHERE e.queue = q.name AND e.ready AND e.type = 'job' AND e.priority < %(after_priority)s::int
+            ORDER BY e.priority DESC, e.created_at, e.id
+            LIMIT %(look)s::int
+        )
         LIMIT %(look)s::int
     ) AS c
     WHERE EXISTS (SELECT FROM valid)
 ), locked AS MATERIALIZED (
-    SELECT e.ctid AS tid, c.rank, c.bytes
+    SELECT e.ctid AS tid, c.rank,
+        -- A compressed value is measured in full; a plain one without being read.
+        CASE WHEN pg_column_compression(e.args) IS NULL THEN coalesce(pg_column_size(e.args), 0)
+             ELSE octet_length(e.args::text) END
+        + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
+               ELSE octet_length(e.kwargs::text) END AS bytes
     FROM candidates AS c
     JOIN executions AS e ON e.ctid = c.tid
     WHERE e.ready
@@ -67,10 +82,11 @@ WITH node AS MATERIALIZED (
         coalesce(e.args, '[]') AS args, coalesce(e.kwargs, '{}') AS kwargs,
         CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
              THEN (e.options ->> 'keep_completed')::numeric <= 0
-             ELSE %(discard)s::boolean END AS discard
+             ELSE %(discard)s::boolean END AS discard,
+        e.priority, e.created_at
 ), facts AS MATERIALIZED (
     -- Once, not for each row.
-    SELECT counts.alive, counts.seen,
+    SELECT counts.alive, counts.seen, (SELECT max(rank) FROM bounded) AS last,
         -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
         CASE WHEN counts.seen < %(rows)s::int THEN (
             SELECT extract(epoch FROM min(s.run_at) - now())::float8
@@ -87,6 +103,7 @@ WITH node AS MATERIALIZED (
 SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
+    CASE WHEN c.rank = facts.last THEN ARRAY[c.priority, extract(epoch FROM c.created_at)]::float8[] END AS position,
     facts.alive, facts.seen, facts.due_in_s
 FROM facts
 LEFT JOIN claimed AS c ON true

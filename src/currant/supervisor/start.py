@@ -1,0 +1,42 @@
+"""Where the next claim begins to look: at the head of the queues, or behind what was claimed last.
+
+A claimed row leaves a dead entry at the head of the index. Vacuum removes these, but not while any transaction is open
+that may still see the rows: after an hour of a forgotten one each look from the head passes all of that hour's entries.
+So a slow look from the head is paid for once, and the claims that follow go on behind the last one claimed, until the
+head is due again: it takes a share of the time, no more. What came to the head meanwhile, such as a higher priority or
+a retry, waits so long, and no longer.
+"""
+
+from collections.abc import Callable
+
+from currant.store.queries import Claim, Position
+
+#: A look from the head that takes no longer is made each time.
+SLOW_S = 0.02
+#: After a slow one, looks from elsewhere are made for so many times as long as it took.
+SHARE = 8.0
+
+
+class Start:
+    """The position behind which claims go on; None for the head."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds."""
+        self._clock = clock
+        self._last: Position | None = None
+        self._head_at = 0.0
+        self._began = 0.0
+
+    def next(self) -> Position | None:
+        """Returns behind which position the claim that begins now looks; None: at the head."""
+        self._began = self._clock()
+        return self._last if self._began < self._head_at else None
+
+    def note(self, after: Position | None, rows: int, claim: Claim) -> None:
+        """Takes what a claim of so many rows behind that position brought."""
+        now = self._clock()
+        if after is None:
+            took_s = now - self._began
+            self._head_at = now + SHARE * took_s if took_s > SLOW_S else 0.0
+        # With less to see than wanted the end is reached: what there may be else stands before.
+        self._last = claim.last if claim.seen >= rows else None
