@@ -105,7 +105,8 @@ def _import_late(boot: Boot) -> BootFailed | None:
 
 
 def _reap_now_and_then(loop: asyncio.AbstractEventLoop) -> None:
-    strays.reap_adopted()
+    with contextlib.suppress(OSError):
+        strays.reap_adopted()
     loop.call_later(_REAP_S, _reap_now_and_then, loop)
 
 

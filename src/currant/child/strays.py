@@ -21,7 +21,11 @@ END_S = 0.5
 
 
 def children_of_this() -> set[int]:
-    """Returns the pids of the processes whose parent this one is, zombies too."""
+    """Returns the pids of the processes whose parent this one is, zombies too.
+
+    Raises:
+        OSError: out of descriptors, say.
+    """
     found: set[int] = set()
     try:
         for task in os.listdir("/proc/self/task"):
@@ -62,6 +66,8 @@ class Strays:
         self._poll = poll
         self._pids: dict[int, int] = {}
         self._spared: set[int] = set()
+        #: Whether what was there before is known: else nothing is a stray.
+        self._is_sure = False
         self._kill_at: float | None = None
 
     @property
@@ -71,11 +77,13 @@ class Strays:
 
     def spare_present(self) -> None:
         """What is there now, before the first child, was started by the user's modules and stays."""
-        self._spared = children_of_this()
+        with contextlib.suppress(OSError):
+            self._spared = children_of_this()
+            self._is_sure = True
 
     def look(self, children: Collection[int]) -> None:
         """To be called when a child has ended, and been waited for; `children`: the pids of those that live."""
-        new = children_of_this() - self._spared - set(self._pids.values()) - set(children)
+        new = self._left() - set(self._pids.values()) - set(children)
         for pid in new:
             try:
                 pidfd = os.pidfd_open(pid)
@@ -115,11 +123,17 @@ class Strays:
     def kill_all(self) -> None:
         """Kills all of them, and what they leave behind: the caller has no children any more, and ends."""
         until = time.monotonic() + END_S
-        while (left := children_of_this() - self._spared) and time.monotonic() < until:
+        while (left := self._left()) and time.monotonic() < until:
             for pid in left:
                 _signal(pid, signal.SIGKILL)
                 _wait(pid)
             time.sleep(0.005)
+
+    def _left(self) -> set[int]:
+        with contextlib.suppress(OSError):
+            if self._is_sure:
+                return children_of_this() - self._spared
+        return set()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
