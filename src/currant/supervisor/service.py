@@ -258,7 +258,6 @@ class Service:
             give=self._dispatcher.give,
             put_off=self._outcomes.put_off,
             release=self._outcomes.release,
-            procs=settings.procs,
             log=log,
             clock=clock,
             random=randomness,
