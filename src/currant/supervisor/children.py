@@ -44,7 +44,10 @@ class Children:
         log: Log,
         clock: Callable[[], float],
         random: Callable[[], float],
+        describe: Callable[[int | None], str] = describe_status,
     ) -> None:
+        """`describe` says how a child ended, by its exit status."""
+        self._describe = describe
         self._ears, self._log, self._clock = ears, log, clock
         self._children: dict[int, Child] = {}
         self._places = Places()
@@ -337,7 +340,7 @@ class Children:
         except TimeoutError:
             child.link.close()
         orphaned = child.status is None and child.generation.ended
-        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
+        reason = child.problem or ("the fork server ended" if orphaned else self._describe(child.status))
         lived_s = 0.0 if child.ready_at is None else self._clock() - child.ready_at
         proven = lived_s >= LONG_LIFE_S or child.cells.any_started()
         child.problem = reason
