@@ -12,10 +12,12 @@ from collections.abc import Callable
 
 from currant.errors import ModuleImportFailed
 from currant.protocol.control import ServerHello
+from currant.protocol.status import ReloadReply
 from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 from currant.supervisor.events import Event, Log
 from currant.supervisor.generations import Generation
+from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.places import Role
 
 #: So many generations that fork no more may have children at work, besides the present one.
@@ -37,6 +39,7 @@ class Reload:
     def __init__(
         self,
         children: Children,
+        lifecycle: Lifecycle,
         *,
         boot_timeout_s: float,
         cancel: Callable[[int], None],
@@ -50,14 +53,26 @@ class Reload:
             took: the functions and queues of the node are these from now on; called when the first child has the new
                 code, and again when the last one has.
         """
-        self._children, self._boot_timeout_s, self._cancel, self._took = children, boot_timeout_s, cancel, took
+        self._children, self._lifecycle, self._boot_timeout_s = children, lifecycle, boot_timeout_s
+        self._cancel, self._took = cancel, took
         self._log, self._clock = log, clock
         #: The functions as they are, and what the last reload brought and took away.
         self.functions: list[str] = []
         self.added: list[str] = []
         self.removed: list[str] = []
 
-    async def run(self) -> str | None:
+    async def asked(self) -> ReloadReply:
+        """Asks for a reload, waits for its end, and returns what came of it."""
+        over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._lifecycle.ask_reload(over.set_result)
+        error = await over
+        return ReloadReply(error, *(() if error else (self.functions, self.added, self.removed)))
+
+    async def run(self) -> None:
+        """Does one, unless the node ends meanwhile, and tells the lifecycle."""
+        self._lifecycle.reload_over(await self._lifecycle.unless_ending(self._run()))
+
+    async def _run(self) -> str | None:
         """Reloads; returns None, or why everything is as it was before."""
         began = self._clock()
         self._log.info(Event.RELOADING)
@@ -87,7 +102,7 @@ class Reload:
         except BaseException:
             await generations.close(generation)
             raise
-        generations.current = generation
+        generations.promote(generation)
         hello = generation.hello
         before, now = set(self.functions), set(hello.functions)
         self.functions, self.added, self.removed = hello.functions, sorted(now - before), sorted(before - now)
@@ -102,6 +117,8 @@ class Reload:
         deadline = self._clock() + self._boot_timeout_s
         while (child := self._children.try_out(generation)) is None:
             # All places are in the middle of something: they are not for long.
+            if generation.ended:
+                raise Refused("the new fork server ended")
             if self._clock() >= deadline:
                 raise Refused(f"no place for a first child with the new code within {self._boot_timeout_s:g} s")
             await asyncio.sleep(LOOK_S)

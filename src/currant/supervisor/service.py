@@ -11,7 +11,6 @@ from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
 from currant.protocol.control import Boot, ServerHello
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.status import ReloadReply
 from currant.protocol.work import Cancel
 from currant.settings import Settings, child_environment, working_directory
 from currant.store.retention import Keep
@@ -96,7 +95,9 @@ class Service:
         assert settings.database_url is not None
         self._settings, self._instance, self._log = settings, instance, log
         self._clock, self._randomness = clock, randomness
-        self._lifecycle = Lifecycle(changed=self._phase_changed, reload=self._begin_reload)
+        self._lifecycle = Lifecycle(
+            changed=self._phase_changed, reload=lambda: self._spawn(self._reload.run(), "reload")
+        )
         self._first_child = asyncio.Event()
         self._hook_failure: HookFailed | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -329,6 +330,7 @@ class Service:
         )
         self._reload = Reload(
             self._children,
+            self._lifecycle,
             boot_timeout_s=settings.boot_timeout_s,
             cancel=self._cancel_in,
             took=self._take_code,
@@ -353,7 +355,7 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
-        self._control = ControlServer(instance.socket_path, status=report.status, reload=self._reload_asked)
+        self._control = ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked)
 
     async def run(self, fork_server: ForkServer) -> None:
         """Runs until a signal asks for the end and the drain is over.
@@ -508,20 +510,6 @@ class Service:
         self._first_child.set()
 
     # Reloads
-
-    def _begin_reload(self) -> None:
-        self._spawn(self._run_reload(), "reload")
-
-    async def _run_reload(self) -> None:
-        self._lifecycle.reload_over(await self._lifecycle.unless_ending(self._reload.run()))
-
-    async def _reload_asked(self) -> ReloadReply:
-        over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._lifecycle.ask_reload(over.set_result)
-        error = await over
-        if error is not None:
-            return ReloadReply(error)
-        return ReloadReply(None, self._reload.functions, self._reload.added, self._reload.removed)
 
     def _take_code(self, hello: ServerHello) -> None:
         """The node's functions, queues and schedules are those of the new code."""
