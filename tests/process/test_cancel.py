@@ -99,12 +99,13 @@ def test_what_waits_in_a_childs_backlog_is_cancelled_and_never_runs(world: World
     # Quick ones first, so that the child has a pace and gets a backlog; then long ones that fill its slots.
     node = world.node("--procs", "1", "--concurrency", "8")
     world.enqueue("echo", count=3000, priority=9)
-    long = world.enqueue("sleeper", 3, count=8, priority=8)
+    long = world.enqueue("gated", count=8, priority=8)
     rest = world.enqueue("echo", count=300, priority=7)
     _started(world, *long)
     assert world.cancel(*rest) == set(rest)
     for id in rest:
         _ended(world, id)
+    world.open_gate()
     assert world.at_rest() == {"completed": 3008, "cancelled": 300}
     assert not {run.id for run in world.runs()} & set(rest)
     assert node.status().child_deaths == 0

@@ -128,7 +128,7 @@ def test_an_unreachable_database_is_waited_for_and_the_log_says_so(world: World,
     assert f"127.0.0.1:{port}" in node.log
     assert node.process.poll() is None
     node.send(signal.SIGTERM)
-    assert node.process.wait(10) == 0
+    assert node.process.wait(60) == 0
 
 
 def test_a_second_supervisor_is_refused_by_the_pid_of_the_first(world: World) -> None:

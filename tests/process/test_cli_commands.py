@@ -78,7 +78,7 @@ class Shell:
         assert process.stderr is not None
         said = process.stderr.read()
         os.close(ours)
-        return process.wait(30), (shown + said).decode()
+        return process.wait(60), (shown + said).decode()
 
 
 @pytest.fixture
@@ -418,7 +418,7 @@ def test_an_interrupt_ends_a_wait_in_one_line(world: World, shell: Shell) -> Non
     assert process.stdout is not None
     assert process.stdout.readline().startswith(b"job_")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == b"currant: interrupted\n"
 

@@ -84,10 +84,11 @@ def test_a_row_that_nobody_should_have_written_harms_no_other(
 
 def test_a_result_whose_row_is_locked_while_the_node_stops_is_not_forgotten(world: World) -> None:
     node = world.node("--procs", "1")
-    (locked,) = world.enqueue("sleeper", 0.5)
+    (locked,) = world.enqueue("gated")
     eventually(world.runs)
     with psycopg.connect(world.url) as other:
         other.execute("SELECT FROM executions WHERE id = %s FOR UPDATE", (locked,))
+        world.open_gate()
         eventually(lambda: world.runs("end"))
         assert node.stop() == 0
     # Its result is lost with the node; the execution is not.
@@ -123,11 +124,12 @@ def test_a_role_that_is_refused_for_a_moment_is_waited_out(own_world: World) -> 
     with psycopg.connect(own_world.url, autocommit=True) as admin:
         admin.execute("CREATE ROLE app LOGIN SUPERUSER")
         node = own_world.node("--procs", "1", CURRANT_DATABASE_URL=conninfo.make_conninfo(own_world.url, user="app"))
-        started = own_world.enqueue("sleeper", 1, count=20)
+        started = own_world.enqueue("gated", count=20)
         eventually(lambda: len(own_world.runs()) == 20)
         admin.execute("ALTER ROLE app NOLOGIN")
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
         # The results want to be written, and may not.
+        own_world.open_gate()
         eventually(lambda: len(own_world.runs("end")) == 20)
         eventually(lambda: _count(node, Event.CONNECTION_LOST))
         eventually(lambda: node.status().unsaved == 20)

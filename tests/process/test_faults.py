@@ -31,13 +31,14 @@ def test_one_that_kills_its_child_each_time_ends_in_the_dead_letters(world: Worl
 
 def test_a_transaction_left_open_on_one_row_holds_up_no_other(world: World) -> None:
     world.node("--procs", "1", "--concurrency", "8")
-    (held,) = world.enqueue("sleeper", 1)
+    (held,) = world.enqueue("gated")
     eventually(lambda: world.states() == {"running": 1})
     with psycopg.connect(world.url) as other:
         other.execute("SELECT FROM executions WHERE id = %s FOR UPDATE", (held,))
-        world.enqueue("sleeper", 0.9, count=4)
+        world.begun([held, *world.enqueue("gated", count=4)])
+        world.open_gate()
         eventually(lambda: len(world.runs("end")) == 5)
-        eventually(lambda: world.states() == {"completed": 4, "running": 1}, within_s=4)
+        eventually(lambda: world.states() == {"completed": 4, "running": 1})
         other.rollback()
     assert world.at_rest() == {"completed": 5}
     world.check_ledger(5)

@@ -44,7 +44,7 @@ def test_what_start_hooks_open_in_each_child_is_there_for_its_jobs(world: World)
 def test_a_start_hook_that_fails_at_the_start_ends_currantd_with_one_text(world: World) -> None:
     (world.folder / "fail_start").touch()
     node = world.start("--procs", "3", module=MODULE)
-    assert node.process.wait(30) == 1
+    assert node.process.wait(60) == 1
     assert "currantd: error: the start hook hooked_jobs.load_model (" in node.log
     assert node.log.count("failed: ValueError: no model here") == 1
     assert node.log.count("Traceback") == 1
@@ -61,7 +61,7 @@ def test_a_start_hook_that_fails_at_the_start_ends_currantd_with_one_text(world:
 def test_a_start_hook_that_exits_is_told_as_well(world: World) -> None:
     (world.folder / "exit_start").touch()
     node = world.start("--procs", "1", module=MODULE)
-    assert node.process.wait(30) == 1
+    assert node.process.wait(60) == 1
     assert "failed: SystemExit: 3" in node.log
 
 

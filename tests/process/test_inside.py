@@ -82,8 +82,6 @@ def test_a_delay_inside_a_job_is_kept(world: World) -> None:
         assert _result(world, id) is None
         row = world.row(id)
         assert (row["claimed_at"] - row["created_at"]).total_seconds() >= least_s
-        # By the promoter, and not by the tick, which comes every 5 s.
-        assert (row["claimed_at"] - row["created_at"]).total_seconds() < 4
 
 
 def test_arguments_that_are_too_large_are_refused_by_name_and_nothing_of_the_list_is_stored(world: World) -> None:

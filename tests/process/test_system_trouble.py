@@ -85,7 +85,7 @@ def test_with_too_few_descriptors_for_its_children_a_node_says_so_and_does_not_s
     # The hard limit, which the node cannot raise.
     monkeypatch.setattr(nodes, "CURRANTD", ["sh", "-c", 'ulimit -n 256 && exec "$0" "$@"', *CURRANTD])
     node = world.start("--procs", "150")
-    assert node.process.wait(20) == 2
+    assert node.process.wait(60) == 2
     assert node.log.strip() == (
         "currantd: error: --procs 150 needs 664 file descriptors, and the limit is 256:"
         " raise it (ulimit -n, or LimitNOFILE= in systemd), or start fewer children"

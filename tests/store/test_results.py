@@ -212,7 +212,7 @@ async def test_a_refusal_and_a_missing_schema_are_told_at_once(url: str) -> None
     ):
         used = DatabaseBackend(bad, payload_bytes_max=1 << 20)
         with pytest.raises(kind):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.gather(used.ended("job_1"), used.ended("job_2"))
         await used.close()
 
@@ -307,7 +307,7 @@ def interrupted(url: str, text: str, ready: Callable[[], object]) -> "subprocess
     try:
         eventually(ready)
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=30)
+        out, error = process.communicate(timeout=60)
     finally:
         process.kill()
     return subprocess.CompletedProcess([], process.returncode, out, error)

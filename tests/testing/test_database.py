@@ -39,7 +39,7 @@ def test_what_is_due_runs_by_priority_and_then_in_order(currant_db: CurrantDatab
 async def test_async_tests_work_it_off_in_their_own_loop(currant_db: CurrantDatabase) -> None:
     handle = await jobs.loop_of.queue()
     await currant_db.run_pending_async()
-    assert await handle.result(timeout=20) == id(asyncio.get_running_loop())
+    assert await handle.result(timeout=60) == id(asyncio.get_running_loop())
 
 
 def test_a_failure_is_tried_again_at_once_and_ends_in_the_dead_letters(currant_db: CurrantDatabase) -> None:
@@ -50,7 +50,7 @@ def test_a_failure_is_tried_again_at_once_and_ends_in_the_dead_letters(currant_d
     assert (record.id, record.status, record.attempt, record.error["message"]) == (handle.id, "failed", 3, "attempt 3")
     assert rows(currant_db, "SELECT execution_id FROM dead_letter_queue") == [(handle.id,)]
     with pytest.raises(ExecutionFailed, match="attempt 3"):
-        handle.result_sync(timeout=20)
+        handle.result_sync(timeout=60)
 
 
 def test_the_wait_that_a_job_asks_for_is_kept(currant_db: CurrantDatabase) -> None:
@@ -68,7 +68,7 @@ def test_a_job_that_waits_for_another_gets_its_result(currant_db: CurrantDatabas
 
     assert [each.status for each in currant_db.run_pending()] == ["completed"] * 4
 
-    assert (parent.result_sync(timeout=20), sync_parent.result_sync(timeout=20)) == ("x", "y")
+    assert (parent.result_sync(timeout=60), sync_parent.result_sync(timeout=60)) == ("x", "y")
     assert threading.current_thread() not in jobs.log
 
 
@@ -79,7 +79,7 @@ def test_what_is_not_kept_is_gone_when_it_has_run(currant_db: CurrantDatabase) -
 
     assert currant_db.get(handle.id) is None
     with pytest.raises(ExecutionNotFound):
-        handle.result_sync(timeout=20)
+        handle.result_sync(timeout=60)
 
 
 def test_a_function_that_nobody_registers_is_parked(currant_db: CurrantDatabase) -> None:

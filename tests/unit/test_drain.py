@@ -39,6 +39,8 @@ class Node:
     def __init__(self, *hangs: str, grace_s: float = LONG_S) -> None:
         self.hangs = hangs
         self.did: list[str] = []
+        self.stopped = "claim" not in hangs
+        self.doubt: bool | None = None
         self.ledger = Ledger()
         self.ledger.add_child(0, 4, 0.0)
         self.ledger.assign(executions(1), 0.0)
@@ -55,7 +57,9 @@ class Node:
             claimer=fake,
             recall_all=lambda: self.did.append("recall"),
             until_empty=self._until_empty,
-            write_last=self._write_last,
+            flushed=self._flushed,
+            deregister=self._deregister,
+            in_doubt=lambda: False,
             grace_s=grace_s,
         )
 
@@ -93,8 +97,11 @@ class Node:
     async def _until_empty(self) -> None:
         await self._emptied.wait()
 
-    async def _write_last(self) -> None:
+    async def _flushed(self) -> None:
         await self._end("write")
+
+    async def _deregister(self, doubt: bool) -> None:
+        self.doubt = doubt
 
     async def _end(self, what: str) -> None:
         if what in self.hangs:
@@ -109,6 +116,7 @@ async def test_when_all_has_ended_nothing_is_cancelled_or_killed() -> None:
     node.lifecycle.ask_drain("SIGTERM")
     await node.drain.run()
     assert node.did == ["recall", "claim", "dismiss", "write", "stop hooks", "kill late"]
+    assert node.doubt is False
 
 
 @in_loop
@@ -144,6 +152,8 @@ async def test_a_quit_kills_at_once_and_runs_no_stop_hooks() -> None:
     node.lifecycle.ask_quit("SIGQUIT")
     await running
     assert node.did == ["recall", "cancel", "kill", "write", "kill late"]
+    # The claim under way may still be made.
+    assert node.doubt is True
 
 
 @pytest.mark.parametrize("urgency", ["drain", "hurry", "quit"])
@@ -172,7 +182,7 @@ async def test_a_database_that_is_away_is_not_the_drains_failure() -> None:
     async def away() -> None:
         raise DatabaseUnreachable("no server answers")
 
-    node.drain._write_last = away
+    node.drain._flushed = away
     node.lifecycle.ask_drain("SIGTERM")
     await node.drain.run()
 
@@ -185,7 +195,7 @@ async def test_a_mistake_of_ours_is_not_hidden() -> None:
     async def broken() -> None:
         raise ZeroDivisionError
 
-    node.drain._write_last = broken
+    node.drain._flushed = broken
     node.lifecycle.ask_drain("SIGTERM")
     with pytest.raises(ZeroDivisionError):
         await node.drain.run()

@@ -171,7 +171,7 @@ async def test_past_its_timeout_a_timeout_is_what_it_ends_as_whatever_it_raises(
     overran = threading.Event()
 
     def fail() -> None:
-        overran.wait(20)
+        overran.wait(60)
         raise Snooze(5)
 
     running = asyncio.ensure_future(child.run(fail, timeout_s=0.02))
@@ -197,7 +197,7 @@ async def test_a_cancelled_one_ends_with_its_thread_and_its_true_result(asked: E
 
     def wait() -> str:
         begun.set()
-        go.wait(20)
+        go.wait(60)
         return "done"
 
     child = Child()

@@ -19,9 +19,9 @@ from currant.settings import Settings
 from currant.store import migrate
 from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
-from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
-from currant.supervisor.service import Service, fork_server_starter
+from currant.supervisor.service import Service
 
 DESCRIPTORS_MAX = 65_536
 #: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.

@@ -46,18 +46,24 @@ class Drain:
         claimer: Claimer,
         recall_all: Callable[[], None],
         until_empty: Callable[[], Coroutine[Any, Any, None]],
-        write_last: Callable[[], Coroutine[Any, Any, None]],
+        flushed: Callable[[], Coroutine[Any, Any, None]],
+        deregister: Callable[[bool], Coroutine[Any, Any, None]],
+        in_doubt: Callable[[], bool],
         grace_s: float,
     ) -> None:
         """
         Args:
             recall_all: asks all children for what they have not started.
             until_empty: waits until no child holds anything.
-            write_last: writes the outcomes that are left, and that the node is no more. Raises DatabaseError.
+            flushed: waits until the outcomes that are left are written.
+            deregister: writes that the node is no more, and whether it may have left something behind. Raises
+                DatabaseError.
+            in_doubt: whether the node may have claimed what it does not know of.
             grace_s: how long what runs may go on, in seconds.
         """
         self._lifecycle, self._ledger, self._children, self._claimer = lifecycle, ledger, children, claimer
-        self._recall_all, self._until_empty, self._write_last = recall_all, until_empty, write_last
+        self._recall_all, self._until_empty = recall_all, until_empty
+        self._flushed, self._deregister, self._in_doubt = flushed, deregister, in_doubt
         self._grace = Patience(grace_s, 0.0, 0.0)
 
     async def run(self) -> None:
@@ -74,11 +80,16 @@ class Drain:
         if not self._lifecycle.quit_asked:
             self._children.dismiss_all()
         # While their hooks run, the last outcomes are written.
-        await asyncio.gather(self._wait(self._write(), FLUSH), self._wait_dismissed())
+        await asyncio.gather(self._wait(self._write_last(), FLUSH), self._wait_dismissed())
+
+    def cancel(self, child: int) -> None:
+        """Cancels what a child holds: it goes back uncounted."""
+        if child in self._ledger.children:
+            self._children[child].send(Cancel(self._ledger.cells_of(child)))
 
     def _cancel_all(self) -> None:
-        for name in self._ledger.children:
-            self._children[name].send(Cancel(self._ledger.cells_of(name)))
+        for child in self._ledger.children:
+            self.cancel(child)
 
     def _kill_busy(self) -> None:
         self._children.never_mind()
@@ -91,9 +102,11 @@ class Drain:
         await self._wait(self._children.dismissal.wait(), STOP_HOOKS)
         self._children.dismissal.kill_late()
 
-    async def _write(self) -> None:
+    async def _write_last(self) -> None:
         try:
-            await self._write_last()
+            await self._flushed()
+            # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
+            await self._deregister(self._in_doubt() or not self._claimer.stopped or self._ledger.unsaved > 0)
         except DatabaseError:
             # The next supervisor here, or another node, takes back what is not written.
             pass

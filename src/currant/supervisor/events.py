@@ -245,6 +245,12 @@ class Counts:
     #: How often a child's event loop did not answer.
     stalls: int = 0
 
+    def note_statement(self) -> None:
+        self.statements += 1
+
+    def note_pruned(self, count: int) -> None:
+        self.pruned += count
+
 
 def describe() -> str:
     """Returns the log events as a page in Markdown: `docs/events.md` is this."""

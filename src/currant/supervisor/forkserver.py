@@ -25,6 +25,7 @@ from currant.protocol.control import (
     from_fork_server_decoder,
 )
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
+from currant.settings import Settings, child_environment, working_directory
 
 
 class StartForkServer(Protocol):
@@ -205,6 +206,26 @@ class ForkServer:
             for fd in self._fds:
                 os.close(fd)
             self._fds.clear()
+
+
+def fork_server_starter(settings: Settings) -> StartForkServer:
+    """Returns what starts fork servers: the first one before there is an event loop.
+
+    They start in the directory of this moment, by its name: a symlink that is switched to a new release is followed.
+    """
+    directory = working_directory()
+
+    def start(*, import_late: bool = False) -> ForkServer:
+        boot = Boot(
+            list(settings.modules),
+            settings.concurrency,
+            settings.payload_bytes_max,
+            settings.grace_s,
+            import_late=import_late,
+        )
+        return ForkServer(boot, child_environment(see_database=settings.children_see_database), directory)
+
+    return start
 
 
 def describe_status(status: int | None) -> str:

@@ -46,6 +46,10 @@ class Membership:
         """Makes the node known, whatever it takes. Raises DatabaseError, StatementRefused."""
         await self._database.register(new_node_id(), self._metadata)
 
+    def record(self) -> None:
+        """Names the node to the supervisor that comes after this one in the same runtime directory."""
+        self._instance.record(self._database.node)
+
     async def fenced(self) -> None:
         """Another node declared this one dead, as a claim or a tick has found: a new node begins."""
         before = self._database.node
@@ -56,7 +60,7 @@ class Membership:
             await self.register()
             # Once more: a claim's reply may have come meanwhile. The new node has claimed nothing yet.
             self._give_back()
-            self._instance.record(self._database.node)
+            self.record()
             self._log.error(Event.FENCED, node=before, new_node=self._database.node, running=self._ledger.held)
             self._renamed()
 
@@ -73,7 +77,7 @@ class Membership:
         self._lost &= self._ledger.leases()
         return ours, lost
 
-    async def deregister(self, *, doubt: bool) -> None:
+    async def deregister(self, doubt: bool) -> None:
         """Says that the node has stopped; with `doubt`, that it may have left something behind.
 
         Raises DatabaseUnreachable, StatementRefused.

@@ -8,7 +8,8 @@ for a further one, and what they run goes back, uncounted.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from currant.errors import ModuleImportFailed
 from currant.protocol.control import ServerHello
@@ -38,12 +39,14 @@ class Reload:
 
     def __init__(
         self,
-        children: Children,
         lifecycle: Lifecycle,
+        children: Children,
         *,
         boot_timeout_s: float,
         cancel: Callable[[int], None],
         took: Callable[[ServerHello], None],
+        functions: Callable[[], list[str]],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
         log: Log,
         clock: Callable[[], float],
     ) -> None:
@@ -52,27 +55,33 @@ class Reload:
             cancel: cancels what this child runs, to be released.
             took: the functions and queues of the node are these from now on; called when the first child has the new
                 code, and again when the last one has.
+            functions: returns those that the node knows.
         """
-        self._children, self._lifecycle, self._boot_timeout_s = children, lifecycle, boot_timeout_s
-        self._cancel, self._took = cancel, took
-        self._log, self._clock = log, clock
-        #: The functions as they are, and what the last reload brought and took away.
-        self.functions: list[str] = []
-        self.added: list[str] = []
-        self.removed: list[str] = []
+        self._children, self._boot_timeout_s, self._cancel, self._took = children, boot_timeout_s, cancel, took
+        self._lifecycle, self._spawn, self._log, self._clock = lifecycle, spawn, log, clock
+        self._functions = functions
+        #: What the last reload brought and took away.
+        self._added: list[str] = []
+        self._removed: list[str] = []
+
+    def begin(self) -> None:
+        """Begins a reload, whose end the lifecycle hears of."""
+        self._spawn(self._run_unless_ending(), "reload")
 
     async def asked(self) -> ReloadReply:
-        """Asks for a reload, waits for its end, and returns what came of it."""
+        """Asks for a reload, and returns what has come of it."""
         over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._lifecycle.ask_reload(over.set_result)
+        # Who asked may be gone by then.
+        self._lifecycle.ask_reload(lambda error: None if over.done() else over.set_result(error))
         error = await over
-        return ReloadReply(error, *(() if error else (self.functions, self.added, self.removed)))
+        if error is not None:
+            return ReloadReply(error)
+        return ReloadReply(None, self._functions(), self._added, self._removed)
 
-    async def run(self) -> None:
-        """Does one, unless the node ends meanwhile, and tells the lifecycle."""
-        self._lifecycle.reload_over(await self._lifecycle.unless_ending(self._run()))
+    async def _run_unless_ending(self) -> None:
+        self._lifecycle.reload_over(await self._lifecycle.unless_ending(self.run()))
 
-    async def _run(self) -> str | None:
+    async def run(self) -> str | None:
         """Reloads; returns None, or why everything is as it was before."""
         began = self._clock()
         self._log.info(Event.RELOADING)
@@ -86,8 +95,8 @@ class Reload:
             Event.RELOADED,
             seconds=round(self._clock() - began, 2),
             functions=len(hello.functions),
-            added=self.added,
-            removed=self.removed,
+            added=self._added,
+            removed=self._removed,
         )
         return None
 
@@ -104,8 +113,8 @@ class Reload:
             raise
         generations.promote(generation)
         hello = generation.hello
-        before, now = set(self.functions), set(hello.functions)
-        self.functions, self.added, self.removed = hello.functions, sorted(now - before), sorted(before - now)
+        before, now = set(self._functions()), set(hello.functions)
+        self._added, self._removed = sorted(now - before), sorted(before - now)
         self._took(hello)
         await self._renew()
         # What the old children did not know meanwhile is parked.

@@ -1,4 +1,4 @@
-"""The only wiring: makes the parts, hands them to each other, and walks through the phases of the lifecycle."""
+"""The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
 import os
@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from currant.errors import ConfigurationError, DatabaseUnreachable, HookFailed
 from currant.executions import RetryPolicy
-from currant.protocol.control import Boot, ServerHello
 from currant.protocol.frames import frame_bytes_max
-from currant.protocol.work import Cancel
-from currant.settings import Settings, child_environment, working_directory
+from currant.settings import Settings
 from currant.store.retention import Keep
+from currant.supervisor.announcer import Announcer
 from currant.supervisor.cancels import Cancels
 from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
+from currant.supervisor.code import Code
 from currant.supervisor.completer import Completer
 from currant.supervisor.control import ControlServer
 from currant.supervisor.database import LISTEN_NAME, Database
@@ -28,9 +27,10 @@ from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle, Phase
+from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
+from currant.supervisor.node import Node
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.prune import Pruner
@@ -45,36 +45,14 @@ from currant.supervisor.signals import answer, answers
 from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tasks import Tasks
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.unparker import Unparker
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
 
-#: At the end: how long the database may take to cancel the statements that are under way.
-CANCEL_STATEMENTS_S = 0.5
-
-
-def fork_server_starter(settings: Settings) -> StartForkServer:
-    """Returns what starts fork servers: the first one before there is an event loop.
-
-    They start in the directory of this moment, by its name: a symlink that is switched to a new release is followed.
-    """
-    directory = working_directory()
-
-    def start(*, import_late: bool = False) -> ForkServer:
-        boot = Boot(
-            list(settings.modules),
-            settings.concurrency,
-            settings.payload_bytes_max,
-            settings.grace_s,
-            import_late=import_late,
-        )
-        return ForkServer(boot, child_environment(see_database=settings.children_see_database), directory)
-
-    return start
-
-
+Part = Callable[[], Coroutine[Any, Any, None]]
 #: Of the node's parts, that which degrades when children cannot be started.
 CHILDREN = "children"
 
@@ -93,15 +71,12 @@ class Service:
         randomness: Callable[[], float] = random.random,
     ) -> None:
         assert settings.database_url is not None
-        self._settings, self._instance, self._log = settings, instance, log
-        self._clock, self._randomness = clock, randomness
+        self._log = log
         self._lifecycle = Lifecycle(
-            changed=self._phase_changed, reload=lambda: self._spawn(self._reload.run(), "reload")
+            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            reload=lambda: self._reload.begin(),
         )
-        self._first_child = asyncio.Event()
-        self._hook_failure: HookFailed | None = None
-        self._tasks: asyncio.TaskGroup | None = None
-        self._spawned: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
         self._counts = Counts()
         self._ledger = Ledger()
@@ -113,9 +88,10 @@ class Service:
             discard=settings.keep_completed_s == 0,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
-            sent=self._statement_sent,
+            sent=self._counts.note_statement,
             clock=clock,
         )
+        self._announcer = Announcer(settings, self._database, self._ledger, self._counts, log)
         self._children = Children(
             procs=settings.procs,
             boot_timeout_s=settings.boot_timeout_s,
@@ -126,7 +102,7 @@ class Service:
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
                 died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
-                hopeless=self._start_hook_failed,
+                hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
             ),
@@ -209,7 +185,7 @@ class Service:
             ask=self._database.cancels_asked,
             end=self._outcomes.cancel,
             overdue=self._overruns.note,
-            spawn=self._spawn,
+            spawn=self._tasks.spawn,
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -248,7 +224,7 @@ class Service:
             due_in=self._promoter.due_in,
             schedule=self._scheduler.told,
             parked=self._unparker.parked,
-            reclaim=lambda: self._spawn(self._recovery.reclaim(), "reclaim"),
+            reclaim=lambda: self._tasks.spawn(self._recovery.reclaim(), "reclaim"),
             fenced=self._membership.fenced,
             refused=self._connections.note_refusal,
         )
@@ -270,7 +246,7 @@ class Service:
             stacks=self._stacks,
             returned=lambda executions: self._traffic.returned(executions),
             overdue=self._overruns.kill,
-            spawn=self._spawn,
+            spawn=self._tasks.spawn,
             timeout_s=settings.stall_timeout_s,
             grace_s=settings.grace_s,
             log=log,
@@ -282,7 +258,6 @@ class Service:
             give=self._dispatcher.give,
             put_off=self._outcomes.put_off,
             release=self._outcomes.release,
-            procs=settings.procs,
             log=log,
             clock=clock,
             random=randomness,
@@ -315,7 +290,9 @@ class Service:
             claimer=self._claimer,
             recall_all=self._traffic.recall_all,
             until_empty=self._traffic.until_empty,
-            write_last=self._write_last,
+            flushed=self._completer.flushed,
+            deregister=self._membership.deregister,
+            in_doubt=lambda: self._recovery.in_doubt,
             grace_s=settings.grace_s,
         )
         keep = Keep(settings.keep_completed_s, settings.keep_failed_s)
@@ -323,17 +300,31 @@ class Service:
             self._database,
             keep,
             newest_s=min(keep),
-            pruned=self._note_pruned,
+            pruned=self._counts.note_pruned,
             refused=self._connections.note_refusal,
             clock=clock,
             random=randomness,
         )
+        self._code = Code(
+            self._database,
+            modules=settings.modules,
+            queues=settings.queues,
+            keep=keep,
+            pruner=self._pruner,
+            scheduler=self._scheduler,
+            unparker=self._unparker,
+            changed=lambda: self._listener.renew(None),
+            work_came=self._claimer.work_came,
+            log=log,
+        )
         self._reload = Reload(
-            self._children,
             self._lifecycle,
+            self._children,
             boot_timeout_s=settings.boot_timeout_s,
-            cancel=self._cancel_in,
-            took=self._take_code,
+            cancel=self._drain.cancel,
+            took=self._code.change,
+            functions=lambda: self._code.functions,
+            spawn=self._tasks.spawn,
             log=log,
             clock=clock,
         )
@@ -355,195 +346,57 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
-        self._control = ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked)
+        self._node = Node(
+            self._lifecycle,
+            self._tasks,
+            self._children,
+            self._database,
+            connections=self._connections,
+            membership=self._membership,
+            code=self._code,
+            control=ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked),
+            drain=self._drain,
+            parts=self._parts(instance.last_node),
+            log=log,
+        )
 
     async def run(self, fork_server: ForkServer) -> None:
-        """Runs until a signal asks for the end and the drain is over.
-
-        Raises:
-            ModuleImportFailed, HookFailed, ConfigurationError, DatabaseError, SchemaError: it cannot start.
-            StatementRefused: the database has become another one under it.
-        """
+        """Runs until a signal asks for the end, and the end is over. Raises what `Node.run` does."""
         answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
-        try:
-            hello = await self._lifecycle.unless_ending(self._children.start(fork_server))
-            if hello is None:
-                return
-            if not hello.functions:
-                raise ConfigurationError(
-                    f"no job is registered by {', '.join(self._settings.modules)}:"
-                    " put @job over a function there, or name the module that has them"
-                )
-            self._database.queues = list(self._settings.queues or hello.queues)
-            if not set(self._database.queues) & set(hello.queues):
-                self._log.warning(Event.QUEUES_WITHOUT_JOBS, queues=self._database.queues, registered=hello.queues)
-            self._reload.functions = hello.functions
-            self._scheduler.know(hello.schedules)
-            if await self._lifecycle.unless_ending(self._connect()) is None:
-                return
-            self._pruner.keep(self._newest_s(hello))
-            await self._work(hello.functions)
-        except BaseExceptionGroup as group:
-            # Of the parts one failed first, and that is the reason; a mistake of ours keeps its traceback.
-            raise group.exceptions[0] from None
-        finally:
-            self._lifecycle.stopped()
-            await self._children.stop()
-            await self._control.stop()
-            await self._database.close()
+        await self._node.run(fork_server)
 
-    # The phases
-
-    async def _connect(self) -> bool:
-        """Waits for the database, then makes the node known."""
-        told = False
-        while True:
-            try:
-                await self._database.check()
-                break
-            except DatabaseUnreachable as error:
-                if not told:
-                    self._log.warning(Event.WAITING_FOR_DATABASE, reason=str(error))
-                    told = True
-                await self._database.pause_claims()
-        await self._membership.register()
-        self._connections.silent = False
-        return True
-
-    async def _work(self, functions: list[str]) -> None:
-        last = self._instance.last_node
-        self._instance.record(self._database.node)
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self._children.fork_all()
-            parts = [
-                tasks.create_task(part, name=name)
-                for name, part in (
-                    ("claimer", self._claimer.run()),
-                    ("completer", self._completer.run()),
-                    ("listener", self._listener.run()),
-                    ("ticker", self._ticker.run()),
-                    ("promoter", self._promoter.run()),
-                    ("scheduler", self._scheduler.run()),
-                    ("unparker", self._unparker.run()),
-                    ("dispatcher", self._dispatcher.watch()),
-                    ("recovery", self._recovery.find_lost_claims()),
-                    ("pruner", self._pruner.run()),
-                    ("recycler", self._recycler.run()),
-                    ("requests", self._requests.run()),
-                    ("watches", self._watches.run()),
-                    ("stalls", self._stalls.run()),
-                    ("quarantine", self._quarantine.run()),
-                )
-            ]
-            if last is not None:
-                self._spawn(self._recovery.reclaim((last,)), "reclaim the last node")
-            self._unparker.know(functions)
-            await self._control.start()
-            if await self._lifecycle.unless_ending(self._first_child.wait()):
-                if self._hook_failure is None:
-                    self._lifecycle.started()
-                else:
-                    self._lifecycle.ask_drain("a start hook failed")
-            await self._lifecycle.until_ending()
-            await self._drain.run()
-            if self._hook_failure is not None:
-                raise self._hook_failure
-            for part in (*parts, *self._spawned):
-                part.cancel()
-            # Of a statement that is cancelled the driver waits until the server has let it go.
-            cut = asyncio.get_running_loop().call_later(CANCEL_STATEMENTS_S, self._database.cut)
-        cut.cancel()
-
-    async def _write_last(self) -> None:
-        await self._completer.flushed()
-        # What may have been claimed unseen, or could not be written, is then found by whoever comes next.
-        in_doubt = self._recovery.in_doubt or not self._claimer.stopped or self._ledger.unsaved > 0
-        await self._membership.deregister(doubt=in_doubt)
-
-    def _phase_changed(self, before: Phase, now: Phase) -> None:
-        """Tells the log."""
-        match now:
-            case Phase.RUNNING | Phase.DEGRADED if before is Phase.STARTING:
-                self._log.info(
-                    Event.READY,
-                    node=self._database.node,
-                    pid=os.getpid(),
-                    procs=self._settings.procs,
-                    concurrency=self._settings.concurrency,
-                    queues=self._database.queues,
-                )
-            case Phase.DRAINING:
-                self._log.info(
-                    Event.DRAINING,
-                    reason=self._lifecycle.why_ending,
-                    running=self._ledger.held,
-                    grace_s=self._settings.grace_s,
-                )
-            case Phase.HURRYING:
-                self._log.warning(Event.HURRYING, running=self._ledger.held)
-            case Phase.QUITTING:
-                self._log.warning(Event.QUITTING, reason=self._lifecycle.why_ending, running=self._ledger.held)
-            case Phase.STOPPED if self._database.node:
-                self._log.info(
-                    Event.STOPPED,
-                    completed=self._counts.completed,
-                    failed=self._counts.failed,
-                    retried=self._counts.retried,
-                    released=self._counts.released,
-                    unsaved=self._ledger.unsaved,
-                )
-
-    # Children
+    def _parts(self, last_node: str | None) -> dict[str, Part]:
+        """Returns what runs as long as the node does, by name."""
+        parts: dict[str, Part] = {
+            "claimer": self._claimer.run,
+            "completer": self._completer.run,
+            "listener": self._listener.run,
+            "ticker": self._ticker.run,
+            "promoter": self._promoter.run,
+            "scheduler": self._scheduler.run,
+            "unparker": self._unparker.run,
+            "dispatcher": self._dispatcher.watch,
+            "recovery": self._recovery.find_lost_claims,
+            "pruner": self._pruner.run,
+            "recycler": self._recycler.run,
+            "requests": self._requests.run,
+            "watches": self._watches.run,
+            "stalls": self._stalls.run,
+            "quarantine": self._quarantine.run,
+        }
+        if last_node is not None:
+            parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
+        return parts
 
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
-        self._first_child.set()
+        self._node.child_ready()
 
     def _dump_stacks(self) -> None:
-        if self._tasks is not None:
+        if self._lifecycle.working:
             children = [(child.place, child) for child in self._children if child.state is State.READY]
-            self._spawn(self._stacks.dump(children), "dump stacks")
-
-    def _start_hook_failed(self, text: str) -> None:
-        self._hook_failure = HookFailed(text)
-        self._first_child.set()
-
-    # Reloads
-
-    def _take_code(self, hello: ServerHello) -> None:
-        """The node's functions, queues and schedules are those of the new code."""
-        if not self._settings.queues and self._database.queues != hello.queues:
-            self._database.queues = list(hello.queues)
-            self._listener.renew(None)
-        self._pruner.keep(self._newest_s(hello))
-        self._scheduler.know(hello.schedules)
-        self._unparker.know(hello.functions)
-        self._claimer.work_came()
-
-    def _cancel_in(self, child: int) -> None:
-        if child in self._ledger.children:
-            self._children[child].send(Cancel(self._ledger.cells_of(child)))
-
-    # Beside the pipeline
-
-    def _newest_s(self, hello: ServerHello) -> float:
-        """Returns how old at least an execution is that may be pruned."""
-        keep = Keep(self._settings.keep_completed_s, self._settings.keep_failed_s)
-        return min(*keep, keep.completed_s if hello.keep_s_min is None else hello.keep_s_min)
-
-    def _note_pruned(self, count: int) -> None:
-        self._counts.pruned += count
+            self._tasks.spawn(self._stacks.dump(children), "dump stacks")
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)
         self._listener.renew("a probe did not come back")
-
-    def _statement_sent(self) -> None:
-        self._counts.statements += 1
-
-    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        assert self._tasks is not None
-        task = self._tasks.create_task(work, name=name)
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned.discard)

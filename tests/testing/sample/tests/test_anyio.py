@@ -31,4 +31,4 @@ async def test_an_order_is_confirmed_in_the_database(currant_db: CurrantDatabase
 
     await currant_db.run_pending_async()
 
-    assert await handle.result(timeout=10) == Decimal("12.000")
+    assert await handle.result(timeout=60) == Decimal("12.000")

@@ -22,7 +22,7 @@ def test_an_order_is_confirmed(currant_db: CurrantDatabase) -> None:
 
     assert [each.function for each in ran] == [confirm.name, send_mail.name, print_invoice.name]
     assert {each.status for each in ran} == {"completed"}
-    assert handle.result_sync(timeout=10) == Decimal("12.000")
+    assert handle.result_sync(timeout=60) == Decimal("12.000")
 
 
 def test_each_test_has_an_empty_database(currant_db: CurrantDatabase) -> None:
@@ -33,7 +33,7 @@ def test_an_order_is_confirmed_from_async_code(currant_db: CurrantDatabase) -> N
     async def order() -> None:
         handle = await jobs.total_of.queue([ADA, BOB])
         await currant_db.run_pending_async()
-        assert await handle.result(timeout=10) == Decimal("36.000")
+        assert await handle.result(timeout=60) == Decimal("36.000")
 
     asyncio.run(order())
     assert jobs.printed == ["invoice 1", "invoice 2"]
