@@ -41,7 +41,9 @@ class Children:
         log: Log,
         clock: Callable[[], float],
         random: Callable[[], float],
+        describe: Callable[[int | None], str],
     ) -> None:
+        """`describe` says how a child ended, by its exit status; None: unknown."""
         self._ears, self._log, self._clock = ears, log, clock
         self._children: dict[int, Child] = {}
         self._places = Places()
@@ -75,6 +77,7 @@ class Children:
             respawn=self._respawn,
             dismissal=self.dismissal,
             forget=self._forget,
+            describe=describe,
             died=ears.died,
             want=self._forks.want,
             is_stopping=lambda: self._stopping,

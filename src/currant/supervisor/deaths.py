@@ -7,7 +7,6 @@ from currant.supervisor.boots import Boots
 from currant.supervisor.child import Child, State
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.events import Event, Log
-from currant.supervisor.forkserver import describe_status
 from currant.supervisor.places import Place, Places
 from currant.supervisor.respawn import Respawn
 
@@ -28,6 +27,7 @@ class Deaths:
         respawn: Respawn,
         dismissal: Dismissal,
         forget: Callable[[Child], None],
+        describe: Callable[[int | None], str],
         died: Callable[[Child, str, bool], None],
         want: Callable[[Place], None],
         is_stopping: Callable[[], bool],
@@ -37,12 +37,14 @@ class Deaths:
         """
         Args:
             forget: lets go of what the child's process had.
+            describe: says how a child ended, by its exit status; None: unknown.
             died: told of each end, with the reason, and whether that was the fork server's end and not the child's own.
             want: asks for a child in a place.
             is_stopping: whether nobody is replaced any more.
         """
         self._places, self._boots, self._respawn, self._dismissal = places, boots, respawn, dismissal
         self._forget, self._died, self._want, self._is_stopping = forget, died, want, is_stopping
+        self._describe = describe
         self._log, self._clock = log, clock
 
     async def bury(self, child: Child) -> None:
@@ -58,7 +60,7 @@ class Deaths:
         except TimeoutError:
             child.link.close()
         orphaned = child.status is None and child.generation.ended
-        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
+        reason = child.problem or ("the fork server ended" if orphaned else self._describe(child.status))
         child.problem = reason
         proven = self._was_well(child)
         # Whoever tries it tells why it failed.
