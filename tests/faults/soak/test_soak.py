@@ -62,7 +62,7 @@ def _round(draw: random.Random, trial: Trial, nemesis: Nemesis, load: Load) -> s
 
 
 def _is_whole(node: Node) -> bool:
-    """Whether everything is there again, and nothing too much."""
+    """Whether everything is there again, and nothing too much, but for a quarantine, which stays for a minute."""
     status = node.status()
-    ready = [child for child in status.children if child.state == "ready"]
+    ready = [child for child in status.children if (child.state, child.role) == ("ready", "work")]
     return len(ready) == PROCS and not status.unsaved and not status.connections_lost
