@@ -86,19 +86,13 @@ class Report:
         self._counts, self._connections, self._stalls = counts, connections, stalls
         self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
+        self._question: asyncio.Future[tuple[dict[str, int], dict[str, int]]] | None = None
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
 
     async def status(self, request: StatusRequest) -> StatusReply:
         """Returns the state of the node; what only the database knows is None when it does not answer."""
-        pending: dict[str, int] | None = None
-        parked: dict[str, int] | None = None
-        try:
-            if request.waiting:
-                async with asyncio.timeout(QUERY_S):
-                    pending, parked = await self._database.waiting()
-        except (TimeoutError, DatabaseError):
-            pass
+        pending, parked = await self._ask_database() if request.waiting else (None, None)
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
         for other in ("statements", "child_deaths", "stalls"):
@@ -137,6 +131,17 @@ class Report:
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
         )
+
+    async def _ask_database(self) -> tuple[dict[str, int] | None, dict[str, int] | None]:
+        """Returns what is pending and what is parked, or None when the database does not say so in time."""
+        if self._question is None or self._question.done():
+            self._question = asyncio.ensure_future(self._database.waiting())
+        # It is not cancelled: on a connection that hangs, that takes longer than whoever asks for the status waits.
+        await asyncio.wait((self._question,), timeout=QUERY_S)
+        try:
+            return self._question.result()
+        except (asyncio.InvalidStateError, DatabaseError):
+            return None, None
 
     def _measure(self) -> tuple[float, float]:
         """Returns completions and statements a second since the last sample, if that is old enough."""
