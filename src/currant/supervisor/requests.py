@@ -138,6 +138,9 @@ class Requests:
                 return await lane.write(frames, any(frame.doubt for frame in frames))
             except StatementRefused:
                 raise
+            except UnicodeDecodeError as error:
+                # User code wrote this frame itself; nothing was sent, and it is its own error alone.
+                raise StatementRefused(f"its JSON is not UTF-8: {error}") from None
             except DatabaseError as error:
                 if not isinstance(error, DatabaseUnreachable):
                     self._refused(str(error))
