@@ -14,6 +14,14 @@ from currant import current_execution, job
 
 
 @job(queue="test", retries=0)
+async def eats_memory() -> None:
+    note("start")
+    held = []
+    while True:
+        held.append(b"x" * (8 << 20))
+
+
+@job(queue="test", retries=0)
 async def ends_its_child(how: str, times: int) -> None:
     """Ends the process it runs in, in so many of its runs."""
     note("start")

@@ -9,13 +9,21 @@ from jobs import note  # type: ignore[import-not-found]
 import currant
 from currant import current_execution, job
 
-# A test may ask for modules that take long to import.
-time.sleep(float(os.environ.get("TEST_IMPORT_S", "0")))
+
+def _is_slow(what: str) -> bool:
+    return os.path.exists(f"{os.environ['TEST_LEDGER']}.slow_{what}")
+
+
+# A test may ask for modules that take long to import, ...
+if _is_slow("import"):
+    time.sleep(3600)
 
 
 @currant.on_child_start
 async def hold_up() -> None:
-    await asyncio.sleep(float(os.environ.get("TEST_START_HOOK_S", "0")))
+    # ... or for children that take long to start.
+    if _is_slow("start"):
+        await asyncio.sleep(3600)
 
 
 @job(queue="test")

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
+from currant.supervisor.quarantine import PLACES_MAX
 from tests.faults.trial import Trial
-from tests.nodes import Node, eventually
+from tests.nodes import eventually
 
 pytestmark = pytest.mark.fault(3)
 
@@ -20,10 +21,6 @@ def _is_a_dead_letter_that_says_why(trial: Trial, id: str) -> None:
     ((reason,),) = trial.rows("SELECT failure_reason FROM dead_letter_queue WHERE execution_id = %s", id)
     assert reason.startswith("crashed 3 times: ")
     assert "SIGSEGV" in reason
-
-
-def _quarantine_pids(node: Node) -> set[int]:
-    return {child.pid for child in node.status().children if child.role == "quarantine" and child.pid}
 
 
 def _enqueue_killers(trial: Trial, count: int = 1) -> list[str]:
@@ -81,37 +78,34 @@ def _enqueue_suspects(trial: Trial, function: str, count: int) -> list[str]:
     return ids
 
 
-def _first_to_begin(trial: Trial, ids: list[str]) -> str:
-    return eventually(lambda: [run.id for run in trial.runs() if run.id in ids])[0]  # type: ignore[no-any-return]
-
-
 def test_suspects_run_alone_hold_up_nothing_and_survive_the_death_of_their_child(trial: Trial) -> None:
-    suspects = _enqueue_suspects(trial, "gated", 5)
+    suspects = _enqueue_suspects(trial, "gated", PLACES_MAX + 2)
     node = trial.node("--procs", "1", "--concurrency", "16", CURRANT_CRASHES_MAX="9")
-    first = _first_to_begin(trial, suspects)
+    # Places are opened while they wait; two of them find none.
+    eventually(lambda: len(trial.runs()) == PLACES_MAX)
     quick = trial.enqueue("echo", count=trial.count(200))
     trial.begun(quick)
-    # None of the others has begun: there is one place for them, as the node has one child.
-    assert {run.id for run in trial.runs()} == {first, *quick}
-    (cancelled,) = [id for id in suspects if id != first][-1:]
+    running = [run for run in trial.runs() if run.id in suspects]
+    assert len({run.pid for run in running}) == len(running) == PLACES_MAX
+    assert not {run.pid for run in running} & set(node.children())
+    cancelled, _ = set(suspects) - {run.id for run in running}
     trial.cancel(cancelled)
     eventually(lambda: trial.row(cancelled)["status"] == "cancelled")
-    (victim,) = _quarantine_pids(node)
+    first = running[0]
     with trial.fault():
-        os.kill(victim, signal.SIGKILL)
-    eventually(lambda: _quarantine_pids(node) - {victim})
+        os.kill(first.pid, signal.SIGKILL)
+    eventually(lambda: trial.row(first.id)["crashes"] == 3)
     trial.recovered()
     trial.open_gate()
-    assert trial.at_rest() == {"completed": 4 + len(quick), "cancelled": 1}
-    assert trial.row(first)["crashes"] == 3
-    assert {trial.row(id)["crashes"] for id in suspects} == {2, 3}
-    trial.check_ledger(twice=[first])
+    assert trial.at_rest() == {"completed": PLACES_MAX + 1 + len(quick), "cancelled": 1}
+    assert sum(trial.row(id)["crashes"] for id in suspects) == 2 * len(suspects) + 1
+    trial.check_ledger(twice=[first.id])
 
 
 def test_a_drain_gives_waiting_suspects_back(trial: Trial) -> None:
     suspects = _enqueue_suspects(trial, "gated", 5)
     node = trial.node("--procs", "1", "--grace", "0")
-    first = _first_to_begin(trial, suspects)
+    eventually(trial.runs)
     with trial.fault():
         code = node.stop()
     assert code == 0
@@ -121,4 +115,4 @@ def test_a_drain_gives_waiting_suspects_back(trial: Trial) -> None:
     trial.node("--procs", "1")
     trial.open_gate()
     assert trial.at_rest() == {"completed": 5}
-    trial.check_ledger(twice=[first])
+    trial.check_ledger(twice=suspects)

@@ -21,7 +21,13 @@ pytestmark = pytest.mark.fault(23)
 
 #: For what hangs, not for what is slow: the bounds of a drain without a grace period add up to less.
 EXIT_S = 60.0
-WAYS = [(SIGTERM,), (SIGINT,), (SIGTERM, SIGTERM), (SIGINT, SIGINT, SIGINT), (SIGQUIT,), (SIGTERM, SIGQUIT)]
+WAYS = [(SIGTERM,), (SIGINT, SIGINT), (SIGQUIT,)]
+NOISE = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)
+HURRIES = [(SIGTERM, SIGTERM), (SIGINT, SIGINT, SIGINT), (SIGQUIT,), (SIGTERM, SIGQUIT)]
+
+
+def _pending(trial: Trial) -> set[str]:
+    return {id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'pending'")}
 
 
 class Frozen:
@@ -74,14 +80,23 @@ def _end(node: Node, signals: tuple[signal.Signals, ...]) -> None:
     eventually(lambda: not any(is_alive(pid) for pid in below))
 
 
-# During boot
+def _slow(trial: Trial, what: str) -> Path:
+    """From now on, imports or starts of children hang."""
+    file = Path(f"{trial.ledger_file}.slow_{what}")
+    file.touch()
+    return file
 
 
-def test_while_the_modules_are_imported_each_signal_ends_the_node_cleanly(trial: Trial) -> None:
+# During boot and reload
+
+
+@pytest.mark.parametrize(("what", "processes"), [("import", 1), ("start", 3)])
+def test_at_boot_each_signal_ends_the_node_cleanly(trial: Trial, what: str, processes: int) -> None:
     trial.enqueue("stop_jobs.brief", count=10)
-    nodes = [trial.start("--procs", "1", module="stop_jobs", TEST_IMPORT_S="3600") for _ in WAYS]
+    _slow(trial, what)
+    nodes = [trial.start("--procs", "2", module="stop_jobs") for _ in WAYS]
     for node, signals in zip(nodes, WAYS, strict=True):
-        eventually(lambda node=node: node.descendants())  # type: ignore[misc]
+        eventually(lambda node=node: len(node.descendants()) == processes)  # type: ignore[misc]
         _end(node, signals)
     assert trial.states() == {"pending": 10}
     assert not trial.runs()
@@ -95,20 +110,32 @@ def test_while_the_database_is_waited_for_each_signal_ends_the_node_cleanly(tria
         _end(node, signals)
 
 
-def test_while_the_first_child_starts_each_signal_ends_the_node_cleanly(trial: Trial) -> None:
-    trial.enqueue("stop_jobs.brief", count=10)
-    nodes = [trial.start("--procs", "2", module="stop_jobs", TEST_START_HOOK_S="3600") for _ in WAYS]
+@pytest.mark.parametrize(("what", "processes"), [("import", 3), ("start", 4)])
+def test_during_a_reload_each_signal_ends_the_node_cleanly(trial: Trial, what: str, processes: int) -> None:
+    # Each with a queue of its own: what one gives back another would run at once.
+    queues = [f"queue{number}" for number in range(len(WAYS))]
+    nodes = [trial.node("--procs", "1", "--concurrency", "4", "-q", queue, module="stop_jobs") for queue in queues]
+    count = trial.count(100)
+    for queue in queues:
+        trial.enqueue("stop_jobs.brief", 0.1, count=count, queue=queue)
+    slow = _slow(trial, what)
+    for node in nodes:
+        node.send(signal.SIGHUP)
     for node, signals in zip(nodes, WAYS, strict=True):
-        eventually(lambda node=node: len(node.descendants()) == 3)  # type: ignore[misc]
+        eventually(lambda node=node: len(node.descendants()) == processes)  # type: ignore[misc]
         _end(node, signals)
-    assert trial.states() == {"pending": 10}
-    assert not trial.runs()
+    slow.unlink()
+    assert trial.states().keys() <= {"completed", "pending"}
+    again = {run.id for run in trial.runs()} & _pending(trial)
+    trial.node("--procs", "1", "-q", ",".join(queues), module="stop_jobs")
+    assert trial.at_rest() == {"completed": count * len(queues)}
+    trial.check_ledger(twice=again)
 
 
 # Under load
 
 
-@pytest.mark.parametrize("signals", WAYS[2:], ids=lambda signals: "-".join(each.name for each in signals))
+@pytest.mark.parametrize("signals", HURRIES, ids=lambda signals: "-".join(each.name for each in signals))
 def test_in_a_hurry_what_runs_is_ended_and_given_back_uncounted(
     trial: Trial, signals: tuple[signal.Signals, ...]
 ) -> None:
@@ -123,7 +150,7 @@ def test_in_a_hurry_what_runs_is_ended_and_given_back_uncounted(
     trial.recovered()
     assert trial.states().keys() <= {"pending", "completed"}
     assert trial.rows("SELECT DISTINCT attempt, crashes FROM executions WHERE status = 'pending'") == [(0, 0)]
-    again = [id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'pending'")]
+    again = _pending(trial)
     trial.node("--procs", "2", "--concurrency", "16", module="stop_jobs")
     assert trial.at_rest() == {"completed": len(endless + stubborn + brief)}
     trial.check_ledger(twice=again)
@@ -164,8 +191,9 @@ def test_whatever_signals_come_whenever_nothing_is_lost(trial: Trial) -> None:
         if chance.random() < 0.7:
             node.ready()
         time.sleep(chance.uniform(0, 0.3))
+        noise = [chance.choice(NOISE) for _ in range(chance.randint(0, 3))]
         signals = [chance.choice((SIGTERM, SIGINT, SIGQUIT)) for _ in range(chance.randint(1, 4))]
-        for number in signals:
+        for number in noise + signals:
             if node.process.poll() is None:
                 node.send(number)
             time.sleep(chance.uniform(0, 0.1))

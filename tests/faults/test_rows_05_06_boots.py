@@ -107,6 +107,24 @@ def test_children_that_end_at_their_start_later_degrade_the_node_until_they_are_
 
 
 @pytest.mark.fault(5)
+def test_a_node_without_any_child_is_cured_by_a_reload(trial: Trial) -> None:
+    folder = _module(trial, DOOMED)
+    node = trial.node("--procs", "1", module="app", folder=folder)
+    (folder / "doom").touch()
+    (child,) = node.children()
+    with trial.fault():
+        os.kill(child, signal.SIGKILL)
+    eventually(lambda: node.status().phase == "degraded")
+    ids = trial.enqueue("echo")
+    (folder / "app.py").write_text("from jobs import echo\n")
+    node.send(signal.SIGHUP)
+    assert trial.at_rest() == {"completed": len(ids)}
+    trial.recovered()
+    eventually(lambda: node.status().phase == "running")
+    trial.check_ledger()
+
+
+@pytest.mark.fault(5)
 def test_a_place_with_many_deaths_rests_and_the_others_go_on(trial: Trial) -> None:
     node = trial.node("--procs", "2", "--concurrency", "4")
 

@@ -14,6 +14,14 @@ def _stalled(node: Node) -> list[int]:
     return [child.pid for child in node.status().children if child.stalled_s is not None and child.pid]
 
 
+def _waiting(trial: Trial, others: set[str]) -> int:
+    """Returns how many executions have not ended, but for those others."""
+    ((count,),) = trial.rows(
+        "SELECT count(*) FROM executions WHERE completed_at IS NULL AND id <> ALL (%s)", list(others)
+    )
+    return count  # type: ignore[no-any-return]
+
+
 @pytest.mark.fault(9)
 def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(trial: Trial) -> None:
     node = trial.node("--procs", "2", "--concurrency", "4")
@@ -34,7 +42,7 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     assert trial.at_rest() == {"completed": count}
     trial.recovered()
     assert {run.pid for run in trial.runs()} == {other}
-    assert _stalled(node) == [victim]
+    eventually(lambda: _stalled(node) == [victim])
     eventually(lambda: 'event="child stalled"' in node.log)
     assert "stopped (SIGSTOP)" in node.log
     assert node.status().executions["crashed"] == 0
@@ -48,6 +56,32 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     trial.check_ledger()
     assert node.status().child_deaths == 0
     assert 'event="child recovered"' in node.log
+
+
+@pytest.mark.fault(9)
+def test_a_child_stopped_with_a_backlog_runs_nothing_of_it_beside_the_others(trial: Trial) -> None:
+    # Quick ones first, so that each child has a pace and gets a backlog; then some that fill the slots.
+    node = trial.node("--procs", "2", "--concurrency", "8")
+    quick = trial.enqueue("echo", count=trial.count(3000), priority=9)
+    long = trial.enqueue("gated", count=16, priority=8)
+    rest = trial.enqueue("echo", count=300, priority=7)
+    trial.begun(long)
+    victim = node.children()[0]
+    with trial.fault():
+        os.kill(victim, signal.SIGSTOP)
+    more = trial.enqueue("echo", count=300, priority=7)
+    eventually(lambda: _stalled(node) == [victim])
+    trial.open_gate()
+    ids = [*quick, *long, *rest, *more]
+    begun_there = {run.id for run in trial.runs() if run.pid == victim}
+    assert begun_there & set(long)
+    eventually(lambda: not _waiting(trial, begun_there))
+    trial.recovered()
+    # It drops what it had not started, and ends what it had.
+    os.kill(victim, signal.SIGCONT)
+    assert trial.at_rest() == {"completed": len(ids)}
+    eventually(lambda: not _stalled(node))
+    trial.check_ledger()
 
 
 @pytest.mark.fault(9)

@@ -178,9 +178,9 @@ async def test_a_statement_that_began_before_another_nodes_firing_does_not_fire_
         "CREATE FUNCTION stop() RETURNS text[] LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN '{app.f}'; END $$"
     )
-    before = b"%(functions)s::text[])\n    FOR UPDATE"
+    before = b"%(functions)s::text[])\nFOR UPDATE"
     assert before in schedules._FIRE
-    slow = schedules._FIRE.replace(before, b"(SELECT stop())::text[])\n    FOR UPDATE")
+    slow = schedules._FIRE.replace(before, b"(SELECT stop())::text[])\nFOR UPDATE")
     async with connected(url) as first, connected(url) as second, connected(url) as watcher:
         await sync(first, DUE)
         await fetch(watcher, stop)

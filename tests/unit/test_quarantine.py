@@ -6,14 +6,14 @@ from currant.cli.log import make_log
 from currant.executions import Ending, Execution, Outcome
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.places import Role
-from currant.supervisor.quarantine import CRASHES, GROW_S, IDLE_S, LINE_MAX, PUT_OFF_S, WAIT_S, Quarantine
+from currant.supervisor.quarantine import CRASHES, GROW_S, IDLE_S, LINE_MAX, PLACES_MAX, PUT_OFF_S, WAIT_S, Quarantine
 from tests.unit.support import executions
 
 
 class Node:
     """A quarantine, what it asks for, and a clock that the test moves. It has one child for work, with eight slots."""
 
-    def __init__(self, procs: int = 8) -> None:
+    def __init__(self) -> None:
         self.now = 0.0
         self.ledger = Ledger()
         self.ledger.add_child(0, 8, self.now)
@@ -27,7 +27,6 @@ class Node:
             give=self._give,
             put_off=lambda some, delay_s: self.put_off.extend((each, delay_s) for each in some),
             release=self.released.extend,
-            procs=procs,
             log=make_log("critical"),
             clock=lambda: self.now,
             random=lambda: 0.5,
@@ -101,13 +100,13 @@ def test_no_other_work_is_given_to_its_children_and_they_make_no_room() -> None:
     assert set(node.ledger.assign(executions(20), node.now)[0]) == {0}
 
 
-def test_a_line_that_waits_gets_more_places_but_not_more_than_the_node_has_children() -> None:
-    node = Node(procs=2)
+def test_a_line_that_waits_gets_more_places_but_not_many() -> None:
+    node = Node()
     node.quarantine.sift(suspects(9))
     node.ready(1)
-    node.pass_time(GROW_S)
-    node.pass_time(GROW_S)
-    assert len(node.open) == 2
+    for _ in range(PLACES_MAX + 1):
+        node.pass_time(GROW_S)
+    assert len(node.open) == PLACES_MAX
     node.ready(2)
     assert [child for child, _ in node.given] == [1, 2]
 

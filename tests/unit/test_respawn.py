@@ -95,3 +95,31 @@ def test_places_take_the_lowest_free_number() -> None:
     places.close(1)
     assert places.open(Role.WORK).number == 1
     assert (places.numbers(Role.WORK), places.numbers(Role.QUARANTINE), len(places)) == ([0, 1, 2], [3], 4)
+
+
+def test_a_child_that_is_ready_takes_the_place_of_the_one_it_replaces() -> None:
+    places = Places()
+    place = places.open(Role.WORK)
+    place.seat(10)
+    assert places.succeed(0, 10) is None
+    place.seat(11)
+    assert (place.child, place.coming) == (10, 11)
+    assert places.succeed(0, 11) == 10
+    assert (place.child, place.coming) == (11, None)
+    # The one before is nobody's any more.
+    assert places.vacate(0, 10) is None
+
+
+def test_a_place_that_is_vacated_falls_to_the_child_that_is_coming() -> None:
+    places = Places()
+    place = places.open(Role.WORK)
+    place.seat(10)
+    place.seat(11)
+    assert places.vacate(0, 10) is place
+    assert (place.child, place.coming) == (11, None)
+    assert places.vacate(0, 11) is place
+    assert (place.child, place.coming) == (None, None)
+    place.seat(12)
+    place.seat(13)
+    assert places.vacate(0, 13) is place
+    assert (place.child, place.coming) == (12, None)

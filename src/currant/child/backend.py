@@ -156,13 +156,13 @@ class SocketBackend:
             DatabaseUnreachable: the supervisor has ended.
         """
         try:
+            self._check_open()
             if threading.get_ident() == self._thread:
                 raise CurrantError(
                     "this would block the event loop that all jobs of the process share: in an `async def`, await the"
                     " method without _sync, as in `await job.queue()` for `job.queue_sync()`; elsewhere, call it in a"
                     " thread, as in `await asyncio.to_thread(...)`"
                 )
-            self._check_open()
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except BaseException:
             work.close()
@@ -179,6 +179,13 @@ class SocketBackend:
             self._watches.take(message)
         elif not self._enqueues.take(message):
             self._cancels.take(message)
+
+    def refuse(self) -> None:
+        """Has whatever is asked from now on fail: this process is a copy of the child, made by a fork."""
+        self._closed = DatabaseUnreachable(
+            "this process was forked from one that runs jobs, and has no connection of its own: enqueue, cancel and"
+            " wait in the job itself"
+        )
 
     def close(self) -> None:
         """Fails everything that waits, and what is asked from now on: the supervisor is gone."""

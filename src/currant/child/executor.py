@@ -9,7 +9,7 @@ from types import CoroutineType
 from typing import Any
 
 from currant import payload
-from currant.child import failures
+from currant.child import copies, failures
 from currant.child.middleware import run_within
 from currant.child.threads import Threads
 from currant.codec import codec_of
@@ -108,6 +108,8 @@ def cancelled(ending: Ending) -> Result:
 
 def _ended_by(error: BaseException, cancel_asked: Ending | None, late_s: float | None) -> Result:
     """`late_s`: the timeout, when it is over."""
+    if copies.here:
+        copies.leave(error)
     # By its type alone: isinstance() believes what an object says of its class.
     kind = type(error)
     if late_s is not None and not issubclass(kind, asyncio.CancelledError):

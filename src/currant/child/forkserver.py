@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from currant.child import audit, fresh, system
 from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
 from currant.child.serve import serve
+from currant.child.strays import END_S, Strays
 from currant.errors import ProtocolError
 from currant.new_executions import new_execution
 from currant.protocol import frames
@@ -90,6 +92,7 @@ class ForkServer:
         self.is_unfit = False
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        self._strays = Strays(self._poll)
 
     def run(self) -> int:
         """Boots, then forks on request until the socket ends; returns the exit code.
@@ -114,21 +117,36 @@ class ForkServer:
             system.leave_signals_to_supervisor()
             hello = _hello(audit.unfit_for_forking(sockets))
             self.is_unfit = bool(hello.unfit)
+        system.adopt_orphans()
+        self._strays.spare_present()
         gc.collect()
         gc.freeze()
         self._send(hello)
         while True:
             self._fork_as_asked(boot)
-            for fd, _ in self._poll.poll():
-                if fd != self._socket.fileno():
+            for fd, _ in self._poll.poll(self._strays.wait_ms()):
+                if fd == self._socket.fileno():
+                    if not self._receive():
+                        return 0
+                    continue
+                if not self._strays.take(fd):
                     self._reap(fd)
-                elif not self._receive():
-                    return 0
+                self._strays.look([child.pid for child in self._children.values()])
+            self._strays.kill_late()
 
     def kill_children(self) -> None:
+        """Kills them, and what they leave behind; returns when they are gone, or soon."""
         for pidfd in self._children:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        until = time.monotonic() + END_S
+        for pidfd, child in self._children.items():
+            ended = select.poll()
+            ended.register(pidfd, select.POLLIN)
+            if ended.poll(max(0.0, 1000 * (until - time.monotonic()))):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child.pid, os.WNOHANG)
+        self._strays.kill_all()
 
     def _wait_for_boot(self) -> Boot | None:
         while not self._inbox:
@@ -207,6 +225,7 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             system.leave_signals_to_supervisor()
             system.offer_to_oom_killer()
+            system.adopt_orphans()
             random.seed()
             sock = socket.socket(fileno=socket_fd)
             code = serve(sock, cells_fd, boot, place) if system.die_with_parent(server) else 0
@@ -223,6 +242,7 @@ class ForkServer:
         # Also what has arrived for siblings: with a copy here, the end of such a socket would never be seen.
         self._socket.close()
         _close_all(self._children)
+        _close_all(self._strays.descriptors)
         for pair in self._pairs:
             _close_all(pair or ())
 

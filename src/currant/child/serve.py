@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from currant import backends
-from currant.child import system
+from currant.child import copies, strays, system
 from currant.child.backend import SocketBackend
 from currant.child.hooks import run_start_hooks, run_stop_hooks
 from currant.child.imports import import_modules
@@ -20,7 +20,7 @@ from currant.child.lag import LoopLag
 from currant.child.link import EXIT_HOOK_FAILED, Link
 from currant.child.overdue import Overdue
 from currant.child.runner import Runner
-from currant.child.threads import Threads
+from currant.child.threads import Threads, run_in
 from currant.protocol.cells import STACK_SIGNAL, Cells
 from currant.protocol.control import Boot
 from currant.protocol.work import BootFailed, Hello, Overrun, Ping, Pong, Reply, Results, Stop, ToChild
@@ -28,6 +28,8 @@ from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
 _GOODBYE_S = 0.5
+#: How often what user code has left behind, and has ended, is taken leave of.
+_REAP_S = 60.0
 
 T = TypeVar("T")
 
@@ -71,6 +73,8 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
     backend = SocketBackend(link.send, runner, payload_bytes_max=boot.payload_bytes_max, loop=loop)
     backends.install(backend)
     sock.setblocking(False)
+    copies.make_harmless(sock.fileno(), backend.refuse, (_run.__code__, _say_goodbye.__code__), (run_in.__code__,))
+    _reap_now_and_then(loop)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
     failure = _import_late(boot)
     if failure is None and registry.start_hooks:
@@ -98,6 +102,12 @@ def _import_late(boot: Boot) -> BootFailed | None:
     if failed is None:
         return None
     return BootFailed(f"cannot import {failed.module}: {failed.message}", failed.traceback)
+
+
+def _reap_now_and_then(loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(OSError):
+        strays.reap_adopted()
+    loop.call_later(_REAP_S, _reap_now_and_then, loop)
 
 
 def _run(loop: asyncio.AbstractEventLoop, *, until: Callable[[], object]) -> None:

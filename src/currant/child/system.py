@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _OOM_SCORE_ADJ = 300
+
+_LEFT = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,11 +29,35 @@ def die_with_parent(parent: int) -> bool:
     return os.getppid() == parent
 
 
+def adopt_orphans() -> None:
+    """Has what descends from this process, and loses its parent, become this one's child; no harm if that is refused.
+
+    A fork clears it.
+    """
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def leave_signals_to_supervisor() -> None:
     """Lets them pass: the supervisor decides when this process ends, also when all of its group are signalled."""
     # A handler that does nothing, not SIG_IGN: exec keeps the latter, and the user's subprocesses would not end.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+    for number in _LEFT:
         signal.signal(number, _pass)
+
+
+def hold_signals() -> set[signal.Signals]:
+    """Keeps those from this thread, and from what it forks, until `release_signals` gets what this returns."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT)  # type: ignore[return-value]
+
+
+def release_signals(mask: set[signal.Signals]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def take_signals() -> None:
+    """Undoes that for a copy of the process, which is not the supervisor's. Raises ValueError in a thread."""
+    for number in _LEFT:
+        if signal.getsignal(number) is _pass:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def write_stacks_to(fd: int, number: int) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
+from currant.child import copies
 from currant.protocol.cells import CELLS_MAX
 
 #: The slots are the limit, and those that wait lend theirs: as many threads as a child may ever have slots.
@@ -71,7 +72,7 @@ class Threads:
                 turn.pop()
             except IndexError:
                 return
-            ended = _run(function, context)
+            ended = run_in(function, context)
             loop.call_soon_threadsafe(done.set_result, ended)
 
         try:
@@ -88,8 +89,11 @@ class Threads:
         return done.result()
 
 
-def _run(function: Callable[[], Any], context: Context) -> _Ended:
+def run_in(function: Callable[[], Any], context: Context) -> _Ended:
+    """Calls the function in the context; whatever it raises is returned."""
     try:
         return _Ended(context.run(function))
     except BaseException as error:
+        if copies.here:
+            copies.leave(error)
         return _Ended(error=error)

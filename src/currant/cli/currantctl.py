@@ -77,9 +77,6 @@ def show(reply: StatusReply, console: Console) -> None:
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 
-    for part, reason in reply.degraded.items():
-        console.print(f"[red]{part} degraded:[/] {reason}")
-
     children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
     for child in reply.children:
         pid = str(child.pid or "")

@@ -10,19 +10,16 @@ from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
 from currant.supervisor.boots import Boots
 from currant.supervisor.child import Child, State
+from currant.supervisor.deaths import LONG_LIFE_S, Deaths
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forks import Forks
-from currant.supervisor.forkserver import ForkServer, StartForkServer, describe_status
+from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.generations import Generation, Generations
 from currant.supervisor.places import Place, Places, Role
 from currant.supervisor.respawn import Respawn
 
-#: How long after a child's end its exit status, or the last of what it sent, may take to arrive.
-LAST_WORDS_S = 0.5
-#: A child, or a fork server, that was ready for so long was well, also if it had nothing to do.
-LONG_LIFE_S = 60.0
 #: How long a child that was replaced may run its stop hooks before it is killed.
 STOP_HOOKS_S = 5.0
 #: The fork server's own, for the waits between its deaths.
@@ -44,7 +41,9 @@ class Children:
         log: Log,
         clock: Callable[[], float],
         random: Callable[[], float],
+        describe: Callable[[int | None], str],
     ) -> None:
+        """`describe` says how a child ended, by its exit status; None: unknown."""
         self._ears, self._log, self._clock = ears, log, clock
         self._children: dict[int, Child] = {}
         self._places = Places()
@@ -64,7 +63,7 @@ class Children:
             frame_bytes_max=frame_bytes_max,
             is_vacant=self._is_vacant,
             asked=self._seat,
-            refused=lambda place, reason: self._restart(place, None, Event.CHILD_NOT_STARTED, reason),
+            refused=lambda place, reason: self._deaths.restart(place, None, Event.CHILD_NOT_STARTED, reason),
             received=self._take,
             closed=self._link_closed,
         )
@@ -72,6 +71,19 @@ class Children:
         self._respawn = Respawn(random=random)
         self._stopping = self._dismissing = False
         self.dismissal = Dismissal(log)
+        self._deaths = Deaths(
+            self._places,
+            boots=self._boots,
+            respawn=self._respawn,
+            dismissal=self.dismissal,
+            forget=self._forget,
+            describe=describe,
+            died=ears.died,
+            want=self._forks.want,
+            is_stopping=lambda: self._stopping,
+            log=log,
+            clock=clock,
+        )
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,7 +108,8 @@ class Children:
         Raises:
             ModuleImportFailed: they cannot be imported.
         """
-        generation = self.generations.current = await self.generations.boot(server)
+        generation = await self.generations.boot(server)
+        self.generations.promote(generation)
         return generation.hello
 
     def fork_all(self) -> None:
@@ -187,14 +200,14 @@ class Children:
     # Reloads
 
     def try_out(self, generation: Generation) -> Child | None:
-        """Asks a generation that does not fork yet for a child, which replaces a ready one when it is ready.
+        """Asks a generation that does not fork yet for a child: in an empty place, or in that of a ready one.
 
         Returns None when there is no place for it at the moment, or the system refuses.
         """
-        for number in self._places.numbers(Role.WORK):
-            place = self._places.get(number)
-            assert place is not None
-            if self._is_stable(place):
+        if generation.ended:
+            return None
+        for place in self._places:
+            if place.role is Role.WORK and place.coming is None and self._has_room(place):
                 return self._forks.ask(place, generation, on_trial=True)
         return None
 
@@ -205,9 +218,12 @@ class Children:
             self._retire_if_old(self._children[place.child])
 
     def renew_all(self) -> None:
-        """Replaces all ready children of older generations, as many at a time as the fork server forks."""
+        """Replaces all ready children of older generations, and fills the empty places without a wait or a rest."""
         for place in self._places:
             self.renew(place.number)
+            if place.child is None:
+                self._respawn.forget(place.number)
+                self._forks.want(place)
 
     def _retire_if_old(self, child: Child) -> None:
         current = self.generations.current
@@ -221,8 +237,8 @@ class Children:
             return True
         return self._children[place.child].generation.number >= current.number
 
-    def _is_stable(self, place: Place) -> bool:
-        return place.coming is None and place.child is not None and self._children[place.child].state is State.READY
+    def _has_room(self, place: Place) -> bool:
+        return place.child is None or self._children[place.child].state is State.READY
 
     # Forks
 
@@ -234,10 +250,7 @@ class Children:
 
     def _seat(self, child: Child, place: Place) -> None:
         self._children[child.id] = child
-        if place.child is None:
-            place.child = child.id
-        else:
-            place.coming = child.id
+        place.seat(child.id)
         self._boots.begin(child)
 
     def _take_forked(self, message: Forked, pidfd: int) -> None:
@@ -257,14 +270,7 @@ class Children:
         if child is None:
             return
         if isinstance(message, ForkFailed):
-            child.problem = f"cannot fork: {message.message}"
-            self._forget(child)
-            child.cells.close()
-            place = self._vacate(child)
-            if child.on_trial:
-                self._want_instead(place)
-            elif place is not None:
-                self._restart(place, None, Event.CHILD_NOT_STARTED, child.problem)
+            self._deaths.unborn(child, f"cannot fork: {message.message}")
             self._forks.go_on()
         elif child.pid == message.pid:
             child.status = message.status
@@ -287,11 +293,9 @@ class Children:
             return
         self._boots.ready(child)
         self._ears.ready(child)
-        place = self._places.get(child.place)
-        if place is not None and place.coming == child.id:
-            before, place.child, place.coming = place.child, child.id, None
-            if before is not None:
-                self._leave(self._children[before])
+        before = self._places.succeed(child.place, child.id)
+        if before is not None:
+            self._leave(self._children[before])
         self._retire_if_old(child)
         if self._dismissing:
             self._dismiss_at_drain(child)
@@ -322,80 +326,7 @@ class Children:
     def _ended(self, child: Child) -> None:
         assert child.pidfd is not None
         asyncio.get_running_loop().remove_reader(child.pidfd)
-        self._spawn(self._bury(child), f"bury child {child.place}")
-
-    async def _bury(self, child: Child) -> None:
-        """Waits a moment for the exit status and the last of what it sent, then reports the death and replaces it."""
-        if child.state is State.ENDED:
-            return
-        was_booting = child.state is State.BOOTING
-        child.state = State.ENDED
-        try:
-            async with asyncio.timeout(LAST_WORDS_S):
-                await child.drained.wait()
-                await child.reported.wait()
-        except TimeoutError:
-            child.link.close()
-        orphaned = child.status is None and child.generation.ended
-        reason = child.problem or ("the fork server ended" if orphaned else describe_status(child.status))
-        lived_s = 0.0 if child.ready_at is None else self._clock() - child.ready_at
-        proven = lived_s >= LONG_LIFE_S or child.cells.any_started()
-        child.problem = reason
-        # Then whoever tries it tells why it failed.
-        failed_trial = was_booting and child.on_trial
-        child.dismissed = child.dismissed or failed_trial
-        self._forget(child)
-        place = self._vacate(child)
-        self._ears.died(child, reason, orphaned)
-        self.dismissal.ended(child, reason)
-        if failed_trial:
-            self._want_instead(place)
-        elif child.replaced is not None:
-            self._log.warning(Event.CHILD_REPLACED, child=child.place, pid=child.pid, reason=child.replaced)
-            self._want_instead(place)
-        elif not child.dismissed and not self._stopping:
-            self._mourn(child, place, reason, proven=proven, orphaned=orphaned, was_booting=was_booting)
-
-    def _mourn(
-        self, child: Child, place: Place | None, reason: str, *, proven: bool, orphaned: bool, was_booting: bool
-    ) -> None:
-        """Tells the log of a death that nobody wanted, and replaces the child."""
-        if was_booting and not orphaned:
-            self._boots.failed(reason)
-        event = Event.START_HOOK_FAILED if child.boot_failed else Event.CHILD_DIED
-        if place is not None and not orphaned:
-            self._restart(place, child.pid, event, reason, proven=proven)
-        else:
-            # No fault of its place, or nobody's place.
-            restart_in_s = None if place is None else 0.0
-            self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=restart_in_s)
-            self._want_instead(place)
-
-    def _want_instead(self, place: Place | None) -> None:
-        if place is not None:
-            self._forks.want(place)
-
-    def _vacate(self, child: Child) -> Place | None:
-        """Returns the place that the child leaves empty, or without the successor that it was to be."""
-        place = self._places.get(child.place)
-        if place is None or child.id not in (place.child, place.coming):
-            return None
-        if place.coming == child.id:
-            place.coming = None
-        else:
-            # The next one is perhaps on its way.
-            place.child, place.coming = place.coming, None
-        return place
-
-    def _restart(self, place: Place, pid: int | None, event: Event, reason: str, *, proven: bool = False) -> None:
-        if self._stopping:
-            return
-        wait = self._respawn.died(place.number, self._clock(), proven=proven, places=len(self._places))
-        place.resting = wait.resting
-        asyncio.get_running_loop().call_later(wait.delay_s, self._forks.want, place)
-        self._log.warning(event, child=place.number, pid=pid, reason=reason, restart_in_s=round(wait.delay_s, 2))
-        if wait.resting:
-            self._log.error(Event.PLACE_RESTS, child=place.number, seconds=wait.delay_s)
+        self._spawn(self._deaths.bury(child), f"bury child {child.place}")
 
     def _forget(self, child: Child) -> None:
         self._children.pop(child.id, None)
@@ -436,7 +367,7 @@ class Children:
             child.reported.set()
             if child.pidfd is None:
                 # Nor that it did: it was never forked, or the word of it was lost.
-                self._spawn(self._bury(child), f"bury child {child.place}")
+                self._spawn(self._deaths.bury(child), f"bury child {child.place}")
         generation.forking.clear()
         if delay_s is not None:
             self._spawn(self._replace_server(delay_s), "replace fork server")

@@ -31,6 +31,8 @@ class Generation:
     forking: set[int] = field(default_factory=set)
     #: Its process is gone, and its children with it.
     ended: bool = False
+    #: It is, or was, the one that forks.
+    promoted: bool = False
 
     @property
     def can_fork(self) -> bool:
@@ -75,13 +77,12 @@ class Generations:
             ModuleImportFailed: they cannot be imported.
             OSError: the system refuses the process.
         """
-        self._number += 1
-        generation = await self._attach(server or self._start(), self._number)
+        generation = await self._attach(server or self._start())
         if generation.hello.unfit:
             hello = generation.hello
             self._log.warning(Event.UNFIT_FOR_FORKING, found=hello.unfit)
             await self.close(generation)
-            generation = await self._attach(self._start(import_late=True), self._number)
+            generation = await self._attach(self._start(import_late=True))
             generation.hello = msgspec.structs.replace(hello, unfit=[])
         return generation
 
@@ -96,11 +97,23 @@ class Generations:
         low, high = RESTART_S
         while self.current is None:
             try:
-                self.current = await self.boot()
+                generation = await self.boot()
             except (ModuleImportFailed, OSError) as error:
                 failed(str(error))
                 await asyncio.sleep(low)
                 low = min(high, 2 * low)
+                continue
+            if self.current is None:
+                self.promote(generation)
+            else:
+                # A reload was faster.
+                await self.close(generation)
+
+    def promote(self, generation: Generation) -> None:
+        """Lets this generation fork from now on; it is newer than all before."""
+        self._number += 1
+        generation.number, generation.promoted = self._number, True
+        self.current = generation
 
     async def close(self, generation: Generation) -> None:
         """Ends a fork server, and with it the children that it still has."""
@@ -116,22 +129,15 @@ class Generations:
 
     @property
     def useless(self) -> list[Generation]:
-        """Those that fork no more and have no children left, and those that are gone."""
-        return [
-            each
-            for each in self._all
-            if each is not self.current and not each.children and (each.ended or self._is_older(each))
-        ]
+        """Those that fork no more and have no children left."""
+        return [each for each in self._all if each.promoted and each is not self.current and not each.children]
 
     @property
     def old(self) -> list[Generation]:
         """Those whose children go on although a newer one forks, the oldest first."""
-        return [each for each in self._all if self._is_older(each) and each.children]
+        return [each for each in self._all if each.promoted and each is not self.current and each.children]
 
-    def _is_older(self, generation: Generation) -> bool:
-        return self.current is not None and generation.number < self.current.number
-
-    async def _attach(self, server: ForkServer, number: int) -> Generation:
+    async def _attach(self, server: ForkServer) -> Generation:
         generation: Generation | None = None
 
         def ended() -> None:
@@ -146,6 +152,6 @@ class Generations:
         except BaseException:
             await server.close()
             raise
-        generation = Generation(number, server, hello, self._clock())
+        generation = Generation(self._number + 1, server, hello, self._clock())
         self._all.append(generation)
         return generation

@@ -32,6 +32,14 @@ class Place:
     #: No child is forked here before this long has passed: it failed too often. Else it is only waited a little.
     resting: bool = False
 
+    def seat(self, child: int) -> None:
+        """A child is asked for: it stands here, or is to replace the one that does."""
+        if self.child is None:
+            self.child = child
+        else:
+            assert self.coming is None
+            self.coming = child
+
     @property
     def state(self) -> str:
         """What is said of it while nobody stands there."""
@@ -56,6 +64,26 @@ class Places:
 
     def get(self, number: int) -> Place | None:
         return self._places.get(number)
+
+    def succeed(self, number: int, child: int) -> int | None:
+        """A child is ready; returns the one that it replaces, if it was to replace one."""
+        place = self._places.get(number)
+        if place is None or place.coming != child:
+            return None
+        before, place.child, place.coming = place.child, child, None
+        return before
+
+    def vacate(self, number: int, child: int) -> Place | None:
+        """A child is gone; returns the place that it leaves, empty or to its successor, or None when it had none."""
+        place = self._places.get(number)
+        if place is None or child not in (place.child, place.coming):
+            return None
+        if place.coming == child:
+            place.coming = None
+        else:
+            # The next one is perhaps on its way.
+            place.child, place.coming = place.coming, None
+        return place
 
     def __len__(self) -> int:
         return len(self._places)

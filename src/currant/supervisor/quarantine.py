@@ -25,7 +25,8 @@ LINE_MAX = 200
 WAIT_S = 10.0
 #: Put off by so much, and up to twice that.
 PUT_OFF_S = 10.0
-#: When the first in line has waited for so long, one more place is opened; at most so many.
+#: When the first in line has waited for so long, one more place is opened; at most so many. Never one alone: a suspect
+#: may wait for the result of another.
 GROW_S, PLACES_MAX = 1.0, 4
 #: Places that nobody needed for so long are closed.
 IDLE_S = 60.0
@@ -50,7 +51,6 @@ class Quarantine:
         give: Callable[[int, Execution], None],
         put_off: Callable[[list[Execution], float], None],
         release: Callable[[list[Execution]], None],
-        procs: int,
         log: Log,
         clock: Callable[[], float],
         random: Callable[[], float],
@@ -60,11 +60,9 @@ class Quarantine:
             give: sends an execution to a child.
             put_off: schedules executions for later, by so many seconds, uncounted.
             release: gives executions back, uncounted.
-            procs: how many children the node has: it does not get more of these.
         """
         self._ledger, self._children = ledger, children
         self._give, self._put_off, self._release = give, put_off, release
-        self._places_max = min(PLACES_MAX, procs)
         self._log, self._clock, self._random = log, clock, random
         self._places: list[int] = []
         self._used_at = 0.0
@@ -110,7 +108,7 @@ class Quarantine:
         self.look()
         if self._ledger.aside or self._ledger.busy(Shut.QUARANTINE):
             self._used_at = now
-            if self._ledger.aside_since(now) >= GROW_S and len(self._places) < self._places_max:
+            if self._ledger.aside_since(now) >= GROW_S and len(self._places) < PLACES_MAX:
                 self._open()
         elif now - self._used_at >= IDLE_S:
             while self._places:

@@ -111,7 +111,7 @@ class Reload:
         except BaseException:
             await generations.close(generation)
             raise
-        generations.current = generation
+        generations.promote(generation)
         hello = generation.hello
         before, now = set(self._functions()), set(hello.functions)
         self._added, self._removed = sorted(now - before), sorted(before - now)
@@ -126,6 +126,8 @@ class Reload:
         deadline = self._clock() + self._boot_timeout_s
         while (child := self._children.try_out(generation)) is None:
             # All places are in the middle of something: they are not for long.
+            if generation.ended:
+                raise Refused("the new fork server ended")
             if self._clock() >= deadline:
                 raise Refused(f"no place for a first child with the new code within {self._boot_timeout_s:g} s")
             await asyncio.sleep(LOOK_S)

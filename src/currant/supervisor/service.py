@@ -10,6 +10,7 @@ from typing import Any
 from currant.executions import RetryPolicy
 from currant.protocol.frames import frame_bytes_max
 from currant.settings import Settings
+from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
 from currant.supervisor.cancels import Cancels
@@ -30,6 +31,7 @@ from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
+from currant.supervisor.memory import Memory
 from currant.supervisor.node import Node
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
@@ -92,6 +94,7 @@ class Service:
             clock=clock,
         )
         self._announcer = Announcer(settings, self._database, self._ledger, self._counts, log)
+        self._memory = Memory()
         self._children = Children(
             procs=settings.procs,
             boot_timeout_s=settings.boot_timeout_s,
@@ -109,6 +112,7 @@ class Service:
             log=log,
             clock=clock,
             random=randomness,
+            describe=self._memory.describe,
         )
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
@@ -215,7 +219,7 @@ class Service:
             clock=clock,
         )
         self._ticker = Ticker(
-            tick=lambda: self._database.tick(self._scheduler.functions, self._unparker.moments),
+            tick=self._tick,
             timeout_s=settings.heartbeat_timeout_s,
             echoes=lambda: self._listener.echoes,
             silent=self._listen_silent,
@@ -258,7 +262,6 @@ class Service:
             give=self._dispatcher.give,
             put_off=self._outcomes.put_off,
             release=self._outcomes.release,
-            procs=settings.procs,
             log=log,
             clock=clock,
             random=randomness,
@@ -397,6 +400,10 @@ class Service:
         if self._lifecycle.working:
             children = [(child.place, child) for child in self._children if child.state is State.READY]
             self._tasks.spawn(self._stacks.dump(children), "dump stacks")
+
+    async def _tick(self) -> Tick:
+        self._memory.look()
+        return await self._database.tick(self._scheduler.functions, self._unparker.moments)
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

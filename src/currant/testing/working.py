@@ -31,6 +31,8 @@ class Work:
         self._context = copy_context()
         self._cancels: dict[int, Ending] = {}
         self._cells = itertools.count()
+        #: Something came that is for the test: nothing more is begun, the retry of what brought it least of all.
+        self._passed = False
         self._running: set[asyncio.Task[BaseException | None]] = set()
         #: What has run, in the order in which each ran first.
         self._ids: dict[str, None] = {}
@@ -57,6 +59,8 @@ class Work:
         """Claims one execution and begins it; False when none is due."""
         queues = await testing_queries.waiting_queues(self._connection)
         await queries.promote(self._connection, queues=queues, rows=_PIECE_ROWS)
+        if self._passed:
+            return False
         claim = await queries.claim(
             self._connection,
             node=self._node,
@@ -97,8 +101,10 @@ class Work:
             context=self._context.copy(),
             tasks={},
         )
+        passes = ran.interrupted or ran.passes
+        self._passed |= passes is not None
         await self._write(execution, ran)
-        return ran.interrupted or ran.passes
+        return passes
 
     async def _write(self, execution: Execution, ran: Ran) -> None:
         if ran.ending is Ending.UNKNOWN:

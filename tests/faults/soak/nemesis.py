@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.faults.soak.server import KeptServer
+from tests.faults.servers import Server
 from tests.faults.trial import Trial
 from tests.nodes import Node
 
@@ -15,7 +15,7 @@ from tests.nodes import Node
 class Nemesis:
     """Strikes at one node and its server. What is drawn does not depend on what is there: a seed can be replayed."""
 
-    def __init__(self, draw: random.Random, trial: Trial, server: KeptServer, start: Callable[[], Node]) -> None:
+    def __init__(self, draw: random.Random, trial: Trial, server: Server, start: Callable[[], Node]) -> None:
         self._draw = draw
         self._trial = trial
         self._server = server
@@ -99,7 +99,7 @@ class Nemesis:
 
     def _restart_server(self) -> str:
         seconds = self._draw.uniform(0, 1.5)
-        self._server.crash()
+        self._server.end_at_once()
         time.sleep(seconds)
         self._server.start()
         self._trial.reconnect()
