@@ -23,6 +23,7 @@ from currant.cli.common import (
     warn_of_password,
 )
 from currant.cli.enqueue import enqueue_command
+from currant.cli.grants import grant_command
 from currant.cli.migrating import check_options, rewrite_line, survey_lines
 from currant.cli.prune import prune_command
 from currant.cli.queues import queues_command
@@ -84,6 +85,9 @@ def migrate_command(
                 _dry_run(url)
             else:
                 _migrate(url)
+
+
+app.command("grant")(grant_command)
 
 
 def _dry_run(url: str) -> None:

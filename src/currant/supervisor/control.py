@@ -63,6 +63,8 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
+        # So that `drain` returns when all is sent: what would be left goes on only as fast as the client reads.
+        writer.transport.set_write_buffer_limits(high=0)
         try:
             if self._clients <= CLIENTS_MAX and _is_trusted(writer.get_extra_info("socket")):
                 async with asyncio.timeout(EXCHANGE_S):
