@@ -93,7 +93,7 @@ WITH node AS MATERIALIZED (
             FROM unnest(%(queues)s::text[]) AS q (name)
             CROSS JOIN LATERAL (
                 SELECT e.run_at FROM executions AS e
-                WHERE e.queue = q.name AND e.run_at < timestamptz '9000-01-01 00:00:00+00' AND e.status = 'scheduled'
+                WHERE e.queue = q.name AND e.run_at BETWEEN 'epoch' AND '9000-01-01 00:00:00+00' AND e.status = 'scheduled'
                 ORDER BY e.run_at
                 LIMIT 1
             ) AS s

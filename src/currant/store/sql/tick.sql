@@ -16,7 +16,8 @@ SELECT
         SELECT extract(epoch FROM min(s.run_at) - now())::float8
         FROM unnest(%(queues)s::text[]) AS q (name)
         CROSS JOIN LATERAL (
-            SELECT e.run_at FROM executions AS e
+            -- A raw row may hold -infinity, from which nothing can be taken before PostgreSQL 17.
+            SELECT greatest(e.run_at, 'epoch') AS run_at FROM executions AS e
             WHERE e.queue = q.name AND e.run_at < timestamptz '9000-01-01 00:00:00+00'
             ORDER BY e.run_at
             LIMIT 1
