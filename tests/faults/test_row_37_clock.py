@@ -1,6 +1,7 @@
 """Row 37: the clock of a node's host jumps."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_clock_that_jumps_by_an_hour_kills_no_node_and_moves_no_schedule(trial
     clock = trial.folder / "clock"
     clock.write_text("+0")
     # Of the host's clocks the one that people can set: the monotonic one goes on.
-    faked = {
+    faked: dict[str, Any] = {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
