@@ -3,8 +3,9 @@
 
 PYTHON ?= python3
 ARGS ?=
-# How many tests run at a time. On a database of yours they run one by one: they share its channels and its sessions.
-PARALLEL ?= $(if $(CURRANT_DATABASE_URL),,-n 2 --dist worksteal)
+# How many tests run at a time: more than two cores can, for many of them wait. On a database of yours they run one by one:
+# they share its channels and its sessions.
+PARALLEL ?= $(if $(CURRANT_DATABASE_URL),,-n 3 --dist worksteal)
 VENV := .venv
 RUN := $(VENV)/bin/python
 

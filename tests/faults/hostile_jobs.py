@@ -1,67 +1,100 @@
-"""Jobs that write what they should not into their child's socket: the frames of lies.py."""
+"""Jobs that raise, return and enqueue what no job should. Each run is written to the ledger."""
 
 import asyncio
-import os
-import socket
-import stat
+from typing import Any
 
-from jobs import note  # type: ignore[import-not-found]
-from lies import FATAL, TOLERATED, frame, new  # type: ignore[import-not-found]
+import jobs  # type: ignore[import-not-found]
+from hostile import ARGUMENTS, RAISED, RETURNED  # type: ignore[import-not-found]
+from jobs import note
 
-from currant import job
-from currant.executions import Ending, Outcome
-from currant.protocol import work
+from currant import CurrantError, job
 
 
-def _supervisor() -> socket.socket:
-    """Returns the child's end of its socket, found as any code in the process can find it."""
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        try:
-            if fd > 2 and stat.S_ISSOCK(os.fstat(fd).st_mode):
-                found = socket.socket(fileno=os.dup(fd))
-                found.getpeername()
-                if found.family == socket.AF_UNIX and found.type == socket.SOCK_STREAM:
-                    return found
-        except OSError:
-            continue
-    raise AssertionError("there is no socket")
+def _recurse(depth: int = 0) -> int:
+    return _recurse(depth + 1) + 1
 
 
 @job(queue="test", retries=0)
-async def lies() -> str:
+async def raises(what: str) -> None:
     note("start")
-    with _supervisor() as sock:
-        sock.setblocking(True)
-        for message in TOLERATED:
-            await asyncio.to_thread(sock.sendall, frame(message))
-    return "told"
+    if what == "recursion":
+        _recurse()
+    raise RAISED[what][0]()
 
 
 @job(queue="test", retries=0)
-async def lies_once(kind: str) -> None:
+def sync_raises(what: str) -> None:
     note("start")
-    with _supervisor() as sock:
-        await asyncio.to_thread(sock.sendall, frame(FATAL[kind]))
-    await asyncio.sleep(3600)
+    if what == "recursion":
+        _recurse()
+    raise RAISED[what][0]()
 
 
 @job(queue="test", retries=0)
-async def fails_with(body: str) -> None:
-    """Ends everything that its child holds with an error that is none."""
+async def lets_others_raise(what: str) -> None:
+    """Raises in a task of its own, which nobody awaits, and in a callback of the loop."""
     note("start")
-    with _supervisor() as sock:
-        outcomes = [Outcome(cell, Ending.REJECTED, body.encode("latin-1")) for cell in range(100)]
-        await asyncio.to_thread(sock.sendall, frame(work.Outcomes(outcomes)))
-    await asyncio.sleep(3600)
+
+    async def raising() -> None:
+        raise RAISED[what][0]()
+
+    def call() -> None:
+        raise RAISED[what][0]()
+
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(raising())
+    loop.call_soon(call)
+    await asyncio.wait((task,), timeout=1)
+    await asyncio.sleep(0.01)
+    if not task.done() or not task.cancelled():
+        task.exception()
 
 
 @job(queue="test", retries=0)
-def floods() -> None:
-    """Enqueues some 60 MB at once, past the child's own bounds."""
+async def stops_the_loop() -> None:
     note("start")
-    rows = [new(args=b'["' + b"x" * 1000 + b'"]')] * 1000
-    ids = [[f"job_flood_{number}_{row}" for row in range(len(rows))] for number in range(60)]
-    flood = b"".join(frame(work.Enqueue(number, some, rows)) for number, some in enumerate(ids))
-    with _supervisor() as sock:
-        sock.setblocking(True)
-        sock.sendall(flood)
+    loop = asyncio.get_running_loop()
+    loop.stop()
+    await asyncio.sleep(0.01)
+    loop.close()
+
+
+@job(queue="test", retries=3)
+async def returns(what: str) -> Any:
+    note("start")
+    return RETURNED[what][0]()
+
+
+@job(queue="test", retries=3)
+async def returns_bytes() -> bytes:
+    note("start")
+    return bytes(1 << 30)
+
+
+@job(queue="test", retries=0)
+async def enqueues(what: str) -> str:
+    """Enqueues what cannot be stored, and returns what it is told."""
+    note("start")
+    try:
+        await jobs.echo.queue(ARGUMENTS[what][0]())
+    except CurrantError as error:
+        return f"{type(error).__name__}: {error}"
+    return "enqueued"
+
+
+@job(queue="test", retries=0)
+async def two(first: int, second: str = "") -> list[Any]:
+    note("start")
+    return [first, second]
+
+
+@job(queue="test", retries=0)
+def two_sync(first: int) -> int:
+    note("start")
+    return first
+
+
+@job(queue="test", retries=0)
+async def sized(text: str) -> int:
+    note("start")
+    return len(text)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fault(28)
 
 def _node(trial: Trial) -> Node:
     """A node that fails an execution at its first crash: each lie is to cost one child."""
-    return trial.node("--procs", "2", "--concurrency", "4", module="jobs,hostile_jobs", CURRANT_CRASHES_MAX="1")
+    return trial.node("--procs", "2", "--concurrency", "4", module="jobs,lying_jobs", CURRANT_CRASHES_MAX="1")
 
 
 def _check(trial: Trial, node: Node) -> None:
@@ -29,7 +29,7 @@ def _check(trial: Trial, node: Node) -> None:
 def test_lies_that_mean_nothing_cost_nothing(trial: Trial) -> None:
     node = _node(trial)
     pids = node.children()
-    (id,) = trial.enqueue("hostile_jobs.lies")
+    (id,) = trial.enqueue("lying_jobs.lies")
     eventually(lambda: trial.row(id)["status"] == "completed")
     _check(trial, node)
     assert node.children() == pids
@@ -43,7 +43,7 @@ def test_a_frame_that_cannot_be_true_costs_its_child_alone(trial: Trial, kinds: 
     # Over before: with so few crashes allowed, one that runs beside a lie fails with it.
     trial.at_rest()
     for kind in kinds:
-        (id,) = trial.enqueue("hostile_jobs.lies_once", kind)
+        (id,) = trial.enqueue("lying_jobs.lies_once", kind)
         trial.begun([id])
         trial.fault()
         row = eventually(lambda id=id: (row := trial.row(id))["status"] == "failed" and row)  # type: ignore[misc]
@@ -60,7 +60,7 @@ def test_a_frame_that_cannot_be_true_costs_its_child_alone(trial: Trial, kinds: 
 @pytest.mark.parametrize("body", ["no JSON", "\xff\xfe", '{"type": 1}', "[]", '{"type":"a\\u0000b","message":""}'])
 def test_an_error_that_is_none_fails_its_execution(trial: Trial, body: str) -> None:
     node = _node(trial)
-    (id,) = trial.enqueue("hostile_jobs.fails_with", body)
+    (id,) = trial.enqueue("lying_jobs.fails_with", body)
     eventually(lambda: trial.row(id)["status"] == "failed")
     _check(trial, node)
 
@@ -68,7 +68,7 @@ def test_an_error_that_is_none_fails_its_execution(trial: Trial, body: str) -> N
 def test_a_flood_of_enqueues_ends_its_child_and_fills_no_memory(trial: Trial) -> None:
     node = _node(trial)
     statm = Path(f"/proc/{node.process.pid}/statm")
-    (id,) = trial.enqueue("hostile_jobs.floods")
+    (id,) = trial.enqueue("lying_jobs.floods")
     row = eventually(lambda: (row := trial.row(id))["status"] == "failed" and row)
     assert "before it is answered" in row["error"]["message"]
     assert int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") < (512 << 20)
