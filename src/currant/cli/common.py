@@ -1,6 +1,5 @@
 """What the commands share: how they report a user's mistake, log, and come to a database."""
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,6 +10,7 @@ import typer
 
 from currant import settings as setting
 from currant.cli import exits
+from currant.cli.interrupts import run_async
 from currant.cli.options import setting_option as setting_option
 from currant.errors import ConfigurationError, CurrantError
 from currant.settings import Settings, with_database
@@ -123,4 +123,4 @@ def ask(settings: Settings, question: Callable[[Connection], Awaitable[T]]) -> t
         async with inspection.opened(str(settings.database_url)) as connection:
             return await question(connection), await inspection.clock_s(connection)
 
-    return asyncio.run(asked())
+    return run_async(asked)

@@ -11,6 +11,7 @@ import uvloop
 from currant import settings as setting
 from currant.cli import exits, shell
 from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
+from currant.cli.interrupts import run_async
 from currant.cli.log import make_log
 from currant.cli.options import is_repeated, setting_option, settings_of_nodes
 from currant.cli.shell import App
@@ -59,7 +60,7 @@ def run(
             instance = acquire(complete.runtime_dir)
             if embedded:
                 # It is Currant's own: its schema is made without being asked for.
-                asyncio.run(migrate.migrate_at(str(complete.database_url)))
+                run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             _raise_descriptor_limit(complete.procs)
             start_fork_server = fork_server_starter(complete)

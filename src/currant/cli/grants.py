@@ -1,12 +1,12 @@
 """`currant grant`: a role of Postgres with no more rights than a node, or an application, needs."""
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
 from currant.cli.common import DatabaseOption, EmbeddedOption, named_database
+from currant.cli.interrupts import run_async
 from currant.store import connections
 from currant.store.grants import Granted, Kind, grant_at
 
@@ -35,7 +35,7 @@ def grant_command(
     kind = Kind.CLIENT if client else Kind.NODE
     with named_database(database_url, embedded=embedded) as settings:
         url = str(settings.database_url)
-        granted = asyncio.run(grant_at(url, role, kind, dry=print_only))
+        granted = run_async(lambda: grant_at(url, role, kind, dry=print_only))
         _show(granted, None if print_only else f"{connections.describe(url)}: {role} may {_MEANINGS[kind]}")
 
 

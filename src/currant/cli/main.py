@@ -1,6 +1,5 @@
 """`currant`: puts its commands together; also `python -m currant`."""
 
-import asyncio
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from currant.cli.common import (
 )
 from currant.cli.enqueue import enqueue_command
 from currant.cli.grants import grant_command
+from currant.cli.interrupts import run_async
 from currant.cli.migrating import check_options, rewrite_line, survey_lines
 from currant.cli.prune import prune_command
 from currant.cli.queues import queues_command
@@ -80,7 +80,7 @@ def migrate_command(
         with _database(database_url, embedded=embedded) as settings:
             url = str(settings.database_url)
             if sql:
-                print(script(asyncio.run(migrate.found_at(url)), migrate.VERSION), end="")
+                print(script(run_async(lambda: migrate.found_at(url)), migrate.VERSION), end="")
             elif dry_run:
                 _dry_run(url)
             else:
@@ -91,7 +91,7 @@ app.command("grant")(grant_command)
 
 
 def _dry_run(url: str) -> None:
-    survey = asyncio.run(survey_at(url))
+    survey = run_async(lambda: survey_at(url))
     for line in survey_lines(connections.describe(url), survey):
         print(line)
     if survey.obstacles:
@@ -105,7 +105,7 @@ def _migrate(url: str) -> None:
         # At once, also into a pipe: what follows may take long.
         print(f"{place}: {rewrite_line(version, size)}", flush=True)
 
-    before, after = asyncio.run(migrate.migrate_at(url, rewriting=rewriting))
+    before, after = run_async(lambda: migrate.migrate_at(url, rewriting=rewriting))
     if before == after:
         print(f"{place}: the schema is of version {after} already")
     else:

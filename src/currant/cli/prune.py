@@ -1,12 +1,12 @@
 """`currant prune`: deletes what ended long ago, as every node does now and then."""
 
-import asyncio
 import random
 import time
 from typing import Annotated
 
 from currant import settings as setting
 from currant.cli.common import DatabaseOption, EmbeddedOption, database, reported
+from currant.cli.interrupts import run_async
 from currant.cli.options import setting_option
 from currant.cli.output import write_json
 from currant.cli.values import JsonOption
@@ -34,7 +34,7 @@ def prune_command(
     with reported("currant"):
         settings = setting.load(given)
         with database(settings, embedded=embedded, url_option=database_url) as complete:
-            pruned = asyncio.run(_prune(complete))
+            pruned = run_async(lambda: _prune(complete))
         if as_json:
             write_json({"pruned": pruned})
         else:
