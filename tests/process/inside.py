@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs import note  # type: ignore[import-not-found]
+from jobs import gate_opened, gated, note  # type: ignore[import-not-found]
 
 from currant import enqueue_many, enqueue_many_sync, job
 from currant.errors import CurrantError, DatabaseError, ExecutionFailed, PayloadTooLarge
@@ -79,9 +79,9 @@ async def with_key(key: str) -> tuple[str, bool]:
 
 
 @job(queue="test", name="inside.enqueues_late")
-async def enqueues_late(seconds: float) -> list[str]:
+async def enqueues_late() -> list[str]:
     note("start")
-    await asyncio.sleep(seconds)
+    await gate_opened()
     kept, cancelled = await echo.queue(), await echo.queue()
     assert await cancelled.cancel()
     return [kept.id, cancelled.id]
@@ -203,6 +203,12 @@ async def parent(value: int) -> Any:
 async def waits_for_long(seconds: float) -> None:
     note("start")
     await (await sleeper.queue(seconds)).result()
+
+
+@job(queue="test", name="inside.waits_for_gated")
+async def waits_for_gated() -> None:
+    note("start")
+    await (await gated.queue()).result()
 
 
 @job(queue="test", name="inside.waits_at_once")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -120,15 +119,15 @@ def test_a_missing_database_is_not_waited_for(tmp_path: Path, url: str) -> None:
 
 
 def test_an_unreachable_database_is_waited_for_and_the_log_says_so(world: World, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    node = world.start("--procs", "1", CURRANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{port}/x")
-    eventually(lambda: "waiting for the database" in node.log)
-    assert f"127.0.0.1:{port}" in node.log
-    assert node.process.poll() is None
-    node.send(signal.SIGTERM)
-    assert node.process.wait(60) == 0
+    # Bound all the while, so that nobody else comes to listen there.
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        node = world.start("--procs", "1", CURRANT_DATABASE_URL=f"postgresql://x@127.0.0.1:{port}/x")
+        eventually(lambda: "waiting for the database" in node.log)
+        assert f"127.0.0.1:{port}" in node.log
+        assert node.process.poll() is None
+        assert node.stop() == 0
 
 
 def test_a_second_supervisor_is_refused_by_the_pid_of_the_first(world: World) -> None:

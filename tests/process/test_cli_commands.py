@@ -349,10 +349,11 @@ def test_schedules_are_listed_and_removed(world: World, shell: Shell) -> None:
 @pytest.mark.parametrize("args", ASKING, ids=[" ".join(args[:2]) for args in ASKING])
 def test_a_database_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, empty_url: str, args: list[str]) -> None:
     assert "currant migrate" in Shell(tmp_path, empty_url).refused(*args, code=1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    line = Shell(tmp_path, f"postgresql://x@127.0.0.1:{port}/x").refused(*args, code=1)
+    # Bound all the while, so that nobody else comes to listen there.
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        line = Shell(tmp_path, f"postgresql://x@127.0.0.1:{port}/x").refused(*args, code=1)
     assert f"127.0.0.1:{port}" in line
 
 

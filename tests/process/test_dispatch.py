@@ -10,11 +10,10 @@ def test_a_child_busy_with_long_work_holds_nothing_while_others_are_free(world: 
     world.at_rest()
     long = world.enqueue("gated", count=2)
     eventually(lambda: {run.id for run in world.runs()} >= set(long))
-    busy = {run.pid for run in world.runs() if run.id in long}
-    assert len(busy) == 2
     world.enqueue("gated", count=1)
     eventually(lambda: len(world.runs()) == 2003)
-    # One slot is left on the node. Quick ones pass through it, and none waits behind the long ones for long.
+    # Both are busy with long work, and one slot is left, whichever child has it. Quick ones pass through it, and none
+    # waits behind the long ones for long.
     quick = world.enqueue("echo", count=50)
     eventually(lambda: {run.id for run in world.runs()} >= set(quick))
     assert eventually(lambda: world.states() == {"completed": 2050, "running": 3})
@@ -44,7 +43,7 @@ def test_a_backlog_behind_work_that_turned_long_moves_to_another_node(world: Wor
     eventually(lambda: {run.id for run in world.runs()} >= {*ids, *long})
     world.node("--procs", "1", "--concurrency", "4")
     eventually(lambda: {run.id for run in world.runs()} >= set(rest))
-    assert first.status().executions["completed"] >= 4000
+    eventually(lambda: first.status().executions["completed"] >= 4000)
     assert world.rows("SELECT DISTINCT attempt FROM executions WHERE id = ANY (%s)", rest) == [(1,)]
 
 

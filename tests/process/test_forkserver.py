@@ -23,7 +23,7 @@ from currant.protocol import cells, control, frames, work
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
 from tests.nodes import eventually, is_alive
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 LIMIT = frames.frame_bytes_max(1 << 20)
 
 M = TypeVar("M")

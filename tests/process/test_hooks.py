@@ -67,8 +67,8 @@ def test_a_start_hook_that_exits_is_told_as_well(world: World) -> None:
 
 def test_a_start_hook_that_hangs_meets_the_deadline(world: World) -> None:
     (world.folder / "hang_start").touch()
-    node = world.start("--procs", "1", module=MODULE, CURRANT_BOOT_TIMEOUT_S="3")
-    eventually(lambda: "not ready, start hooks included, within 3 s (CURRANT_BOOT_TIMEOUT_S)" in node.log)
+    node = world.start("--procs", "1", module=MODULE, CURRANT_BOOT_TIMEOUT_S="10")
+    eventually(lambda: "not ready, start hooks included, within 10 s (CURRANT_BOOT_TIMEOUT_S)" in node.log)
     (world.folder / "hang_start").unlink()
     node.ready()
     assert _outcome(world, "uses_pool")[0] == "completed"

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections import Counter
 from typing import Any
 
 import psycopg
@@ -15,14 +14,9 @@ from tests.process.proxy import Proxy
 ENDED = {"completed", "failed", "cancelled"}
 
 
-def _at_rest(world: World, within_s: float = 40.0) -> Counter[str]:
-    """Waits until every execution has ended, in any way."""
-    return eventually(lambda: (states := world.states()).keys() <= ENDED and states, within_s)  # type: ignore[no-any-return]
-
-
 def _result(world: World, id: str) -> Any:
     """Waits until the execution has ended, and returns its result."""
-    row = eventually(lambda: (row := world.row(id))["status"] in ENDED and row, 40.0)
+    row = eventually(lambda: (row := world.row(id))["status"] in ENDED and row)
     assert row["status"] == "completed", row["error"]
     return row["result"]
 
@@ -47,7 +41,7 @@ def test_a_job_enqueues_one_and_ten_thousand_others_also_from_a_generator(world:
     assert _result(world, id) == 0
     ids = _run(world, "fan_out", 10_000)
     assert len(set(ids)) == 10_000
-    states = _at_rest(world)
+    states = world.at_rest()
     assert states == {"completed": 1 + 1 + 1 + 10_000}
     # In the order of the calls.
     found = dict(world.rows("SELECT id, (args ->> 0)::int FROM executions WHERE id = ANY (%s)", ids))
@@ -100,7 +94,7 @@ def test_what_the_database_refuses_is_its_callers_error_and_nobody_elses(world: 
     assert outcomes.count("DatabaseError") == 1
     assert outcomes[25] == "DatabaseError"
     assert len([id for id in outcomes if id.startswith("job_")]) == 49
-    assert _at_rest(world) == {"completed": 50}
+    assert world.at_rest() == {"completed": 50}
 
 
 # Cancels
@@ -139,7 +133,7 @@ def test_synchronous_jobs_enqueue_and_wait_and_lend_their_slots(world: World) ->
     node = _node(world, "--procs", "1", "--concurrency", "1")
     assert _run(world, "sync_parent", 3) == 15
     world.enqueue("inside.sync_parent", 1, count=20, max_retries=0)
-    assert _at_rest(world) == {"completed": 15 + 60}
+    assert world.at_rest() == {"completed": 15 + 60}
     world.check_ledger(75)
     _child_is_idle(node)
 
@@ -172,7 +166,7 @@ def test_a_loop_of_the_users_own_in_another_thread_enqueues_and_waits_as_well(wo
 def test_64_parents_that_wait_for_a_sub_job_on_one_child_with_four_slots_finish(world: World) -> None:
     node = _node(world, "--procs", "1", "--concurrency", "4")
     world.enqueue("inside.parent", 1, count=64, max_retries=0)
-    assert _at_rest(world) == {"completed": 128}
+    assert world.at_rest() == {"completed": 128}
     world.check_ledger(128)
     _child_is_idle(node)
 
@@ -181,7 +175,7 @@ def test_parents_of_three_levels_finish_on_one_slot(world: World) -> None:
     node = _node(world, "--procs", "1", "--concurrency", "1")
     # Each parent waits for two at once: 1 + 2 + 4 + 8.
     assert _run(world, "tree", 3) == 15
-    assert _at_rest(world) == {"completed": 15}
+    assert world.at_rest() == {"completed": 15}
     _child_is_idle(node)
 
 
@@ -206,7 +200,7 @@ def test_a_parent_that_is_out_of_time_while_it_waits_fails_and_its_slot_is_free_
 def test_no_more_run_than_there_are_slots_after_many_waits_of_all_kinds(world: World) -> None:
     node = _node(world, "--procs", "1", "--concurrency", "3")
     world.enqueue("inside.mixed_waits", count=40, max_retries=0)
-    assert _at_rest(world).keys() == {"completed"}
+    assert world.at_rest().keys() == {"completed"}
     _child_is_idle(node)
     assert _most_at_once(world, 30) == 3
 
@@ -229,14 +223,17 @@ def test_a_drain_ends_parents_that_wait_and_they_finish_on_the_next_node(world: 
     assert node.stop() == 0
     assert not world.states()["running"]
     _node(world, "--procs", "2")
-    assert _at_rest(world).keys() == {"completed"}
+    assert world.at_rest().keys() == {"completed"}
 
 
 def test_what_still_runs_in_a_drain_enqueues_and_cancels_as_before(world: World) -> None:
     node = _node(world, "--procs", "1", "--concurrency", "2")
-    (id,) = world.enqueue("inside.enqueues_late", 1.0, max_retries=0)
+    (id,) = world.enqueue("inside.enqueues_late", max_retries=0)
     eventually(lambda: len(world.runs()) == 1)
-    assert node.stop() == 0
+    node.send(signal.SIGTERM)
+    eventually(lambda: node.status().phase == "draining")
+    world.open_gate()
+    assert node.process.wait(60) == 0
     kept, cancelled = _result(world, id)
     assert world.row(kept)["status"] == "pending"
     assert world.row(cancelled)["status"] == "cancelled"
@@ -256,10 +253,11 @@ def _child_is_idle(node: Node) -> None:
 
 def test_a_child_killed_while_its_parents_wait_costs_a_retry_of_these_and_loses_nothing(world: World) -> None:
     node = _node(world, "--procs", "2", "--concurrency", "4")
-    parents = world.enqueue("inside.waits_for_long", 1.5, count=16, max_retries=0)
-    eventually(lambda: {run.id for run in world.runs()} >= set(parents))
-    os.kill(node.children()[0], signal.SIGKILL)
-    states = _at_rest(world)
+    parents = world.enqueue("inside.waits_for_gated", count=16, max_retries=0)
+    world.begun(parents)
+    os.kill(next(run.pid for run in world.runs() if run.id in parents), signal.SIGKILL)
+    world.open_gate()
+    states = world.at_rest()
     assert states.keys() == {"completed"}
     crashed = {id for (id,) in world.rows("SELECT id FROM executions WHERE crashes > 0")}
     assert crashed & set(parents)
@@ -281,7 +279,7 @@ def test_a_connection_that_ends_again_and_again_delays_enqueues_and_waits_and_lo
             " WHERE application_name = 'currantd:utility' AND pid <> pg_backend_pid()"
         )
     assert _result(world, id) == 60
-    assert _at_rest(world) == {"completed": 61}
+    assert world.at_rest() == {"completed": 61}
     world.check_ledger(61)
 
 
@@ -299,7 +297,7 @@ def test_a_connection_cut_after_an_enqueues_commit_doubles_nothing_and_its_calle
         assert proxy.cuts == 1
         if function == "fan_out":
             assert len(set(result)) == 500
-            assert _at_rest(world) == {"completed": 501}
+            assert world.at_rest() == {"completed": 501}
             assert {id for (id,) in world.rows("SELECT id FROM executions WHERE function_name = 'inside.echo'")} == set(
                 result
             )

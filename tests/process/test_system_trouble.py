@@ -24,7 +24,7 @@ from tests.nodes import CURRANTD, World, eventually
 
 def test_a_fork_server_that_dies_while_it_replaces_children_leaves_no_place_empty(world: World) -> None:
     procs = 4
-    node = world.node("--procs", str(procs), CURRANT_BOOT_TIMEOUT_S="5")
+    node = world.node("--procs", str(procs), CURRANT_BOOT_TIMEOUT_S="20")
 
     def family() -> tuple[int, set[int]] | None:
         """Returns the fork server and its children, when there are as many as there should be, and all are ready."""
@@ -44,7 +44,7 @@ def test_a_fork_server_that_dies_while_it_replaces_children_leaves_no_place_empt
         # From before the first new fork to after the last.
         time.sleep(0.004 * number)
         os.kill(fork_server, signal.SIGKILL)
-        eventually(lambda number=number: node.log.count(f'event="{Event.FORK_SERVER_DIED}"') == number + 1)  # type: ignore[misc]
+        eventually(lambda number=number: node.log.count(f'event="{Event.FORK_SERVER_DIED}"') > number)  # type: ignore[misc]
     eventually(family)
     world.enqueue("sleeper", 0.2, count=200)
     assert world.at_rest() == {"completed": 200}
@@ -97,7 +97,7 @@ def test_the_soft_limit_of_descriptors_is_raised_for_many_children(
 ) -> None:
     monkeypatch.setattr(nodes, "CURRANTD", ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"', *CURRANTD])
     node = world.node("--procs", "150", "--concurrency", "2")
-    eventually(lambda: sum(child.state == "ready" for child in node.status().children) == 150)
+    eventually(lambda: sum(child.state == "ready" for child in node.status().children) == 150, 180.0)
     world.enqueue("sleeper", 0.2, count=300)
     assert world.at_rest() == {"completed": 300}
     world.check_ledger(300)

@@ -32,6 +32,8 @@ def test_coroutines_and_threads_share_the_slots(world: World) -> None:
 
 def test_a_thread_that_hangs_past_its_timeout_costs_its_child_and_is_retried_elsewhere(world: World) -> None:
     node = world.node("--procs", "2", "--concurrency", "4")
+    # Both are ready, so that each gets two of the neighbours.
+    eventually(lambda: [child.state for child in node.status().children] == ["ready"] * 2)
     neighbours = world.enqueue("sleeper", 2.5, count=4)
     eventually(lambda: len(world.runs()) == 4)
     (hanging,) = world.enqueue("sync_hanging", 2, max_retries=1, timeout_s=1)
@@ -107,7 +109,7 @@ def test_after_the_grace_the_neighbours_of_a_hanging_thread_are_released_uncount
 
 
 def test_a_drain_waits_for_threads_for_the_grace_and_then_releases_them(world: World) -> None:
-    node = world.node("--procs", "1", "--concurrency", "4", "--grace", "2")
+    node = world.node("--procs", "1", "--concurrency", "4", "--grace", "4")
     (quick,) = world.enqueue("sync_sleeper", 1)
     (slow,) = world.enqueue("sync_sleeper", 600)
     eventually(lambda: len(world.runs()) == 2)

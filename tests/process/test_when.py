@@ -56,13 +56,13 @@ def test_a_moment_in_the_past_is_run_at_once(world: World) -> None:
 
 def test_a_delayed_execution_survives_the_nodes_restart(world: World) -> None:
     node = world.node("--procs", "1")
-    enqueue_in(world, 2.0)
+    enqueue_in(world, 5.0)
     node.send(signal.SIGKILL)
     node.process.wait()
     assert world.states() == {"scheduled": 1}
     world.node("--procs", "1", folder=node.folder)
     assert world.at_rest() == {"completed": 1}
-    (lag,) = lags_ms(world, 2.0)
+    (lag,) = lags_ms(world, 5.0)
     assert lag >= 0
     world.check_ledger(1)
 
@@ -104,7 +104,7 @@ def test_100_000_due_at_one_moment_do_not_hold_back_the_heartbeat(world: World) 
         time.sleep(0.1)
         return bool(done)
 
-    eventually(all_are_completed, 120.0)
+    eventually(all_are_completed, 600.0)
     print(f"in {time.monotonic() - began:.1f} s; the heartbeat's age at most {max(ages):.2f} s")
     # Short of the timeout after which other nodes would take it for dead.
     assert max(ages) < 30

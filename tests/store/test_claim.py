@@ -353,7 +353,7 @@ _values = st.recursive(
 
 
 @given(st.lists(st.lists(_values, max_size=3), min_size=1, max_size=20))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arguments_come_back_as_they_were(url: str, batch: list[list[object]]) -> None:
     @in_loop
     async def there_and_back() -> None:

@@ -52,7 +52,7 @@ def raising(text: str) -> Callable[[], Awaitable[Any]]:
     max_examples=15,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 @given(
     values=st.lists(_anything, min_size=1, max_size=20),

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -158,9 +159,9 @@ async def test_idle_connections_are_closed_and_made_again(url: str) -> None:
 async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_row(url: str) -> None:
     used = backend(url, pool_size=4)
     with psycopg.connect(url, autocommit=True) as connection:
-        calls = await enqueue_until_full(used, connection, 4)
+        calls = 0
         for _ in range(3):
-            await asyncio.gather(*(used.enqueue([new()]) for _ in range(40)))
+            calls += await enqueue_until_full(used, connection, 4)
             before = pids(connection)
             assert len(before) == 4
             for pid in before:
@@ -168,7 +169,7 @@ async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_
             while pids(connection) & before:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await used.enqueue([new()])
-        assert count(connection) == calls + 121
+        assert count(connection) == calls + 1
     await used.close()
 
 
@@ -178,8 +179,11 @@ async def test_connections_terminated_during_the_enqueues_lose_and_double_nothin
     stop = threading.Event()
 
     def terminate() -> None:
+        pause_s = 0.03
         with psycopg.connect(url, autocommit=True) as connection:
-            while not stop.wait(0.03):
+            while not stop.wait(pause_s):
+                # Ever less often: a machine for which this is too often for any enqueue gets through all the same.
+                pause_s *= 1.1
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = current_setting('application_name') AND query LIKE '%INSERT INTO%'"
@@ -434,9 +438,22 @@ def enqueue_at(url: str) -> None:
     asyncio.run(enqueue())
 
 
-def test_an_unknown_host_is_named(url: str) -> None:
+def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not the resolver of the machine, which may take longer to say so than a connection may take.
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(DatabaseUnreachable, match=r"x at no-such-host\.invalid:5432: .*no-such-host"):
         enqueue_at("postgresql://u:secret@no-such-host.invalid:5432/x")
+
+
+def refuses(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def test_a_wrong_password_is_told_at_once_and_not_shown() -> None:
@@ -451,8 +468,8 @@ def test_a_wrong_password_is_told_at_once_and_not_shown() -> None:
             with open(hba, "w") as file:
                 file.write("local all currant_known scram-sha-256\nhost all currant_known all scram-sha-256\n" + before)
             connection.execute("SELECT pg_reload_conf()")
-            time.sleep(0.2)
         wrong = psycopg.conninfo.make_conninfo(server.url, user="currant_known", password="wrong-one")
+        eventually(lambda: refuses(wrong))
         with pytest.raises(DatabaseError, match="password authentication failed for user") as caught:
             enqueue_at(wrong)
         assert "wrong-one" not in str(caught.value)

@@ -153,7 +153,7 @@ async def test_dead_letters_go_with_the_failed(url: str) -> None:
         await fetch(
             connection,
             "INSERT INTO dead_letter_queue (id, execution_id, execution_data, failure_reason, failed_at)"
-            " SELECT 'dead_' || n, 'job_' || n, '{}', 'x', now() - n * interval '1 day' FROM generate_series(1, 40) n",
+            " SELECT 'dead_' || n, 'job_' || n, '{}', 'x', now() - n * interval '24 h' FROM generate_series(1, 40) n",
         )
         assert await retention.prune_dead(connection, keep=KEEP, rows=6) == 6
         assert await retention.prune_dead(connection, keep=KEEP, rows=6) == 5

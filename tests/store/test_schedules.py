@@ -185,7 +185,6 @@ async def test_a_statement_that_began_before_another_nodes_firing_does_not_fire_
         await sync(first, DUE)
         await fetch(watcher, stop)
         await fetch(watcher, "SELECT pg_advisory_lock(77)")
-        await fetch(second, "SET lock_timeout = 0")
         pid = await backend_pid(second)
         with monkeypatch.context() as patch:
             patch.setattr(schedules, "_FIRE", slow)

@@ -136,13 +136,13 @@ def test_it_goes_before_what_the_application_has_configured(currant_db: CurrantD
 
 
 def test_nothing_is_left_at_the_end(server: Scratch) -> None:
-    before = backends.current()
+    before, threads = backends.current(), threading.enumerate()
     with database_at(server.url) as database:
         jobs.echo.queue_sync(1)
         database.run_pending()
         ((schema,),) = rows(database, "SELECT current_schema()")
     assert backends.current() is before
-    assert not [each for each in threading.enumerate() if each.name.startswith("currant: ")]
+    assert not [each for each in threading.enumerate() if each.name.startswith("currant: ") and each not in threads]
     with psycopg.connect(server.url) as connection:
         found = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchall()
     assert found == []

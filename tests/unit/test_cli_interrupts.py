@@ -22,6 +22,8 @@ async def fine() -> str:
 @pytest.fixture(autouse=True)
 def _strict() -> Iterator[None]:
     """A loop or a coroutine that is left behind says so when it is collected, and the test fails."""
+    # What other tests have left behind is not to be found here.
+    gc.collect()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield

@@ -194,7 +194,8 @@ async def test_each_wish_is_heard_by_those_who_wait_for_it_or_for_less() -> None
     waits = [asyncio.ensure_future(wait()) for wait in (life.until_ending, life.until_hurried, life.until_quit)]
 
     async def heard() -> list[bool]:
-        await asyncio.sleep(0.01)
+        for _ in range(10):
+            await asyncio.sleep(0)
         return [wait.done() for wait in waits]
 
     life.started()

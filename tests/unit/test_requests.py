@@ -62,6 +62,11 @@ class Store:
 
         self.requests.add(message, answer)
 
+    async def under_way(self) -> None:
+        """Returns when the first write has begun."""
+        while not self.writes:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
     async def answered(self, count: int) -> dict[int, Reply]:
         while len(self.replies) < count:
             self.replied.clear()
@@ -102,7 +107,7 @@ async def test_what_came_while_a_write_was_under_way_is_the_next_write_of_all_ch
     async with Store() as store:
         store.gate.clear()
         store.add(frame(1))
-        await asyncio.sleep(0.01)
+        await store.under_way()
         for number in range(2, 8):
             store.add(frame(number, 2), child=f"child {number}")
         store.gate.set()
@@ -118,7 +123,7 @@ async def test_a_write_is_bounded_in_rows_and_in_bytes_and_holds_whole_frames() 
     async with Store() as store:
         store.gate.clear()
         store.add(frame(0))
-        await asyncio.sleep(0.01)
+        await store.under_way()
         for number in range(1, 5):
             store.add(frame(number, 1000))
         for number in range(5, 9):
@@ -146,7 +151,7 @@ async def test_one_bad_frame_of_many_is_answered_with_the_error_and_alone() -> N
     async with Store() as store:
         store.gate.clear()
         store.add(frame(0))
-        await asyncio.sleep(0.01)
+        await store.under_way()
         for number in range(1, 20):
             store.add(frame(number, 3, b"bad" if number in (7, 19) else b"[]"))
         store.gate.set()
