@@ -23,7 +23,7 @@ def test_what_a_frozen_node_brings_late_changes_nothing_and_it_goes_on_as_a_new_
     trial.rows(
         "UPDATE worker_heartbeats SET last_heartbeat = now() - interval '1 hour' WHERE worker_id = %s RETURNING 1", name
     )
-    other = trial.node("--procs", "1", "--concurrency", "32", CURRANT_HEARTBEAT_TIMEOUT_S="6")
+    other = trial.node("--procs", "1", "--concurrency", "32", CURRANT_HEARTBEAT_TIMEOUT_S="10")
     trial.begun(held, times=2)
     trial.recovered()
     quick = trial.enqueue("echo", count=trial.count(300))

@@ -43,8 +43,8 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     trial.recovered()
     assert {run.pid for run in trial.runs()} == {other}
     eventually(lambda: _stalled(node) == [victim])
-    eventually(lambda: 'event="child stalled"' in node.log)
-    assert "stopped (SIGSTOP)" in node.log
+    eventually(lambda: "stopped (SIGSTOP)" in node.log)
+    assert 'event="child stalled"' in node.log
     assert node.status().executions["crashed"] == 0
     # It goes on as if nothing had been, drops what others did meanwhile, and gets work again.
     os.kill(victim, signal.SIGCONT)
@@ -55,7 +55,7 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     assert trial.at_rest() == {"completed": count + 8}
     trial.check_ledger()
     assert node.status().child_deaths == 0
-    assert 'event="child recovered"' in node.log
+    eventually(lambda: 'event="child recovered"' in node.log)
 
 
 @pytest.mark.fault(9)
@@ -117,8 +117,8 @@ def test_blocking_code_keeps_its_lease_its_stack_is_logged_and_unstarted_work_go
     assert "jobs.py" in node.log
     # There is no other child: what had not started is back in the database.
     eventually(lambda: trial.row(waiting)["status"] == "pending")
-    (child,) = node.status().children
-    assert child.lag_s >= 3
+    # A supervisor that stood still itself measures anew.
+    eventually(lambda: node.status().children[0].lag_s >= 3)
     trial.open_gate()
     assert trial.at_rest() == {"completed": 2}
     assert trial.row(blocking)["attempt"] == 1
