@@ -95,7 +95,10 @@ def test_a_reload_under_load_brings_new_code_loses_nothing_and_lets_the_old_fini
     leaving = {child.pid for child in node.status().children if child.state == "leaving"}
     assert leaving
     assert leaving <= before
-    assert "second" in node.status().queues
+    queues = node.status().queues
+    assert "second" in queues
+    # The node's row, from which `currant queues` reads who serves what, follows with the next heartbeat.
+    eventually(lambda: trial.rows("SELECT queues FROM worker_heartbeats") == [(queues,)])
     trial.open_gate()
     assert trial.at_rest() == {"completed": len(load) + 5}
     assert _results(trial, old) == {1}
