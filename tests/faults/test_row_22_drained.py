@@ -37,12 +37,8 @@ def test_a_drain_under_load_lets_end_what_does_cancels_and_kills_the_rest_and_gi
 
 
 def test_what_has_not_started_goes_back_before_the_grace_period_is_over(trial: Trial) -> None:
-    # Quick ones first, so that the child has a pace and gets a backlog; then long ones that fill its slots.
     node = trial.node("--procs", "1", "--concurrency", "8", "--grace", "3600")
-    quick = trial.enqueue("echo", count=trial.count(1000), priority=9)
-    long = trial.enqueue("gated", count=8, priority=8)
-    trial.enqueue("echo", count=300, priority=7)
-    trial.begun(long)
+    quick, _, _ = trial.begin_with_backlog(quick=trial.count(1000), long=8)
     trial.fault()
     node.send(signal.SIGTERM)
     eventually(lambda: "event=draining" in node.log)

@@ -60,12 +60,8 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
 
 @pytest.mark.fault(9)
 def test_a_child_stopped_with_a_backlog_runs_nothing_of_it_beside_the_others(trial: Trial) -> None:
-    # Quick ones first, so that each child has a pace and gets a backlog; then some that fill the slots.
     node = trial.node("--procs", "2", "--concurrency", "8")
-    quick = trial.enqueue("echo", count=trial.count(3000), priority=9)
-    long = trial.enqueue("gated", count=16, priority=8)
-    rest = trial.enqueue("echo", count=300, priority=7)
-    trial.begun(long)
+    quick, long, rest = trial.begin_with_backlog(quick=trial.count(3000), long=16)
     victim = node.children()[0]
     with trial.fault():
         os.kill(victim, signal.SIGSTOP)

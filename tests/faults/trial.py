@@ -68,6 +68,20 @@ class Trial(World):
             eventually(lambda: _is_whole(node))
         return node
 
+    def begin_with_backlog(self, *, quick: int, long: int) -> tuple[list[str], list[str], list[str]]:
+        """Waits until `long` executions run, at a gate, on as many slots; the children most likely have a backlog.
+
+        Returns the ids of the quick ones, which give the children their pace and are over by then or nearly so, of the
+        long ones, and of 300 that wait.
+        """
+        ids = (
+            self.enqueue("echo", count=quick, priority=9),
+            self.enqueue("gated", count=long, priority=8),
+            self.enqueue("echo", count=300, priority=7),
+        )
+        self.begun(ids[1])
+        return ids
+
     def at_rest(self, within_s: float | None = None) -> Any:
         return super().at_rest(within_s or (900.0 if self.crash else 120.0))
 
