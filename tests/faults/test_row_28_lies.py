@@ -49,7 +49,7 @@ def test_a_frame_that_cannot_be_true_costs_its_child_alone(trial: Trial, kinds: 
         row = eventually(lambda id=id: (row := trial.row(id))["status"] == "failed" and row)  # type: ignore[misc]
         trial.recovered()
         assert row["error"]["type"] == "ChildDied"
-    assert node.log.count("bad frame") == len(kinds)
+    eventually(lambda: node.log.count("bad frame") == len(kinds))
     assert node.status().child_deaths == len(kinds)
     _check(trial, node)
     states = trial.states()

@@ -111,7 +111,9 @@ def _outage(trial: Trial, server: Server, nodes: int, away_s: float, timeout_s: 
 def test_after_an_outage_of_the_server_neither_of_two_nodes_declares_the_other_dead(
     own_server: Server, trial_at: Callable[[str], Trial]
 ) -> None:
-    _outage(trial_at(own_server.url), own_server, nodes=2, away_s=0.5, timeout_s=10)
+    # Twelve seconds, because a machine that stands still must not let one look dead: five between two ticks, and six
+    # after which a node trusts its own no more.
+    _outage(trial_at(own_server.url), own_server, nodes=2, away_s=0.5, timeout_s=12)
 
 
 @pytest.mark.fault(13)
