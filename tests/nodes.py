@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from currant import proc
 from currant.backends import NewExecution
 from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
@@ -44,9 +45,8 @@ def eventually(condition: Callable[[], Any], within_s: float = HANGS_S) -> Any:
 
 def is_alive(pid: int) -> bool:
     """Whether the process runs; one that has ended and waits to be reaped does not."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
+    process = proc.stat(pid)
+    return process is not None and process.state not in "ZX"
 
 
 class Node:

@@ -3,11 +3,10 @@
 import asyncio
 import threading
 import time
-from pathlib import Path
 
 from jobs import _runs_of, note  # type: ignore[import-not-found]
 
-from currant import current_execution, job
+from currant import current_execution, job, proc
 
 
 @job(queue="test")
@@ -42,7 +41,5 @@ def _begin() -> bool:
 
 
 def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    process = proc.stat(pid)
+    return process is not None and process.state not in "ZX"

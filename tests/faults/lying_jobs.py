@@ -13,8 +13,8 @@ from currant.executions import Ending, Outcome
 from currant.protocol import work
 
 
-def _supervisor() -> socket.socket:
-    """Returns the child's end of its socket, found as any code in the process can find it."""
+def supervisor() -> socket.socket:
+    """Returns this process's end of its socket, found as any code in the process can find it."""
     for fd in map(int, os.listdir("/proc/self/fd")):
         try:
             if fd > 2 and stat.S_ISSOCK(os.fstat(fd).st_mode):
@@ -30,7 +30,7 @@ def _supervisor() -> socket.socket:
 @job(queue="test", retries=0)
 async def lies() -> str:
     note("start")
-    with _supervisor() as sock:
+    with supervisor() as sock:
         sock.setblocking(True)
         for message in TOLERATED:
             await asyncio.to_thread(sock.sendall, frame(message))
@@ -40,7 +40,7 @@ async def lies() -> str:
 @job(queue="test", retries=0)
 async def lies_once(kind: str) -> None:
     note("start")
-    with _supervisor() as sock:
+    with supervisor() as sock:
         await asyncio.to_thread(sock.sendall, frame(FATAL[kind]))
     await asyncio.sleep(3600)
 
@@ -49,7 +49,7 @@ async def lies_once(kind: str) -> None:
 async def fails_with(body: str) -> None:
     """Ends everything that its child holds with an error that is none."""
     note("start")
-    with _supervisor() as sock:
+    with supervisor() as sock:
         outcomes = [Outcome(cell, Ending.REJECTED, body.encode("latin-1")) for cell in range(100)]
         await asyncio.to_thread(sock.sendall, frame(work.Outcomes(outcomes)))
     await asyncio.sleep(3600)
@@ -62,6 +62,6 @@ def floods() -> None:
     rows = [new(args=b'["' + b"x" * 1000 + b'"]')] * 1000
     ids = [[f"job_flood_{number}_{row}" for row in range(len(rows))] for number in range(60)]
     flood = b"".join(frame(work.Enqueue(number, some, rows)) for number, some in enumerate(ids))
-    with _supervisor() as sock:
+    with supervisor() as sock:
         sock.setblocking(True)
         sock.sendall(flood)

@@ -24,8 +24,8 @@ def test_a_killed_childs_running_work_is_retried_and_nothing_else_notices(trial:
     # Retried at once, although `retries=0`: a crash is not the execution's failure.
     trial.begun(held, times=2)
     again = [run for run in trial.runs() if run.id in held and run.pid != victim]
-    # The last of them. Promised is one second, on a machine that does not run other tests beside this one.
-    assert trial.recovered(at=max(run.at for run in again)) < 20
+    # The last of them. Promised is one second, on a machine that does nothing else; a timeout would be the heartbeat's.
+    assert trial.recovered(at=max(run.at for run in again)) < 30
     trial.open_gate()
     assert trial.at_rest() == {"completed": 128 + len(quick)}
     assert all(run.attempt == 2 for run in again)
@@ -41,12 +41,8 @@ def test_a_killed_childs_running_work_is_retried_and_nothing_else_notices(trial:
 
 
 def test_a_killed_childs_unstarted_work_goes_back_uncounted(trial: Trial) -> None:
-    # Quick ones first, so that the child has a pace and gets a backlog; then long ones that fill its slots.
     node = trial.node("--procs", "1", "--concurrency", "8")
-    quick = trial.enqueue("echo", count=trial.count(3000), priority=9)
-    long = trial.enqueue("gated", count=8, priority=8)
-    rest = trial.enqueue("echo", count=300, priority=7)
-    trial.begun(long)
+    quick, long, rest = trial.begin_with_backlog(quick=trial.count(3000), long=8)
     (child,) = node.children()
     with trial.fault():
         os.kill(child, signal.SIGKILL)

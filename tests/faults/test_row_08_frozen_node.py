@@ -23,7 +23,7 @@ def test_what_a_frozen_node_brings_late_changes_nothing_and_it_goes_on_as_a_new_
     trial.rows(
         "UPDATE worker_heartbeats SET last_heartbeat = now() - interval '1 hour' WHERE worker_id = %s RETURNING 1", name
     )
-    other = trial.node("--procs", "1", "--concurrency", "32", CURRANT_HEARTBEAT_TIMEOUT_S="6")
+    other = trial.node("--procs", "1", "--concurrency", "32", CURRANT_HEARTBEAT_TIMEOUT_S="10")
     trial.begun(held, times=2)
     trial.recovered()
     quick = trial.enqueue("echo", count=trial.count(300))
@@ -51,11 +51,7 @@ def test_what_a_frozen_node_brings_late_changes_nothing_and_it_goes_on_as_a_new_
 def test_what_a_frozen_node_had_not_started_is_given_back_and_not_run_late(trial: Trial) -> None:
     """Nobody has taken it back yet: its own release is as good."""
     frozen = trial.node("--procs", "1", "--concurrency", "4", CURRANT_HEARTBEAT_TIMEOUT_S="600")
-    # Quick ones give the child a pace, and with it a backlog behind what fills its slots.
-    trial.enqueue("echo", count=1000, priority=9)
-    long = trial.enqueue("gated", count=4, priority=8)
-    waiting = trial.enqueue("echo", count=300, priority=7)
-    trial.begun(long)
+    quick, long, waiting = trial.begin_with_backlog(quick=1000, long=4)
     frozen.send(signal.SIGSTOP)
     # Somebody declared it dead, and has not come to its executions.
     trial.rows("UPDATE worker_heartbeats SET status = 'stopped' RETURNING 1")
@@ -64,7 +60,7 @@ def test_what_a_frozen_node_had_not_started_is_given_back_and_not_run_late(trial
     eventually(lambda: count(frozen, Event.FENCED) == 1)
     trial.recovered()
     trial.open_gate()
-    assert trial.at_rest() == {"completed": 1000 + len(long) + len(waiting)}
+    assert trial.at_rest() == {"completed": len(quick) + len(long) + len(waiting)}
     # What ran has counted, what waited has run under another lease or the same, once.
     assert trial.rows("SELECT DISTINCT attempt, crashes FROM executions") == [(1, 0)]
     assert frozen.status().executions["fenced"] == 0

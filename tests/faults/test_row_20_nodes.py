@@ -49,7 +49,7 @@ def test_a_node_that_is_cut_off_is_taken_over_and_finds_out_on_its_return(trial:
         held = trial.enqueue("gated", count=8)
         trial.begun(held)
         name = cut_off.status().node
-        trial.node("--procs", "1", "--concurrency", "32", "--heartbeat-timeout", "6")
+        trial.node("--procs", "1", "--concurrency", "32", "--heartbeat-timeout", "10")
         with trial.fault():
             proxy.drop_all(unreachable=True)
         # As if it had been cut off for an hour.

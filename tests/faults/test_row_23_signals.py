@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGINT, SIGQUIT, SIGTERM
+from typing import Any
 
 import pytest
 
@@ -22,12 +24,21 @@ pytestmark = pytest.mark.fault(23)
 #: For what hangs, not for what is slow: the bounds of a drain without a grace period add up to less.
 EXIT_S = 60.0
 WAYS = [(SIGTERM,), (SIGINT, SIGINT), (SIGQUIT,)]
+#: What hangs at boot waits for its signal, and does not meet the deadline before.
+PATIENT: dict[str, Any] = {"CURRANT_BOOT_TIMEOUT_S": "600"}
 NOISE = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)
 HURRIES = [(SIGTERM, SIGTERM), (SIGINT, SIGINT, SIGINT), (SIGQUIT,), (SIGTERM, SIGQUIT)]
 
 
 def _pending(trial: Trial) -> set[str]:
     return {id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'pending'")}
+
+
+def _left_running(trial: Trial, node: Node) -> set[str]:
+    """Returns what a node in a hurry has left to the next one: nothing, but where the database was too slow."""
+    left = {id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'running'")}
+    assert not left or not re.search(r"event=stopped .*unsaved=0\b", node.log), node.log
+    return left
 
 
 class Frozen:
@@ -71,10 +82,11 @@ def _answers(node: Node) -> bool:
 def _end(node: Node, signals: tuple[signal.Signals, ...]) -> None:
     """Sends the signals, and waits for a clean exit."""
     below = node.descendants()
-    for number in signals:
-        if node.process.poll() is None:
-            node.send(number)
-            time.sleep(0.01)  # else the kernel may merge them
+    for index, number in enumerate(signals):
+        if number in signals[:index]:
+            # Else the kernel, or the interpreter, may take the two for one.
+            eventually(lambda: "event=draining" in node.log or node.process.poll() is not None)
+        node.send(number)
     assert node.process.wait(EXIT_S) == 0, node.log
     assert "Traceback" not in node.log
     eventually(lambda: not any(is_alive(pid) for pid in below))
@@ -94,7 +106,7 @@ def _slow(trial: Trial, what: str) -> Path:
 def test_at_boot_each_signal_ends_the_node_cleanly(trial: Trial, what: str, processes: int) -> None:
     trial.enqueue("stop_jobs.brief", count=10)
     _slow(trial, what)
-    nodes = [trial.start("--procs", "2", module="stop_jobs") for _ in WAYS]
+    nodes = [trial.start("--procs", "2", module="stop_jobs", **PATIENT) for _ in WAYS]
     for node, signals in zip(nodes, WAYS, strict=True):
         eventually(lambda node=node: len(node.descendants()) == processes)  # type: ignore[misc]
         _end(node, signals)
@@ -114,7 +126,8 @@ def test_while_the_database_is_waited_for_each_signal_ends_the_node_cleanly(tria
 def test_during_a_reload_each_signal_ends_the_node_cleanly(trial: Trial, what: str, processes: int) -> None:
     # Each with a queue of its own: what one gives back another would run at once.
     queues = [f"queue{number}" for number in range(len(WAYS))]
-    nodes = [trial.node("--procs", "1", "--concurrency", "4", "-q", queue, module="stop_jobs") for queue in queues]
+    options = ("--procs", "1", "--concurrency", "4")
+    nodes = [trial.node(*options, "-q", queue, module="stop_jobs", **PATIENT) for queue in queues]
     count = trial.count(100)
     for queue in queues:
         trial.enqueue("stop_jobs.brief", 0.1, count=count, queue=queue)
@@ -148,10 +161,11 @@ def test_in_a_hurry_what_runs_is_ended_and_given_back_uncounted(
     trial.fault()
     _end(node, signals)
     trial.recovered()
-    assert trial.states().keys() <= {"pending", "completed"}
-    assert trial.rows("SELECT DISTINCT attempt, crashes FROM executions WHERE status = 'pending'") == [(0, 0)]
-    again = _pending(trial)
-    trial.node("--procs", "2", "--concurrency", "16", module="stop_jobs")
+    left = _left_running(trial, node)
+    assert trial.rows("SELECT DISTINCT attempt, crashes FROM executions WHERE status = 'pending'") in ([(0, 0)], [])
+    again = _pending(trial) | left
+    assert again >= {*endless, *stubborn}
+    trial.node("--procs", "2", "--concurrency", "16", module="stop_jobs", folder=node.folder)
     assert trial.at_rest() == {"completed": len(endless + stubborn + brief)}
     trial.check_ledger(twice=again)
 
@@ -198,8 +212,9 @@ def test_whatever_signals_come_whenever_nothing_is_lost(trial: Trial) -> None:
                 node.send(number)
             time.sleep(chance.uniform(0, 0.1))
         assert node.process.wait(EXIT_S) == 0, node.log
-        assert trial.states().keys() <= {"pending", "completed"}, node.log
-        if len(signals) > 1 or SIGQUIT in signals:
+        is_hard = len(signals) > 1 or SIGQUIT in signals
+        assert trial.states().keys() <= {"pending", "completed"} or (is_hard and _left_running(trial, node)), node.log
+        if is_hard:
             ended_hard |= {run.id for run in trial.runs()[before:]}
     assert "Traceback" not in node.log
     trial.node("--procs", "2", "--concurrency", "64", module="stop_jobs", folder=trial.folder / "node")

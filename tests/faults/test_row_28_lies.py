@@ -49,7 +49,7 @@ def test_a_frame_that_cannot_be_true_costs_its_child_alone(trial: Trial, kinds: 
         row = eventually(lambda id=id: (row := trial.row(id))["status"] == "failed" and row)  # type: ignore[misc]
         trial.recovered()
         assert row["error"]["type"] == "ChildDied"
-    assert node.log.count("bad frame") == len(kinds)
+    eventually(lambda: node.log.count("bad frame") == len(kinds))
     assert node.status().child_deaths == len(kinds)
     _check(trial, node)
     states = trial.states()
@@ -73,3 +73,10 @@ def test_a_flood_of_enqueues_ends_its_child_and_fills_no_memory(trial: Trial) ->
     assert "before it is answered" in row["error"]["message"]
     assert int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") < (512 << 20)
     _check(trial, node)
+
+
+def test_a_child_that_the_fork_server_only_claims_to_have_started_is_the_fork_servers_end(trial: Trial) -> None:
+    node = trial.start(module="jobs,forging_jobs")
+    assert node.process.wait(60) == 1
+    assert "Traceback" not in node.log, node.log
+    assert "the fork server ended while it imported the modules: signal 9 (SIGKILL)" in node.log

@@ -40,7 +40,6 @@ def _few_descriptors(pid: int) -> Iterator[None]:
 
 def _check(trial: Trial, node: Node, limited: contextlib.AbstractContextManager[None], said: str) -> None:
     """Kills a child while a process is not allowed what another one needs."""
-    eventually(lambda: [child.state for child in node.status().children] == ["ready", "ready"])
     held = trial.enqueue("gated", count=8)
     trial.begun(held)
     load = trial.enqueue("echo", count=trial.count(200))
@@ -70,7 +69,6 @@ def test_a_supervisor_without_descriptors_waits_and_works_on(trial: Trial) -> No
 
 def test_a_fork_server_without_descriptors_waits_and_works_on(trial: Trial) -> None:
     node = trial.node("--procs", "2", "--concurrency", "16")
-    eventually(lambda: len(node.descendants()) == 3)
     fork_server = _fork_server(node, node.children())
     _check(trial, node, _few_descriptors(fork_server), "cannot fork: Too many open files")
 
@@ -108,6 +106,5 @@ def test_a_fork_that_is_refused_is_waited_for(
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
     node = trial.node("--procs", "2", "--concurrency", "16", folder=folder)
-    eventually(lambda: len(node.descendants()) == 3)
     fork_server = _fork_server(node, node.children())
     _check(trial, node, _few_processes(fork_server), "Resource temporarily unavailable")

@@ -83,7 +83,6 @@ def test_children_that_end_at_their_start_end_currantd_before_it_is_ready(trial:
 def test_children_that_end_at_their_start_later_degrade_the_node_until_they_are_well(trial: Trial) -> None:
     folder = _module(trial, DOOMED)
     node = trial.node("--procs", "2", "--concurrency", "8", module="app", folder=folder)
-    eventually(lambda: [child.state for child in node.status().children] == ["ready", "ready"])
     held = trial.enqueue("gated", count=4)
     trial.begun(held)
     (folder / "doom").touch()
@@ -102,8 +101,8 @@ def test_children_that_end_at_their_start_later_degrade_the_node_until_they_are_
     trial.open_gate()
     trial.at_rest()
     trial.check_ledger(twice=trial.crashed())
+    eventually(lambda: node.log.count('event="node recovered"') == 1)
     assert node.log.count('event="node degraded"') == 1
-    assert node.log.count('event="node recovered"') == 1
 
 
 @pytest.mark.fault(5)
@@ -132,18 +131,21 @@ def test_a_place_with_many_deaths_rests_and_the_others_go_on(trial: Trial) -> No
         (found,) = (each for each in node.status().children if each.child == 0)
         return {"pid": found.pid, "state": found.state, "finished": found.finished}
 
-    for _ in range(9):
-        ready = eventually(lambda: found if (found := child())["state"] == "ready" else None)
+    def settled() -> dict[str, Any] | None:
+        return found if (found := child())["state"] in ("ready", "resting") else None
+
+    deaths = 0
+    # Ten in a minute: on a slow machine, the first of them are longer ago than that.
+    while (found := eventually(settled))["state"] == "ready":
         # It works, each time: no boot fails.
         while not child()["finished"]:
             trial.enqueue("echo", count=4)
             trial.at_rest()
-        os.kill(ready["pid"], signal.SIGKILL)
-        eventually(lambda ready=ready: child()["pid"] != ready["pid"])  # type: ignore[misc]
-    last = eventually(lambda: found if (found := child())["state"] == "ready" else None)
-    os.kill(last["pid"], signal.SIGKILL)
-    eventually(lambda: child()["state"] == "resting")
-    assert node.log.count('event="place rests"') == 1
+        os.kill(found["pid"], signal.SIGKILL)
+        deaths += 1
+        eventually(lambda found=found: child()["pid"] != found["pid"])  # type: ignore[misc]
+    assert deaths >= 10
+    eventually(lambda: node.log.count('event="place rests"') == 1)
     trial.enqueue("echo", count=trial.count(100))
     trial.at_rest()
     trial.check_ledger(twice=trial.crashed())

@@ -43,8 +43,8 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     trial.recovered()
     assert {run.pid for run in trial.runs()} == {other}
     eventually(lambda: _stalled(node) == [victim])
-    eventually(lambda: 'event="child stalled"' in node.log)
-    assert "stopped (SIGSTOP)" in node.log
+    eventually(lambda: "stopped (SIGSTOP)" in node.log)
+    assert 'event="child stalled"' in node.log
     assert node.status().executions["crashed"] == 0
     # It goes on as if nothing had been, drops what others did meanwhile, and gets work again.
     os.kill(victim, signal.SIGCONT)
@@ -55,17 +55,13 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     assert trial.at_rest() == {"completed": count + 8}
     trial.check_ledger()
     assert node.status().child_deaths == 0
-    assert 'event="child recovered"' in node.log
+    eventually(lambda: 'event="child recovered"' in node.log)
 
 
 @pytest.mark.fault(9)
 def test_a_child_stopped_with_a_backlog_runs_nothing_of_it_beside_the_others(trial: Trial) -> None:
-    # Quick ones first, so that each child has a pace and gets a backlog; then some that fill the slots.
     node = trial.node("--procs", "2", "--concurrency", "8")
-    quick = trial.enqueue("echo", count=trial.count(3000), priority=9)
-    long = trial.enqueue("gated", count=16, priority=8)
-    rest = trial.enqueue("echo", count=300, priority=7)
-    trial.begun(long)
+    quick, long, rest = trial.begin_with_backlog(quick=trial.count(3000), long=16)
     victim = node.children()[0]
     with trial.fault():
         os.kill(victim, signal.SIGSTOP)
@@ -117,8 +113,8 @@ def test_blocking_code_keeps_its_lease_its_stack_is_logged_and_unstarted_work_go
     assert "jobs.py" in node.log
     # There is no other child: what had not started is back in the database.
     eventually(lambda: trial.row(waiting)["status"] == "pending")
-    (child,) = node.status().children
-    assert child.lag_s >= 3
+    # A supervisor that stood still itself measures anew.
+    eventually(lambda: node.status().children[0].lag_s >= 3)
     trial.open_gate()
     assert trial.at_rest() == {"completed": 2}
     assert trial.row(blocking)["attempt"] == 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,9 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
+from currant.store import migrate
 from currant.store.embedded import start_throwaway
+from currant.store.scratch import within
 from currant.supervisor.events import Event
 from tests.faults.servers import Server, count
 from tests.faults.trial import Trial
@@ -108,7 +111,9 @@ def _outage(trial: Trial, server: Server, nodes: int, away_s: float, timeout_s: 
 def test_after_an_outage_of_the_server_neither_of_two_nodes_declares_the_other_dead(
     own_server: Server, trial_at: Callable[[str], Trial]
 ) -> None:
-    _outage(trial_at(own_server.url), own_server, nodes=2, away_s=0.5, timeout_s=10)
+    # Twelve seconds, because a machine that stands still must not let one look dead: five between two ticks, and six
+    # after which a node trusts its own no more.
+    _outage(trial_at(own_server.url), own_server, nodes=2, away_s=0.5, timeout_s=12)
 
 
 @pytest.mark.fault(13)
@@ -141,6 +146,45 @@ def test_a_server_that_is_down_at_the_start_is_waited_for(own_server: Server, tr
     assert count(node, Event.CONNECTION_LOST) == 0
     trial.check_ledger()
     assert node.stop() == 0
+
+
+def _role_with_password(trial: Trial) -> str:
+    """Returns a new role, whose password the server looks at."""
+    role = f"doorkeeper_{secrets.token_hex(4)}"
+    with psycopg.connect(trial.url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'the right one'".encode())
+        ((file,),) = admin.execute("SHOW hba_file").fetchall()
+        rules = Path(file)
+        rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+        admin.execute("SELECT pg_reload_conf()")
+
+    def asks() -> bool:
+        try:
+            psycopg.connect(trial.url, user=role, password="a wrong one").close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    eventually(asks)
+    return role
+
+
+@pytest.mark.fault(17)
+def test_what_no_waiting_mends_ends_the_start_and_says_what_to_do(own_trial: Trial) -> None:
+    url, role = own_trial.url, _role_with_password(own_trial)
+    wrong = {
+        "password authentication failed": conninfo.make_conninfo(url, user=role, password="a wrong one"),
+        'database "nowhere" does not exist': conninfo.make_conninfo(url, dbname="nowhere"),
+        "run `currant migrate`": within(url, "nowhere"),
+        "upgrade Currant": url,
+    }
+    own_trial.rows("INSERT INTO schema_migrations (version) VALUES (%s) RETURNING 1", migrate.VERSION + 1)
+    started = {said: own_trial.start("--procs", "1", CURRANT_DATABASE_URL=each) for said, each in wrong.items()}
+    for said, node in started.items():
+        assert node.process.wait(60) == 1, node.log
+        (line,) = node.log.splitlines()
+        assert line.startswith("currantd: error: ")
+        assert said in line
 
 
 # No writes

@@ -9,8 +9,9 @@ from typing import Any, Self
 import msgspec
 import psycopg
 
+from currant.errors import CurrantError
 from tests.ledger import LEFT_RUNNING, WITH_LEASE, Verdict
-from tests.nodes import World
+from tests.nodes import Node, World, eventually
 
 
 class Record(msgspec.Struct):
@@ -59,8 +60,30 @@ class Trial(World):
         self._ids += ids
         return ids
 
+    def node(self, *args: str, module: str = "jobs", folder: Path | None = None, **env: str) -> Node:
+        """Starts a node and waits until all of its children are ready: a node is when its first child is."""
+        node = super().node(*args, module=module, folder=folder, **env)
+        # Elsewhere, nobody knows where to ask.
+        if "CURRANT_RUNTIME_DIR" not in env:
+            eventually(lambda: _is_whole(node))
+        return node
+
+    def begin_with_backlog(self, *, quick: int, long: int) -> tuple[list[str], list[str], list[str]]:
+        """Waits until `long` executions run, at a gate, on as many slots; the children most likely have a backlog.
+
+        Returns the ids of the quick ones, which give the children their pace and are over by then or nearly so, of the
+        long ones, and of 300 that wait.
+        """
+        ids = (
+            self.enqueue("echo", count=quick, priority=9),
+            self.enqueue("gated", count=long, priority=8),
+            self.enqueue("echo", count=300, priority=7),
+        )
+        self.begun(ids[1])
+        return ids
+
     def at_rest(self, within_s: float | None = None) -> Any:
-        return super().at_rest(within_s or (900.0 if self.crash else 60.0))
+        return super().at_rest(within_s or (900.0 if self.crash else 120.0))
 
     def fault(self) -> Fault:
         """Stamps the moment of a fault: of this call, or in a `with`, of the block's end."""
@@ -122,3 +145,11 @@ class Trial(World):
         self.record.lost = len(verdict.lost)
         self.record.doubled = len(verdict.doubled)
         return verdict
+
+
+def _is_whole(node: Node) -> bool:
+    try:
+        return all(child.state == "ready" for child in node.status().children)
+    except CurrantError:
+        # Its database does not answer at the moment.
+        return False

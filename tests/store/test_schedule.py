@@ -15,6 +15,15 @@ async def tick(connection: Connection, **options: float) -> queries.Tick:
     return await queries.tick(connection, node=NODE, queues=["q"], timeout_s=options.get("timeout_s", 30))
 
 
+@in_loop
+async def test_the_tick_keeps_the_nodes_queues_as_they_are_after_a_reload(url: str) -> None:
+    async with node(url) as connection:
+        assert (await tick(connection)).alive
+        assert await one(connection, "SELECT queues FROM worker_heartbeats") == ["q"]
+        await queries.tick(connection, node=NODE, queues=["q", "new"], timeout_s=30)
+        assert await one(connection, "SELECT queues FROM worker_heartbeats") == ["q", "new"]
+
+
 # promote
 
 

@@ -90,8 +90,7 @@ def test_whatever_is_asked_for_each_step_is_allowed_and_an_end_that_began_ends(r
         REQUESTS[request](life)
         assert not was_ending or life.ending
         assert life.ending == (life.phase in ENDING)
-        assert life.hurried >= life.quit_asked
-        assert life.hurried == (life.phase in (Phase.HURRYING, Phase.QUITTING, Phase.STOPPED))
+        assert life.quit_asked == (life.phase in (Phase.QUITTING, Phase.STOPPED))
         assert (life.phase is Phase.DEGRADED) <= bool(life.degraded)
     life.ask_drain("SIGTERM")
     life.hurry()
@@ -191,18 +190,27 @@ async def test_work_that_ends_first_is_returned_and_what_it_raises_is_raised() -
 @in_loop
 async def test_each_wish_is_heard_by_those_who_wait_for_it_or_for_less() -> None:
     life = Node().lifecycle
-    waits = [asyncio.ensure_future(wait()) for wait in (life.until_ending, life.until_hurried, life.until_quit)]
-
-    async def heard() -> list[bool]:
-        for _ in range(10):
+    waits = _wait_for_wishes(life)
+    for ask, heard in [
+        (Lifecycle.started, [False, False, False]),
+        (REQUESTS["drain"], [True, False, False]),
+        (REQUESTS["hurry"], [True, True, False]),
+        (REQUESTS["quit"], [True, True, True]),
+    ]:
+        ask(life)
+        # One turn of the loop for the event to wake them, one for them to end.
+        for _ in range(2):
             await asyncio.sleep(0)
-        return [wait.done() for wait in waits]
+        assert [wait.done() for wait in waits] == heard
 
-    life.started()
-    assert await heard() == [False, False, False]
-    life.ask_drain("SIGTERM")
-    assert await heard() == [True, False, False]
-    life.hurry()
-    assert await heard() == [True, True, False]
-    life.ask_quit("SIGQUIT")
-    assert await heard() == [True, True, True]
+
+@in_loop
+async def test_who_comes_to_wait_later_hears_of_a_wish_too() -> None:
+    for phase in Phase:
+        waits = _wait_for_wishes(Node(phase).lifecycle)
+        await asyncio.sleep(0)
+        assert [wait.done() for wait in waits] == [phase in ENDING, phase in (H, Q, X), phase in (Q, X)]
+
+
+def _wait_for_wishes(life: Lifecycle) -> list[asyncio.Future[None]]:
+    return [asyncio.ensure_future(wait()) for wait in (life.until_ending, life.until_hurried, life.until_quit)]

@@ -9,8 +9,7 @@ import pytest
 from currant.errors import StatementRefused
 from currant.store.parking import moment_of
 from currant.supervisor import unparker as module
-from currant.supervisor.tick import PIECE_ROWS
-from currant.supervisor.unparker import QUIET_S, Unparker
+from currant.supervisor.unparker import PIECE_ROWS, PIECE_ROWS_MAX, QUIET_S, Unparker
 from tests.support import in_loop
 
 
@@ -22,6 +21,9 @@ class Node:
         self.drained = True
         self.came = 0
         self.asked: list[list[str]] = []
+        #: How many each look asked for, and how long each takes.
+        self.sizes: list[int] = []
+        self.look_s = 0.0
         self.refusals: list[str] = []
         self.refuse = False
         #: What another node parks again after each look.
@@ -35,11 +37,13 @@ class Node:
             clock=lambda: self.now,
         )
 
-    async def _unpark(self, functions: Sequence[str]) -> int:
+    async def _unpark(self, functions: Sequence[str], rows: int) -> int:
         self.asked.append(list(functions))
+        self.sizes.append(rows)
+        self.now += self.look_s
         if self.refuse:
             raise StatementRefused("no")
-        count = min(self.parked, PIECE_ROWS)
+        count = min(self.parked, rows)
         self.parked -= count
         if count and self.again:
             self.parked += self.again.pop()
@@ -74,6 +78,7 @@ async def test_at_the_start_everything_that_the_node_knows_is_unparked_in_pieces
         unparker.know(["app.b", "app.a"])
         await turns()
         assert node.asked == [["app.a", "app.b"]] * 4, "the second look comes later"
+        assert node.sizes == [PIECE_ROWS] * 4
         assert (node.parked, node.came) == (0, 4)
         assert unparker.moments == sorted([moment_of("app.a"), moment_of("app.b")])
 
@@ -90,6 +95,18 @@ async def test_the_next_piece_waits_until_the_last_is_worked_off_or_for_a_while(
         await node.empty.wait()
         await turns()
         assert node.came == 2
+
+
+@in_loop
+async def test_where_looking_takes_long_the_pieces_grow_and_shrink_again() -> None:
+    node = Node(70 * PIECE_ROWS)
+    node.look_s = 0.5
+    async with running(node) as unparker:
+        unparker.know(["app.a"])
+        await turns()
+        assert node.parked == 0
+        # Half a second for 16,000 rows is not slow, so the next piece is smaller; for 8,000 it is.
+        assert node.sizes[:7] == [1000, 2000, 4000, 8000, PIECE_ROWS_MAX, 8000, PIECE_ROWS_MAX]
 
 
 @in_loop

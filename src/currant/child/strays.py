@@ -14,6 +14,8 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from currant import proc
+
 #: How long a stray may take to end by itself, when it was asked to.
 TERM_S = 2.0
 #: At the end of the fork server: how long its children, and then the strays, may take to be gone.
@@ -32,7 +34,9 @@ def children_of_this() -> set[int]:
             found.update(map(int, Path(f"/proc/self/task/{task}/children").read_text().split()))
     except FileNotFoundError:
         # A kernel without that file, or a thread that has just ended.
-        found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _stat(pid)[1] == os.getpid()}
+        this = os.getpid()
+        pids = map(int, filter(str.isdigit, os.listdir("/proc")))
+        found = {pid for pid in pids if (process := proc.stat(pid)) and process.parent == this}
     return found
 
 
@@ -43,19 +47,10 @@ def reap_adopted() -> None:
     """
     session = os.getsid(0)
     for pid in children_of_this():
-        state, _, its_session = _stat(pid)
-        if state == "Z" and its_session not in (session, pid):
+        process = proc.stat(pid)
+        if process and process.state == "Z" and process.session not in (session, pid):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-
-
-def _stat(pid: int) -> tuple[str, int, int]:
-    """Returns the state, the parent and the session of a process; zeros when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return "", 0, 0
-    return fields[0].decode(), int(fields[1]), int(fields[3])
 
 
 class Strays:

@@ -202,6 +202,7 @@ async def tick(
     """Renews the heartbeat, notifies the node's own channel, and says what there is to do.
 
     Args:
+        queues: those that the node serves now, as its row says from then on.
         scheduled: the functions whose schedules the node fires.
         moments: those to which its functions are parked; see parking.py.
     """

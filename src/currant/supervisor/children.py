@@ -18,13 +18,14 @@ from currant.supervisor.forks import Forks
 from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.generations import Generation, Generations
 from currant.supervisor.places import Place, Places, Role
+from currant.supervisor.renewal import OLD_CODE, Renewal
 from currant.supervisor.respawn import Respawn
 
 #: How long a child that was replaced may run its stop hooks before it is killed.
 STOP_HOOKS_S = 5.0
 #: The fork server's own, for the waits between its deaths.
 SERVER_PLACE = -1
-CLOSED, OLD_CODE = "its place is closed", "reload"
+CLOSED = "its place is closed"
 
 
 class Children:
@@ -83,6 +84,15 @@ class Children:
             is_stopping=lambda: self._stopping,
             log=log,
             clock=clock,
+        )
+        #: Its part in a reload.
+        self.renewal = Renewal(
+            self._places,
+            self.generations,
+            self._forks,
+            self._respawn,
+            child=self._children.__getitem__,
+            retire=self.retire,
         )
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,49 +207,6 @@ class Children:
         if has_something_to_do and not child.dismissed:
             self.dismissal.ask(child)
 
-    # Reloads
-
-    def try_out(self, generation: Generation) -> Child | None:
-        """Asks a generation that does not fork yet for a child: in an empty place, or in that of a ready one.
-
-        Returns None when there is no place for it at the moment, or the system refuses.
-        """
-        if generation.ended:
-            return None
-        for place in self._places:
-            if place.role is Role.WORK and place.coming is None and self._has_room(place):
-                return self._forks.ask(place, generation, on_trial=True)
-        return None
-
-    def renew(self, number: int) -> None:
-        """Replaces the child in this place, if it is ready and of an older generation."""
-        place = self._places.get(number)
-        if place is not None and place.child is not None:
-            self._retire_if_old(self._children[place.child])
-
-    def renew_all(self) -> None:
-        """Replaces all ready children of older generations, and fills the empty places without a wait or a rest."""
-        for place in self._places:
-            self.renew(place.number)
-            if place.child is None:
-                self._respawn.forget(place.number)
-                self._forks.want(place)
-
-    def _retire_if_old(self, child: Child) -> None:
-        current = self.generations.current
-        if current is not None and child.generation.number < current.number:
-            self.retire(child.id, OLD_CODE)
-
-    def is_renewed(self, number: int) -> bool:
-        """Whether no child of an older generation stands in the place."""
-        place, current = self._places.get(number), self.generations.current
-        if place is None or place.child is None or current is None:
-            return True
-        return self._children[place.child].generation.number >= current.number
-
-    def _has_room(self, place: Place) -> bool:
-        return place.child is None or self._children[place.child].state is State.READY
-
     # Forks
 
     def _is_vacant(self, place: Place) -> bool:
@@ -296,7 +263,7 @@ class Children:
         before = self._places.succeed(child.place, child.id)
         if before is not None:
             self._leave(self._children[before])
-        self._retire_if_old(child)
+        self.renewal.retire_if_old(child)
         if self._dismissing:
             self._dismiss_at_drain(child)
         self._news.set()

@@ -188,12 +188,12 @@ class Database:
         """Raises DatabaseUnreachable."""
         await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node, doubt=doubt))
 
-    async def unpark(self, functions: Sequence[str]) -> int:
+    async def unpark(self, functions: Sequence[str], rows: int) -> int:
         """Makes a piece of what was parked for want of these functions pending; returns how many that were."""
         count = await self._insist_upkeep(
-            lambda connection: parking.unpark(connection, queues=self.queues, functions=functions, rows=PIECE_ROWS)
+            lambda connection: parking.unpark(connection, queues=self.queues, functions=functions, rows=rows)
         )
-        if count < PIECE_ROWS:
+        if count < rows:
             # The last piece: an idle node has three connections.
             self._upkeep.close_now()
         return count

@@ -157,12 +157,11 @@ class ForkServer:
             # A child that cannot be watched must not run, and which one it is cannot be told any more: the end of all.
             data = b""
         try:
-            messages = self._reader.feed(data)
+            for message in self._reader.feed(data):
+                self._take(message)
         except ProtocolError:
-            self._process.kill()
+            self._end()
             return False
-        for message in messages:
-            self._take(message)
         if not data and not self._closed:
             self._end()
         return bool(data)
@@ -181,6 +180,9 @@ class ForkServer:
                 self._detach()
                 if not self._hello.done():
                     self._hello.set_exception(ModuleImportFailed(text))
+            case Forked() if not self._fds:
+                # Not the fork server's word, but that of a module which it imports.
+                raise ProtocolError("a child without its descriptor")
             case Forked():
                 self._on_forked(message, self._fds.pop(0))
             case ForkFailed() | Exited():

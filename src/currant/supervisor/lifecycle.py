@@ -87,12 +87,8 @@ class Lifecycle:
         return self._phase in WORKING
 
     @property
-    def hurried(self) -> bool:
-        """Whether the end is to come soon, whatever it costs."""
-        return self._hurried.is_set()
-
-    @property
     def quit_asked(self) -> bool:
+        """Whether the end is to come at once, whatever it costs."""
         return self._quit.is_set()
 
     @property

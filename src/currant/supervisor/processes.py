@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import enum
 import signal
-from pathlib import Path
 from typing import Protocol
+
+from currant import proc
 
 #: How long a process may take to stop: one that waits in the kernel for a disk does not stop before it has it.
 STOP_S = 1.0
@@ -47,12 +48,8 @@ HELD = frozenset({Condition.STOPPED, Condition.TRACED})
 
 def condition(process: Process) -> Condition:
     """Returns what the process does now."""
-    try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text()
-    except OSError:
-        return Condition.ENDED
-    # The name in parentheses may hold anything, also spaces and parentheses.
-    return _CONDITIONS.get(stat.rpartition(")")[2].split()[0], Condition.UNKNOWN)
+    stat = None if process.pid is None else proc.stat(process.pid)
+    return Condition.ENDED if stat is None else _CONDITIONS.get(stat.state, Condition.UNKNOWN)
 
 
 def send(process: Process, number: int) -> None:

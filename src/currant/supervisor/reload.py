@@ -124,7 +124,7 @@ class Reload:
     async def _try_out(self, generation: Generation) -> None:
         """Waits for a first child of the new generation. Raises Refused."""
         deadline = self._clock() + self._boot_timeout_s
-        while (child := self._children.try_out(generation)) is None:
+        while (child := self._children.renewal.try_out(generation)) is None:
             # All places are in the middle of something: they are not for long.
             if generation.ended:
                 raise Refused("the new fork server ended")
@@ -140,11 +140,11 @@ class Reload:
         try:
             for number in (*self._children.places(Role.WORK), *self._children.places(Role.QUARANTINE)):
                 async with asyncio.timeout(self._boot_timeout_s):
-                    self._children.renew(number)
-                    await self._children.until(lambda number=number: self._children.is_renewed(number))  # type: ignore[misc]
+                    self._children.renewal.renew(number)
+                    await self._children.until(lambda number=number: self._children.renewal.is_renewed(number))  # type: ignore[misc]
         except TimeoutError:
             pass
-        self._children.renew_all()
+        self._children.renewal.renew_all()
 
     async def _end_oldest(self) -> None:
         old = self._children.generations.old

@@ -5,8 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from currant.errors import StatementRefused
 from currant.store.parking import moment_of
-from currant.supervisor.tick import PIECE_ROWS
 
+#: A piece is larger while looking it up costs more than making so many rows pending: what was unparked before, and is
+#: not vacuumed yet, stands in the index at the same moment, and each look passes it. With a million that is most of it.
+PIECE_ROWS, PIECE_ROWS_MAX = 1000, 16_000
+_SLOW_ROW_S = 50e-6
 #: The next piece follows when the queues are empty again, or after so long. A node beside this one that does not know
 #: the functions claims a part of each piece and parks it again: the more slowly, the less of that.
 PIECE_S = 1.0
@@ -23,7 +26,7 @@ class Unparker:
     def __init__(
         self,
         *,
-        unpark: Callable[[Sequence[str]], Awaitable[int]],
+        unpark: Callable[[Sequence[str], int], Awaitable[int]],
         came: Callable[[], None],
         drained: Callable[[], bool],
         refused: Callable[[str], None],
@@ -31,7 +34,7 @@ class Unparker:
     ) -> None:
         """
         Args:
-            unpark: unparks a piece of these functions, at most PIECE_ROWS; returns how many that were.
+            unpark: unparks a piece of these functions, at most so many; returns how many that were.
             came: called when something is pending by it.
             drained: whether the last claim found the queues empty, and nothing has come since.
             refused: told why the database refuses it.
@@ -79,14 +82,17 @@ class Unparker:
 
     async def _unpark_all(self) -> int:
         """Returns how many that were."""
-        total = 0
+        total, rows = 0, PIECE_ROWS
         while True:
-            count = await self._unpark(self._functions)
+            begun = self._clock()
+            count = await self._unpark(self._functions, rows)
             total += count
             if count:
                 self._came()
-            if count < PIECE_ROWS:
+            if count < rows:
                 return total
+            is_slow = self._clock() - begun > rows * _SLOW_ROW_S
+            rows = min(PIECE_ROWS_MAX, 2 * rows) if is_slow else max(PIECE_ROWS, rows // 2)
             deadline = self._clock() + PIECE_S
             while not self._drained() and self._clock() < deadline:  # noqa: ASYNC110 - it lasts for moments, and rarely
                 await asyncio.sleep(_LOOK_S)

@@ -21,6 +21,8 @@ class Nemesis:
         self._server = server
         self._start = start
         self.node = start()
+        #: The node that has been asked for a reload, and how many it had ended before.
+        self._asked: tuple[Node, int] | None = None
         #: By weight: deaths of children are kept below what puts their place to rest.
         self._faults: list[tuple[Callable[[], str], int]] = [
             (self._kill_child, 4),
@@ -40,6 +42,15 @@ class Nemesis:
         faults, weights = zip(*self._faults, strict=True)
         (fault,) = self._draw.choices(faults, weights)
         return fault()  # type: ignore[no-any-return]
+
+    def has_reloaded(self) -> bool:
+        """Whether the node has ended a reload, well or not, since it was asked for one, if it was."""
+        if self._asked is not None:
+            node, before = self._asked
+            if node is self.node and _reloads(node) == before:
+                return False
+            self._asked = None
+        return True
 
     def _kill_child(self) -> str:
         if (pid := self._drawn_child()) is not None:
@@ -75,6 +86,8 @@ class Nemesis:
         return f"SIGTERM{' twice' * twice}, and a new start"
 
     def _reload(self) -> str:
+        if self._asked is None or self._asked[0] is not self.node:
+            self._asked = self.node, _reloads(self.node)
         self.node.send(signal.SIGHUP)
         return "SIGHUP"
 
@@ -114,3 +127,7 @@ class Nemesis:
 def _kill(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _reloads(node: Node) -> int:
+    return node.log.count("event=reloaded ") + node.log.count('event="reload failed" ')

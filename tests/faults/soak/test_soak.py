@@ -1,6 +1,7 @@
 """The randomised crash test: mixed load, faults drawn from a seed, invariants after each phase."""
 
 import random
+import signal
 import time
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ from tests.nodes import Node, eventually
 #: In `make test`: of the seeds, the first whose three rounds hold a death of each kind of process, and of Postgres.
 SEED, ROUNDS = 272, 3
 PROCS = 2
+#: For what hangs, not for what is slow.
+REST_S = 300.0
 
 
 def test_whatever_breaks_each_execution_ends_once(
@@ -43,6 +46,7 @@ def test_whatever_breaks_each_execution_ends_once(
     while number < ROUNDS if seconds is None else time.monotonic() - began < seconds:
         number += 1
         print(f"round {number}:", _round(draw, trial, nemesis, load), flush=True)
+    _check_reload(nemesis.node)
     assert nemesis.node.stop() == 0
 
 
@@ -54,15 +58,34 @@ def _round(draw: random.Random, trial: Trial, nemesis: Nemesis, load: Load) -> s
         time.sleep(draw.uniform(0, 0.5))
         told.append(nemesis.strike())
     struck_at = time.monotonic()
-    trial.at_rest(300)
+    trial.at_rest(REST_S)
     rested_s = time.monotonic() - struck_at
     count = invariants.check(trial, load.ends)
-    eventually(lambda: _is_whole(nemesis.node))
+    eventually(nemesis.has_reloaded, REST_S)
+    eventually(lambda: _is_whole(nemesis.node), REST_S)
     return f"{'; '.join(told)}; at rest after {rested_s:.1f} s; {count} executions in all"
 
 
-def _is_whole(node: Node) -> bool:
-    """Whether everything is there again, and nothing too much, but for a quarantine, which stays for a minute."""
+def _is_whole(node: Node, after_generation: int = 0) -> bool:
+    """Whether everything is there again, and nothing too much, but for a quarantine, which stays for a minute.
+
+    All children must be of one generation, which comes after that one.
+    """
     status = node.status()
     ready = [child for child in status.children if (child.state, child.role) == ("ready", "work")]
-    return len(ready) == PROCS and not status.unsaved and not status.connections_lost
+    generations = {child.generation for child in status.children if child.pid is not None}
+    return (
+        len(ready) == PROCS
+        and len(generations) == 1
+        and min(generations) > after_generation
+        and status.phase != "reloading"
+        and not status.unsaved
+        and not status.connections_lost
+    )
+
+
+def _check_reload(node: Node) -> None:
+    """Whatever has been done to it, a whole node still reloads when nobody hinders it."""
+    newest = max(child.generation for child in node.status().children)
+    node.send(signal.SIGHUP)
+    eventually(lambda: _is_whole(node, after_generation=newest), REST_S)

@@ -1,4 +1,5 @@
 -- The node's tick: renews its heartbeat, tests its LISTEN, and says what there is to do.
+-- The queues are written each time, for a reload may bring others: the row is written anyway, and no index knows them.
 -- Locks: the node's row (an UPDATE that leaves its key alone: a claim's FOR KEY SHARE does not conflict).
 -- Index: worker_heartbeats is small; executions_run_at and executions_ready once per queue, one row each.
 -- Rows returned: one. `alive` 0: the node's row is stopped or gone. `due_in_s`: until the next scheduled execution,
@@ -6,7 +7,7 @@
 -- `schedule_s`: the first moment of the schedules of the `scheduled` functions, in Unix time, NULL without any.
 -- `parked`: something is parked to one of these moments: see parking.py.
 WITH beat AS (
-    UPDATE worker_heartbeats SET last_heartbeat = now()
+    UPDATE worker_heartbeats SET last_heartbeat = now(), queues = %(queues)s::text[]
     WHERE worker_id = %(node)s AND status = 'running'
     RETURNING 1
 )
