@@ -23,13 +23,11 @@ from currant.store import connections, queries
 from currant.store import enqueue as store_enqueue
 from currant.supervisor.control import ask
 from tests.ledger import LedgerFile, Run, Verdict, judge
+from tests.support import HANGS_S
 
 #: The folders of the modules that the nodes import.
 JOBS = f"{Path(__file__).parent / 'process'}{os.pathsep}{Path(__file__).parent / 'faults'}"
 __all__ = ["CURRANTD", "JOBS", "Node", "Run", "World", "eventually", "is_alive"]
-
-#: What never comes ends the test, and does not hang it: far above what a slow machine needs.
-HANGS_S = 120.0
 
 CURRANTD = [sys.executable, "-m", "currant.cli.currantd"]
 

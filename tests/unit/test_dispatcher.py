@@ -2,9 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.frames import BATCH_BYTES
 from currant.protocol.work import Recall, Run, ToChild
+from currant.supervisor import dispatcher
 from currant.supervisor.dispatcher import MOVE_AFTER_S, RELEASE_AFTER_S, Dispatcher
 from currant.supervisor.ledger import Ledger
 from tests.support import in_loop
@@ -139,6 +142,24 @@ async def test_a_backlog_with_no_slot_in_sight_is_released_after_half_a_second()
     assert node.children[0].sent[-1] == Recall(cells[1:])
     node.dispatcher.returned(node.ledger.give_back(0, cells[1:]))
     assert len(node.released) == 3
+    watching.cancel()
+
+
+@in_loop
+async def test_after_a_stop_of_the_supervisor_itself_its_children_have_one_more_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatcher, "LOOK_AFTER_S", 0.0)
+    node = Node(1)
+    node.make_quick(0, 5)
+    node.dispatcher.dispatch(executions(4))
+    watching = asyncio.create_task(node.dispatcher.watch())
+    await asyncio.sleep(0)
+    node.now = 2 * RELEASE_AFTER_S
+    await asyncio.sleep(0)
+    assert not node.children[0].recalled.is_set()
+    await asyncio.sleep(0)
+    assert node.children[0].recalled.is_set()
     watching.cancel()
 
 
