@@ -27,7 +27,7 @@ from tests.support import HANGS_S
 
 #: The folders of the modules that the nodes import.
 JOBS = f"{Path(__file__).parent / 'process'}{os.pathsep}{Path(__file__).parent / 'faults'}"
-__all__ = ["CURRANTD", "JOBS", "Node", "Run", "World", "eventually", "is_alive"]
+__all__ = ["CURRANTD", "HANGS_S", "JOBS", "Node", "Run", "World", "eventually", "is_alive"]
 
 CURRANTD = [sys.executable, "-m", "currant.cli.currantd"]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.faults.trial import Trial
+from tests.nodes import HANGS_S
 
 pytestmark = pytest.mark.fault(21)
 
@@ -11,7 +12,7 @@ def test_a_second_supervisor_is_refused_with_the_pid_of_the_first_which_notices_
     first = trial.node("--procs", "2")
     ids = trial.enqueue("echo", count=trial.count(500))
     second = trial.start("--procs", "2", folder=first.folder)
-    assert second.process.wait(60) == 2
+    assert second.process.wait(HANGS_S) == 2
     assert f"(pid {first.process.pid})" in second.log
     assert trial.at_rest() == {"completed": len(ids)}
     trial.check_ledger()

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.faults.trial import Trial
-from tests.nodes import eventually
+from tests.nodes import HANGS_S, eventually
 
 pytestmark = pytest.mark.fault(22)
 
@@ -48,7 +48,7 @@ def test_what_has_not_started_goes_back_before_the_grace_period_is_over(trial: T
     assert node.process.poll() is None
     assert node.status().phase == "draining"
     trial.open_gate()
-    assert node.process.wait(60) == 0
+    assert node.process.wait(HANGS_S) == 0
     # What was enqueued meanwhile, or given back, nobody claimed.
     assert trial.states() == {"completed": completed + 8, "pending": 300 + len(quick) - completed}
     trial.node("--procs", "1")

@@ -17,12 +17,12 @@ import pytest
 from currant.store import migrate
 from currant.store.embedded import start_throwaway
 from tests.faults.trial import Trial
-from tests.nodes import Node, eventually, is_alive
+from tests.nodes import HANGS_S, Node, eventually, is_alive
 
 pytestmark = pytest.mark.fault(23)
 
 #: For what hangs, not for what is slow: the bounds of a drain without a grace period add up to less.
-EXIT_S = 60.0
+EXIT_S = HANGS_S
 WAYS = [(SIGTERM,), (SIGINT, SIGINT), (SIGQUIT,)]
 #: What hangs at boot waits for its signal, and does not meet the deadline before.
 PATIENT: dict[str, Any] = {"CURRANT_BOOT_TIMEOUT_S": "600"}

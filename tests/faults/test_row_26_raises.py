@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults import hostile
 from tests.faults.trial import Trial
-from tests.nodes import eventually
+from tests.nodes import HANGS_S, eventually
 
 pytestmark = pytest.mark.fault(26)
 
@@ -31,7 +31,7 @@ def test_whatever_user_code_raises_is_that_executions_failure_alone(trial: Trial
             trial.rows("SELECT count(*) FROM executions WHERE id = ANY (%s) AND status = 'failed'", list(raised))
             == [(len(raised),)]
         ),
-        within_s=900 if trial.crash else 60,
+        within_s=900 if trial.crash else HANGS_S,
     )
     with trial.fault():
         trial.open_gate()

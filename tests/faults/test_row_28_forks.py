@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.trial import Trial
-from tests.nodes import eventually
+from tests.nodes import HANGS_S, eventually
 
 pytestmark = pytest.mark.fault(28)
 
@@ -56,7 +56,7 @@ def test_a_copy_of_a_child_ends_where_it_would_go_on_as_a_second_child(trial: Tr
             == [(len(expected),)]
             or trial.states()["running"] == 40
         ),
-        within_s=600 if trial.crash else 60,
+        within_s=600 if trial.crash else HANGS_S,
     )
     with trial.fault():
         trial.open_gate()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.lies import FATAL
 from tests.faults.trial import Trial
-from tests.nodes import Node, eventually
+from tests.nodes import HANGS_S, Node, eventually
 
 pytestmark = pytest.mark.fault(28)
 
@@ -77,6 +77,6 @@ def test_a_flood_of_enqueues_ends_its_child_and_fills_no_memory(trial: Trial) ->
 
 def test_a_child_that_the_fork_server_only_claims_to_have_started_is_the_fork_servers_end(trial: Trial) -> None:
     node = trial.start(module="jobs,forging_jobs")
-    assert node.process.wait(60) == 1
+    assert node.process.wait(HANGS_S) == 1
     assert "Traceback" not in node.log, node.log
     assert "the fork server ended while it imported the modules: signal 9 (SIGKILL)" in node.log

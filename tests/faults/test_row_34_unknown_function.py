@@ -19,7 +19,7 @@ def _parked(trial: Trial) -> int:
 def _park(trial: Trial, function: str, count: int) -> None:
     """As a node does it, for very many of them: the row that it parks is copied."""
     (id,) = trial.enqueue(function, "you")
-    eventually(lambda: _parked(trial) == 1, within_s=60)
+    eventually(lambda: _parked(trial) == 1)
     with psycopg.connect(trial.url, autocommit=True) as connection:
         columns = "type, function_name, queue, status, args, kwargs, error, run_at"
         connection.execute(
@@ -75,7 +75,6 @@ def _many(trial: Trial, count: int) -> None:
             trial.rows("SELECT count(*) FROM executions WHERE id = ANY (%s) AND status = 'completed'", known + retried)
             == [(110,)]
         ),
-        within_s=60,
     )
     with trial.fault():
         trial.node("--procs", "2", "-q", "test", module="other_jobs")

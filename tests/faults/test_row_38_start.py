@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.trial import Trial
+from tests.nodes import HANGS_S
 
 pytestmark = pytest.mark.fault(38)
 
 
 def _refused(trial: Trial, folder: Path) -> str:
     node = trial.start("--procs", "1", CURRANT_RUNTIME_DIR=str(folder))
-    assert node.process.wait(60) == 2
+    assert node.process.wait(HANGS_S) == 2
     (line,) = node.log.splitlines()
     return line
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.trial import Trial
-from tests.nodes import Node, eventually
+from tests.nodes import HANGS_S, Node, eventually
 
 #: Its children end at their start while there is a file of this name.
 DOOMED = """
@@ -47,7 +47,7 @@ def _module(trial: Trial, text: str) -> Path:
 
 
 def _exit(node: Node) -> int:
-    return node.process.wait(60)
+    return node.process.wait(HANGS_S)
 
 
 @pytest.mark.fault(5)

@@ -21,7 +21,7 @@ from currant.store.scratch import within
 from currant.supervisor.events import Event
 from tests.faults.servers import Server, count
 from tests.faults.trial import Trial
-from tests.nodes import eventually
+from tests.nodes import HANGS_S, eventually
 
 # A restart
 
@@ -181,7 +181,7 @@ def test_what_no_waiting_mends_ends_the_start_and_says_what_to_do(own_trial: Tri
     own_trial.rows("INSERT INTO schema_migrations (version) VALUES (%s) RETURNING 1", migrate.VERSION + 1)
     started = {said: own_trial.start("--procs", "1", CURRANT_DATABASE_URL=each) for said, each in wrong.items()}
     for said, node in started.items():
-        assert node.process.wait(60) == 1, node.log
+        assert node.process.wait(HANGS_S) == 1, node.log
         (line,) = node.log.splitlines()
         assert line.startswith("currantd: error: ")
         assert said in line
@@ -282,6 +282,6 @@ def test_a_full_disk_is_waited_out_and_no_result_is_dropped(small_disk: Path, tr
         assert trial.rows("SELECT max(attempt), max(crashes) FROM executions") == [(1, 0)]
         trial.check_ledger()
         node.send(signal.SIGTERM)
-        assert node.process.wait(60) == 0
+        assert node.process.wait(HANGS_S) == 0
     finally:
         server.close()

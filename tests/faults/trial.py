@@ -11,7 +11,7 @@ import psycopg
 
 from currant.errors import CurrantError
 from tests.ledger import LEFT_RUNNING, WITH_LEASE, Verdict
-from tests.nodes import Node, World, eventually
+from tests.nodes import HANGS_S, Node, World, eventually
 
 
 class Record(msgspec.Struct):
@@ -83,7 +83,7 @@ class Trial(World):
         return ids
 
     def at_rest(self, within_s: float | None = None) -> Any:
-        return super().at_rest(within_s or (900.0 if self.crash else 120.0))
+        return super().at_rest(within_s or (900.0 if self.crash else HANGS_S))
 
     def fault(self) -> Fault:
         """Stamps the moment of a fault: of this call, or in a `with`, of the block's end."""
