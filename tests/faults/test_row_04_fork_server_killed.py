@@ -27,7 +27,7 @@ def test_its_children_die_with_it_and_their_work_is_retried_at_once_as_the_nodes
         os.kill(_fork_server(node), signal.SIGKILL)
     trial.begun(held, times=2)
     again = [run.at for run in trial.runs() if run.id in held and run.pid not in before]
-    trial.recovered(at=max(again))
+    assert trial.recovered(at=max(again)) < trial.promised(1, busy=30)
     assert not any(is_alive(pid) for pid in before)
     trial.open_gate()
     assert trial.at_rest() == {"completed": 24 + len(quick)}

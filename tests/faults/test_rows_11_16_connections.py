@@ -64,8 +64,9 @@ def test_all_connections_that_end_at_once_are_one_outage(own_trial: Trial) -> No
     own_trial.recovered()
     own_trial.check_ledger()
     eventually(lambda: count(node, Event.CONNECTION_REGAINED) == count(node, Event.CONNECTION_LOST) >= 1)
-    # Not one for each: those that nobody has asked yet are made anew without a word.
-    assert count(node, Event.CONNECTION_LOST) <= 2
+    # Not one for each, unless one is regained before the next is lost: those that nobody has asked yet are made anew
+    # without a word.
+    assert count(node, Event.CONNECTION_LOST) <= 3
 
 
 # Cut at the worst moment
@@ -145,7 +146,7 @@ def test_connections_on_which_nothing_passes_any_more_are_found(own_trial: Trial
         waiting = own_trial.count(200)
         own_trial.enqueue("echo", count=waiting)
         assert own_trial.at_rest() == {"completed": 20 + waiting}
-        own_trial.recovered()
+        assert own_trial.recovered() < own_trial.promised(15, busy=100)
         assert own_trial.rows("SELECT DISTINCT attempt, crashes FROM executions") == [(1, 0)]
         eventually(lambda: not node.status().connections_lost)
         assert "no answer within 10 s" in node.log

@@ -109,6 +109,10 @@ class Trial(World):
         self.record.recoveries_s.append(recovery_s)
         return recovery_s
 
+    def promised(self, seconds: float, busy: float) -> float:
+        """Returns a limit of time: what is promised in `make crash`, beside which nothing runs; `busy` in `make test`."""
+        return seconds if self.crash else busy
+
     def crashed(self) -> set[str]:
         """Returns the ids of those whose child died under them, and which may have run again for that."""
         return {id for (id,) in self.rows("SELECT id FROM executions WHERE crashes > 0")}

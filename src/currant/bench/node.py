@@ -122,7 +122,7 @@ class Node:
         except CurrantError:
             # Its end of the socket goes a moment before the process is seen to have ended.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._process.wait, 1.0)
+                await asyncio.to_thread(self._process.wait, 5.0)
             self._check_alive()
             raise
 

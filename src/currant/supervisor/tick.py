@@ -51,7 +51,8 @@ class Ticker:
         """
         self._refused, self._schedule, self._parked = refused, schedule, parked
         self._tick, self._timeout_s = tick, timeout_s
-        # Whoever misses no more than this between two ticks can have let nobody's heartbeat grow too old by itself.
+        # Whoever misses no more than this between two ticks can have let nobody's heartbeat grow too old by itself:
+        # with a timeout of 11 s or more. With less, a stop of the whole machine may look like a death.
         self._gap_s = max(TICK_S + 1.0, timeout_s / 2)
         self._echoes, self._silent, self._unanswered = echoes, silent, unanswered
         self._waiting, self._due_in, self._reclaim, self._fenced = waiting, due_in, reclaim, fenced
