@@ -110,7 +110,7 @@ class Trial(World):
         return recovery_s
 
     def promised(self, seconds: float, busy: float) -> float:
-        """Returns a limit of time: what is promised in `make crash`, beside which nothing runs; `busy` in `make test`."""
+        """Returns a limit of time: in `make crash`, beside which nothing runs, what is promised; else `busy`."""
         return seconds if self.crash else busy
 
     def crashed(self) -> set[str]:
