@@ -140,3 +140,17 @@ async def test_a_cancel_of_what_makes_its_child_not_answer_ends_it_as_cancelled(
     node.overruns.note(0, first.cell, Ending.CANCELLED)
     node.overruns.kill(0, [first.cell])
     assert node.overruns.take(0) == {first.cell: Ending.CANCELLED}
+
+
+@in_loop
+async def test_an_overrun_that_was_a_lie_and_is_taken_away_unstarted_replaces_no_child() -> None:
+    node = Node(grace_s=0.01)
+    first, _ = node.give(4)
+    node.overruns.note(0, first.cell, Ending.FAILED)
+    # It had not started, and the child does not answer: nothing comes from it that would be a reason to look.
+    assert node.ledger.withdraw(0, [first.cell]) == [first]
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    while node.ledger.free < 5 and not failed:
+        await asyncio.sleep(0.01)
+    assert (failed, node.replaced, node.overruns.take(0)) == ([], [], {})

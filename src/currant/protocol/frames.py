@@ -83,7 +83,7 @@ class FrameReader(Generic[M]):
                     break
                 messages.append(self._decode(view[body : body + size]))
                 start = body + size
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._problem = f"a frame holds no message that belongs here: {error}"
         finally:
             view.release()

@@ -46,7 +46,7 @@ class Overruns:
             return
         of = self._children.get(child)
         if of is None:
-            grace = asyncio.get_running_loop().call_later(self._grace_s, self._doom, child)
+            grace = asyncio.get_running_loop().call_later(self._grace_s, self._grace_over, child)
             of = self._children[child] = _Child(grace)
             self._ledger.close(child, Shut.OVERRUN)
             self._recall(child)
@@ -82,6 +82,13 @@ class Overruns:
             return {}
         of.grace.cancel()
         return of.cells
+
+    def _grace_over(self, child: int) -> None:
+        # What had not started may have been taken away meanwhile: that it ran was the word of user code.
+        self.look(child)
+        of = self._children.get(child)
+        if of is not None and not of.doomed:
+            self._doom(child)
 
     def _doom(self, child: int) -> None:
         of = self._children[child]

@@ -7,8 +7,8 @@ from typing import Protocol
 from currant.errors import ProtocolError
 from currant.protocol.work import WINDOW_BYTES, CancelIds, Enqueue, Reply
 
-#: What a row takes beside its texts; no more than the child counts for it.
-_ROW_BYTES, _ID_BYTES = 150, 10
+#: What a row, or an id to cancel, takes beside its texts; with an id of ours no more than the child counts for it.
+_ROW_BYTES, _ID_BYTES = 100, 10
 
 Answer = Callable[[Reply], None]
 
@@ -62,11 +62,14 @@ class Windows:
 
 
 def _size(message: Enqueue | CancelIds) -> int:
+    size = sum(map(len, message.ids))
     if isinstance(message, CancelIds):
-        return sum([len(id) + _ID_BYTES for id in message.ids])
-    return sum(
+        return size + _ID_BYTES * len(message.ids)
+    return size + sum(
         [
             len(each.args) + len(each.kwargs) + len(each.options) + len(each.function) + len(each.queue) + _ROW_BYTES
+            # Hardly any has one.
+            + (0 if each.unique_key is None else len(each.unique_key))
             for each in message.executions
         ]
     )
