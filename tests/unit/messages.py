@@ -11,6 +11,12 @@ from currant.protocol import work
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _SIZE_MAX = 4
+_PLAIN: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
+    inspect.StrType: st.text(max_size=12),
+    inspect.BytesType: st.binary(max_size=12),
+    inspect.BoolType: st.booleans(),
+    inspect.NoneType: st.none(),
+}
 
 
 def messages(of: UnionType) -> st.SearchStrategy[Any]:
@@ -34,16 +40,9 @@ def _values(of: inspect.Type) -> st.SearchStrategy[Any]:
             return st.integers(_INT_MIN if of.ge is None else of.ge, _INT_MAX if of.le is None else of.le)
         case inspect.FloatType():
             return st.floats(of.ge, of.le, allow_nan=False)
-        case inspect.StrType():
-            return st.text(max_size=12)
-        case inspect.BytesType():
-            return st.binary(max_size=12)
-        case inspect.BoolType():
-            return st.booleans()
-        case inspect.NoneType():
-            return st.none()
         case _:
-            raise NotImplementedError(f"make values of {of}")
+            # A KeyError: say here how values of that type are made.
+            return _PLAIN[type(of)]
 
 
 def _structs(of: inspect.StructType) -> st.SearchStrategy[Any]:

@@ -52,9 +52,9 @@ each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROT
 #: What a field may be in place of what it should be.
 _others: st.SearchStrategy[Any] = st.sampled_from(
     [
-        None, True, 0, -1, 2**31, 2**53, 2**63, 2**64 - 1, -(2**63), 0.5, -0.0, float("nan"), float("inf"), "", "a\0b", "run",
-        b"", b"\xff", [], [[]], [None], {}, {"type": "status"}, {1: 2}, ["run", []], msgspec.msgpack.Ext(-1, b"\0" * 4),
-        msgspec.msgpack.Ext(5, b"x"),
+        None, True, 0, -1, 2**31, 2**53, 2**63, 2**64 - 1, -(2**63), 0.5, -0.0, float("nan"), float("inf"),
+        "", "a\0b", "run", b"", b"\xff", [], [[]], [None], {}, {"type": "status"}, {1: 2}, ["run", []],
+        msgspec.msgpack.Ext(-1, b"\0" * 4), msgspec.msgpack.Ext(5, b"x"),
     ]
 )  # fmt: skip
 

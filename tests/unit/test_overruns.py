@@ -150,7 +150,10 @@ async def test_an_overrun_that_was_a_lie_and_is_taken_away_unstarted_replaces_no
     # It had not started, and the child does not answer: nothing comes from it that would be a reason to look.
     assert node.ledger.withdraw(0, [first.cell]) == [first]
     failed: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
-    while node.ledger.free < 5 and not failed:
-        await asyncio.sleep(0.01)
-    assert (failed, node.replaced, node.overruns.take(0)) == ([], [], {})
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failed.append(context))
+    # Timers come in the order of their times.
+    over = asyncio.Event()
+    loop.call_later(0.05, over.set)
+    await over.wait()
+    assert (failed, node.replaced, node.ledger.free, node.overruns.take(0)) == ([], [], 5, {})

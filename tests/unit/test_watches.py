@@ -194,3 +194,34 @@ async def test_a_child_that_is_gone_is_forgotten_and_one_that_watches_too_much_b
         monkeypatch.setattr(watches, "WATCHED_MAX", 2)
         with pytest.raises(ProtocolError, match="more than 2"):
             world.watches.watch(other, ["c", "d"])
+
+
+@in_loop
+async def test_a_child_that_watches_ids_of_too_many_bytes_breaks_the_protocol_and_what_it_unwatched_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watches, "WATCHED_BYTES_MAX", 100)
+    async with World() as world:
+        child, other = Child(0), Child(1)
+        for number in range(10):
+            id = str(number) * 60
+            world.watches.watch(child, [id, id])
+            world.watches.watch(child, [id])
+            world.watches.unwatch(child, [id, id])
+        world.watches.watch(child, ["a" * 50, "b" * 50])
+        world.watches.watch(other, ["a" * 50])
+        with pytest.raises(ProtocolError, match="100 bytes of ids"):
+            world.watches.watch(child, ["c"])
+        # It has ended by that: the next of that number begins anew.
+        world.watches.forget(child)
+        world.watches.watch(child, ["c" * 100])
+
+
+@in_loop
+async def test_an_id_that_no_execution_can_have_counts_nothing_and_is_answered_at_once() -> None:
+    async with World() as world:
+        child = Child(0)
+        impossible = ["", "x" * 9000, "a\0b"]
+        world.watches.watch(child, impossible)
+        assert child.frames == [Results([Ended(id, None, None) for id in impossible])]
+        assert world.watches._bytes.get(child.id, 0) == 0

@@ -3,11 +3,12 @@
 import pytest
 
 from currant.backends import NewExecution
+from currant.child.backend import _check
 from currant.errors import ProtocolError
 from currant.identifiers import new_ids
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.work import CancelIds, Enqueue, Reply
-from currant.supervisor.windows import Windows
+from currant.supervisor.windows import Windows, _size
 
 FRAME_MAX = frame_bytes_max(1 << 20)
 LARGE = 1 << 20
@@ -30,6 +31,11 @@ def new(**fields: object) -> NewExecution:
     return made
 
 
+def flood(windows: Windows, child: Child, message: Enqueue | CancelIds) -> None:
+    for _ in range(64):
+        windows.open(child, message)
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -45,11 +51,11 @@ def new(**fields: object) -> NewExecution:
     ids=["args", "kwargs", "options", "function", "queue", "unique_key", "id", "cancelled id"],
 )
 def test_a_flood_is_refused_whichever_part_of_it_is_large(message: Enqueue | CancelIds) -> None:
-    windows, child, taken = Windows(FRAME_MAX), Child(), 0
+    windows, child = Windows(FRAME_MAX), Child()
+    for _ in range(FRAME_MAX // LARGE):
+        windows.open(child, message)
     with pytest.raises(ProtocolError, match="before it is answered"):
-        for taken in range(64):
-            windows.open(child, message)
-    assert taken >= FRAME_MAX // LARGE
+        flood(windows, child, message)
 
 
 def test_an_answer_makes_room_and_one_that_cannot_be_sent_does_not() -> None:
@@ -70,9 +76,6 @@ def test_an_answer_makes_room_and_one_that_cannot_be_sent_does_not() -> None:
 
 
 def test_a_row_counts_no_more_here_than_in_the_child() -> None:
-    """Else a child that keeps to its own window would be taken for a broken one."""
-    from currant.child import backend
-    from currant.supervisor import windows
-
+    # Else a child that keeps to its own window would be taken for a broken one.
     one = new(unique_key="key")
-    assert windows._size(Enqueue(1, new_ids(1), [one])) <= backend._check(one, 1 << 20)
+    assert _size(Enqueue(1, new_ids(1), [one])) <= _check(one, 1 << 20)
