@@ -28,6 +28,7 @@ TOLERATED: list[object] = [
     work.Lend(-7),
     work.Lend(2**50),
     work.Lend(0),
+    work.Outcomes([Outcome(8191, Ending.FAILED, b'{"type":"E","message":"","more":' + b"[" * 100_000)]),
     work.Unwatch(["", "job_nowhere", "\0"]),
     work.Watch(["", "job_nowhere", "a\0b", "x" * 9000, "job_nowhere"]),
     work.CancelIds(2**63, ["a\0b", "job_nowhere", ""]),
@@ -49,4 +50,5 @@ FATAL: dict[str, object] = {
     "boot": work.BootFailed("I cannot", "Traceback"),
     "another's": work.Results([Ended("job_a", "completed", b"1")]),
     "ids": ["enqueue", 1, ["a", "b"], []],
+    "depth": msgspec.Raw(b"\x93\xa5hello\x01" + b"\x91" * 100_000 + b"\x01"),
 }

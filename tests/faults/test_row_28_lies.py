@@ -57,7 +57,15 @@ def test_a_frame_that_cannot_be_true_costs_its_child_alone(trial: Trial, kinds: 
     assert states["completed"] >= len(neighbours)
 
 
-@pytest.mark.parametrize("body", ["no JSON", "\xff\xfe", '{"type": 1}', "[]", '{"type":"a\\u0000b","message":""}'])
+#: Valid JSON, which neither Python nor the database reads to its ground.
+DEEP = '{"type":"E","message":"","more":' + "[" * 50_000 + "]" * 50_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["no JSON", "\xff\xfe", '{"type": 1}', "[]", '{"type":"a\\u0000b","message":""}', DEEP],
+    ids=["no JSON", "no text", "number", "list", "NUL", "deep"],
+)
 def test_an_error_that_is_none_fails_its_execution(trial: Trial, body: str) -> None:
     node = _node(trial)
     (id,) = trial.enqueue("lying_jobs.fails_with", body)

@@ -1,134 +1,188 @@
-"""Every decoder of every protocol: a message of its own comes out, or a ProtocolError, whatever goes in.
+"""Every decoder, on every message of its protocol, on what is nearly one, and on what is none."""
 
-Nothing else is caught where frames are read (`FrameReader.feed`): another exception would end more than its sender.
-"""
-
-from types import UnionType
-from typing import Any, NamedTuple
+import enum
+import typing
+from collections.abc import Iterable
+from types import NoneType, UnionType
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from currant.errors import ProtocolError
 from currant.protocol import control, frames, status, work
-from tests.unit.messages import messages
 
-LIMIT = 1 << 17
-#: Above what the interpreter allows of calls within calls.
-TOO_DEEP = 20_000
-
-
-class Protocol(NamedTuple):
-    decoder: "msgspec.msgpack.Decoder[Any]"
-    union: UnionType
-
-    def read(self, body: bytes) -> list[Any]:
-        """Reads one frame. Raises what a reader of this protocol does."""
-        return frames.FrameReader(self.decoder, LIMIT).feed(len(body).to_bytes(4, "big") + body)
-
-    def check(self, body: bytes) -> None:
-        """Holds the reader to what it promises of a frame with this body."""
-        try:
-            (message,) = self.read(body)
-        except ProtocolError:
-            return
-        assert isinstance(message, self.union)
-        # What was let in is a message that can be passed on.
-        assert self.read(_body(message)) == [message] or _has_nan(message)
-
-
-PROTOCOLS = {
-    "to a child": Protocol(work.to_child_decoder, work.ToChild),
-    "from a child": Protocol(work.from_child_decoder, work.FromChild),
-    "to the fork server": Protocol(control.to_fork_server_decoder, control.ToForkServer),
-    "from the fork server": Protocol(control.from_fork_server_decoder, control.FromForkServer),
-    "control request": Protocol(status.request_decoder, status.ControlRequest),
-    "control reply": Protocol(status.reply_decoder, status.ControlReply),
+LIMIT = 1 << 16
+PROTOCOLS: dict[str, tuple["msgspec.msgpack.Decoder[Any]", UnionType]] = {
+    "to a child": (work.to_child_decoder, work.ToChild),
+    "from a child": (work.from_child_decoder, work.FromChild),
+    "to a fork server": (control.to_fork_server_decoder, control.ToForkServer),
+    "from a fork server": (control.from_fork_server_decoder, control.FromForkServer),
+    "to a control socket": (status.request_decoder, status.ControlRequest),
+    "from a control socket": (status.reply_decoder, status.ControlReply),
 }
-each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 
-#: What a field may be in place of what it should be.
-_others: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        None, True, 0, -1, 2**31, 2**53, 2**63, 2**64 - 1, -(2**63), 0.5, -0.0, float("nan"), float("inf"),
-        "", "a\0b", "run", b"", b"\xff", [], [[]], [None], {}, {"type": "status"}, {1: 2}, ["run", []],
-        msgspec.msgpack.Ext(-1, b"\0" * 4), msgspec.msgpack.Ext(5, b"x"),
-    ]
-)  # fmt: skip
-
-
-def _body(message: object) -> bytes:
-    return bytes(frames.encode(message, LIMIT)[4:])  # type: ignore[arg-type]
-
-
-def _has_nan(message: object) -> bool:
-    return "nan" in repr(message)
+#: Whatever MessagePack can say.
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=10)
+    | st.binary(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Returns where in the decoded value something can be put in another's place: containers, each with a key."""
-    found: list[tuple[Any, Any]] = []
-    if isinstance(value, list | dict):
-        for key, below in list(enumerate(value) if isinstance(value, list) else value.items()):
-            found += [(value, key), *_places(below)]
-    return found
+def values(kind: Any) -> st.SearchStrategy[Any]:
+    """Returns what fits a field of this type."""
+    arguments = typing.get_args(kind)
+    match typing.get_origin(kind) or kind:
+        case typing.Annotated:
+            return _simple(arguments[0], arguments[1].ge, arguments[1].le)
+        case typing.Union | UnionType():
+            return st.one_of(*map(values, arguments))
+        case found if found is UnionType:
+            return st.one_of(*map(values, arguments))
+        case found if found is list:
+            return st.lists(values(arguments[0]), max_size=3)
+        case found if found is dict:
+            return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
+        case found if issubclass(found, msgspec.Struct):
+            return structs(found)
+        case found if issubclass(found, enum.Enum):
+            return st.sampled_from(found)
+    return _simple(kind)
 
 
-@each_protocol
-@settings(max_examples=20)
-@given(st.data())
-def test_a_valid_message_comes_back_as_it_was(protocol: Protocol, data: st.DataObject) -> None:
-    message = data.draw(messages(protocol.union))
-    assert protocol.read(_body(message)) == [message]
+def _simple(kind: Any, low: float | None = None, high: float | None = None) -> st.SearchStrategy[Any]:
+    simple: dict[Any, st.SearchStrategy[Any]] = {
+        NoneType: st.none(),
+        bool: st.booleans(),
+        int: st.integers(-(2**63) if low is None else int(low), 2**64 - 1 if high is None else int(high)),
+        float: st.floats(low, high, allow_nan=False),
+        str: st.text(max_size=10),
+        bytes: st.binary(max_size=10),
+    }
+    return simple[kind]
 
 
-@each_protocol
-@settings(max_examples=30)
-@given(body=st.binary(max_size=100))
-def test_any_bytes_are_a_message_or_a_protocol_error(protocol: Protocol, body: bytes) -> None:
-    protocol.check(body)
+def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+    fields = {field.name: values(field.type) for field in msgspec.structs.fields(kind)}
+    if kind is work.Enqueue:
+        pairs = st.lists(st.tuples(fields["ids"].map(str), structs(frames_new())), min_size=1, max_size=3)
+        return st.builds(
+            lambda number, pairs: work.Enqueue(number, [id for id, _ in pairs], [new for _, new in pairs]),
+            fields["number"],
+            pairs,
+        )
+    return st.builds(kind, **fields)
 
 
-@each_protocol
-@settings(max_examples=20)
-@given(st.data())
-def test_a_message_with_wrong_bytes_is_one_or_a_protocol_error(protocol: Protocol, data: st.DataObject) -> None:
-    body = bytearray(_body(data.draw(messages(protocol.union))))
-    for _ in range(data.draw(st.integers(0, 3))):
-        body[data.draw(st.integers(0, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    start, size = data.draw(st.integers(0, len(body))), data.draw(st.sampled_from([0, 0, 1, 5, LIMIT]))
-    body[start : start + size] = data.draw(st.binary(max_size=3))
-    protocol.check(bytes(body))
+def frames_new() -> type[msgspec.Struct]:
+    """The type of what an Enqueue inserts."""
+    (field,) = (field for field in msgspec.structs.fields(work.Enqueue) if field.name == "executions")
+    (kind,) = typing.get_args(field.type)
+    return typing.cast(type[msgspec.Struct], kind)
 
 
-@each_protocol
-@settings(max_examples=20)
-@given(st.data())
-def test_a_message_with_a_wrong_field_is_one_or_a_protocol_error(protocol: Protocol, data: st.DataObject) -> None:
-    value = msgspec.msgpack.decode(_body(data.draw(messages(protocol.union))))
-    container, key = data.draw(st.sampled_from(_places(value)))
-    container[key] = data.draw(_others)
-    protocol.check(msgspec.msgpack.encode(value))
+def messages(protocol: str) -> st.SearchStrategy[Any]:
+    _, union = PROTOCOLS[protocol]
+    return st.one_of(*map(structs, typing.get_args(union) or (union,)))
 
 
-@each_protocol
-@settings(max_examples=6)
-@given(st.data())
-def test_a_message_with_something_deep_in_it_is_a_protocol_error(protocol: Protocol, data: st.DataObject) -> None:
-    """In place of a field, and where a newer peer's field would stand, which is passed over."""
-    mark = b"\xc4\x06unlike"
-    value = msgspec.msgpack.decode(_body(data.draw(messages(protocol.union))))
-    container, key = data.draw(st.sampled_from(_places(value)))
-    if isinstance(container, dict):
-        container[data.draw(st.sampled_from([key, "a newer field"]))] = b"unlike"
-    elif data.draw(st.booleans()):
-        container.append(b"unlike")
+def fed(protocol: str, body: bytes) -> Any:
+    """Returns the message that a frame of this body holds; raises ProtocolError, and nothing else, if there is none."""
+    decoder, _ = PROTOCOLS[protocol]
+    (message,) = frames.FrameReader(decoder, LIMIT).feed(len(body).to_bytes(4, "big") + body)
+    return message
+
+
+def survives(protocol: str, body: bytes) -> None:
+    """The body is a message of the protocol, or none."""
+    try:
+        message = fed(protocol, body)
+    except ProtocolError:
+        return
+    assert isinstance(message, PROTOCOLS[protocol][1])
+
+
+@every_protocol
+@given(data=st.data())
+def test_every_message_comes_back_as_it_was(protocol: str, data: st.DataObject) -> None:
+    message = data.draw(messages(protocol))
+    assert fed(protocol, msgspec.msgpack.encode(message)) == message
+
+
+@every_protocol
+@given(data=st.data())
+def test_a_message_with_other_bytes_in_it_is_one_or_none(protocol: str, data: st.DataObject) -> None:
+    body = bytearray(msgspec.msgpack.encode(data.draw(messages(protocol))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(body)))
+        end = data.draw(st.integers(start, min(len(body), start + 4)))
+        body[start:end] = data.draw(st.binary(max_size=4))
+    survives(protocol, bytes(body))
+
+
+@every_protocol
+@given(data=st.data())
+def test_a_message_with_another_value_in_it_is_one_or_none(protocol: str, data: st.DataObject) -> None:
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(data.draw(messages(protocol))))
+    survives(protocol, msgspec.msgpack.encode(_with_another(plain, data)))
+
+
+def _with_another(value: Any, data: st.DataObject) -> Any:
+    """Returns the value with one of those in it, at any depth, replaced, left out or doubled."""
+    inside: Iterable[Any] = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    places = list(inside)
+    if not places or data.draw(st.booleans()):
+        return data.draw(anything)
+    place = data.draw(st.sampled_from(places))
+    match data.draw(st.sampled_from(["within", "without", "twice"])):
+        case "without":
+            del value[place]
+        case "twice" if isinstance(value, list):
+            value.insert(place, value[place])
+        case _:
+            value[place] = _with_another(value[place], data)
+    return value
+
+
+@every_protocol
+@given(body=st.binary(max_size=300))
+def test_garbage_is_a_message_or_none(protocol: str, body: bytes) -> None:
+    assume(body)
+    survives(protocol, body)
+
+
+@every_protocol
+@pytest.mark.parametrize("opening", [b"\x91", b"\x81\xa1k"], ids=["lists", "maps"])
+def test_what_is_nested_without_end_is_no_message(protocol: str, opening: bytes) -> None:
+    """Behind a message's last field, where a later version may have more, and in each field's place."""
+    longest = {
+        "to a child": ["reply", 1, None, [], []],
+        "from a child": ["overrun", 1],
+        "to a fork server": ["fork", 1, 0],
+        "from a fork server": ["exited", 1, 1, 0],
+        "to a control socket": ["status", True],
+        "from a control socket": {"type": "reload", "error": None},
+    }[protocol]
+    deep = opening * (LIMIT // len(opening) - 100) + b"\x01"
+    if isinstance(longest, dict):
+        pieces = [msgspec.msgpack.encode(each) for item in longest.items() for each in item]
+        bodies = [b"\x83" + b"".join(pieces) + b"\xa3new" + deep]
     else:
-        container[key] = b"unlike"
-    deep = data.draw(st.sampled_from([b"\x91", b"\x81\xa1x", b"\x81\x91"])) * TOO_DEEP + b"\x90"
-    body = msgspec.msgpack.encode(value)
-    assert mark in body
-    with pytest.raises(ProtocolError):
-        protocol.read(body.replace(mark, deep))
+        pieces = [msgspec.msgpack.encode(each) for each in longest]
+        bodies = [bytes([0x90 + len(pieces) + 1]) + b"".join(pieces) + deep]
+        bodies += [
+            bytes([0x90 + len(pieces)]) + b"".join([*pieces[:place], deep, *pieces[place + 1 :]])
+            for place in range(len(pieces))
+        ]
+    for body in bodies:
+        with pytest.raises(ProtocolError):
+            fed(protocol, body)

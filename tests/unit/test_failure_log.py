@@ -29,6 +29,13 @@ def test_a_failure_is_told_with_its_type_and_the_beginning_of_its_message() -> N
     assert (len(line["error"]), len(line["message"])) == (200, 200)
 
 
-@pytest.mark.parametrize("error", [None, b"", b"no json", b"[1]", b'{"type": 1}', b'{"type":"\xff","message":""}'])
+DEEP = b'{"type":"E","message":"","more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, b"", b"no json", b"[1]", b'{"type": 1}', b'{"type":"\xff","message":""}', DEEP],
+    ids=["none", "empty", "no JSON", "list", "number", "no text", "deep"],
+)
 def test_what_a_child_sends_in_place_of_an_error_hurts_nobody(error: bytes | None) -> None:
     assert told(error)["error"] == "unknown"

@@ -64,6 +64,14 @@ def test_a_second_supervisor_is_refused_and_told_the_pid(tmp_path: Path) -> None
     acquire(tmp_path).close()
 
 
+@pytest.mark.parametrize("held", [b"garbage", b'{"pid":1,"node":"\xff"}', b'{"more":' + b"[" * 4096])
+def test_a_lock_file_that_nobody_can_read_names_no_node(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / LOCK_NAME).write_bytes(held)
+    instance = acquire(tmp_path)
+    assert instance.last_node is None
+    instance.close()
+
+
 def test_after_an_unclean_end_the_next_one_knows_the_last_node(tmp_path: Path) -> None:
     first = acquire(tmp_path)
     assert first.last_node is None

@@ -14,6 +14,9 @@ _HEADER_BYTES = 4
 #: Batches are cut so that a frame holds about this much, or a single item that is larger.
 BATCH_BYTES = 1 << 20
 
+#: What msgspec raises for what it cannot decode. Text that is not UTF-8, and what is nested too deeply, get Python's.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -83,7 +86,7 @@ class FrameReader(Generic[M]):
                     break
                 messages.append(self._decode(view[body : body + size]))
                 start = body + size
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             self._problem = f"a frame holds no message that belongs here: {error}"
         finally:
             view.release()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from currant.executions import Failure, Verdict
+from currant.protocol.frames import UNDECODABLE
 from currant.supervisor.events import Event, Log
 
 QUIET_S = 10.0
@@ -71,6 +72,6 @@ class LateLog:
 def _decode(error: bytes | None) -> Failure:
     try:
         return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         # Whatever user code wrote to its child's socket. The database judges whether it can be stored.
         return Failure("unknown", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from currant.errors import ConfigurationError
+from currant.protocol.frames import UNDECODABLE
 
 LOCK_NAME = "currantd.lock"
 SOCKET_NAME = "control.sock"
@@ -100,5 +101,5 @@ def _check_private(folder: Path) -> None:
 def _read(fd: int) -> Holder | None:
     try:
         return msgspec.json.decode(os.pread(fd, 4096, 0), type=Holder)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
