@@ -123,17 +123,6 @@ def test_a_frame_that_holds_no_message_is_refused(body: bytes) -> None:
         _to_child_reader().feed(len(body).to_bytes(4, "big") + body)
 
 
-def test_what_is_nested_too_deep_where_nothing_belongs_is_refused() -> None:
-    # Elements past the last are passed over, which takes the decoder one call of its own for each level.
-    body = b"\x93\xa6recall\x90" + b"\x91" * 60000 + b"\x90"
-    reader = _to_child_reader()
-    with pytest.raises(ProtocolError, match="holds no message that belongs here"):
-        reader.feed(len(body).to_bytes(4, "big") + body)
-    # And so is what follows, were it only the end of the stream.
-    with pytest.raises(ProtocolError, match="holds no message that belongs here"):
-        reader.feed(b"")
-
-
 def test_text_that_is_not_utf8_is_refused() -> None:
     body = b"\x92\xa6rec\xffll\x90"
     with pytest.raises(ProtocolError):

@@ -34,8 +34,8 @@ from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
 from tests.support import in_loop
-from tests.unit.messages import messages
 from tests.unit.support import executions
+from tests.unit.test_decoders_property import messages
 
 FRAME_MAX = frames.frame_bytes_max(1 << 20)
 SLOTS = 3
@@ -366,7 +366,7 @@ _lies = st.one_of(
     st.builds(work.Lend, st.sampled_from([-(2**63), -1, 0, 1, 2, 2**63])),
     st.builds(work.Watch, _ids),
     st.builds(work.Unwatch, _ids),
-    messages(work.FromChild),
+    messages("from a child"),
 )
 _which = st.integers(0, 3)
 _steps = st.one_of(

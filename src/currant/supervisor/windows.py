@@ -67,7 +67,12 @@ def _size(message: Enqueue | CancelIds) -> int:
         return size + _ID_BYTES * len(message.ids)
     return size + sum(
         [
-            len(each.args) + len(each.kwargs) + len(each.options) + len(each.function) + len(each.queue) + _ROW_BYTES
+            len(each.args)
+            + len(each.kwargs)
+            + len(each.options)
+            + len(each.function)
+            + len(each.queue)
+            + _ROW_BYTES
             # Hardly any has one.
             + (0 if each.unique_key is None else len(each.unique_key))
             for each in message.executions
