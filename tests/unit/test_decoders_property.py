@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from currant.backends import NewExecution
 from currant.errors import ProtocolError
 from currant.protocol import control, frames, status, work
 
@@ -44,9 +45,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     match typing.get_origin(kind) or kind:
         case typing.Annotated:
             return _simple(arguments[0], arguments[1].ge, arguments[1].le)
-        case typing.Union | UnionType():
-            return st.one_of(*map(values, arguments))
-        case found if found is UnionType:
+        case found if found in (typing.Union, UnionType):
             return st.one_of(*map(values, arguments))
         case found if found is list:
             return st.lists(values(arguments[0]), max_size=3)
@@ -74,20 +73,14 @@ def _simple(kind: Any, low: float | None = None, high: float | None = None) -> s
 def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     fields = {field.name: values(field.type) for field in msgspec.structs.fields(kind)}
     if kind is work.Enqueue:
-        pairs = st.lists(st.tuples(fields["ids"].map(str), structs(frames_new())), min_size=1, max_size=3)
+        # As many ids as executions.
+        pairs = st.lists(st.tuples(st.text(max_size=10), structs(NewExecution)), min_size=1, max_size=3)
         return st.builds(
             lambda number, pairs: work.Enqueue(number, [id for id, _ in pairs], [new for _, new in pairs]),
             fields["number"],
             pairs,
         )
     return st.builds(kind, **fields)
-
-
-def frames_new() -> type[msgspec.Struct]:
-    """The type of what an Enqueue inserts."""
-    (field,) = (field for field in msgspec.structs.fields(work.Enqueue) if field.name == "executions")
-    (kind,) = typing.get_args(field.type)
-    return typing.cast(type[msgspec.Struct], kind)
 
 
 def messages(protocol: str) -> st.SearchStrategy[Any]:

@@ -20,10 +20,10 @@ def run_async(work: Callable[[], Awaitable[T]]) -> T:
         KeyboardInterrupt: Ctrl-C came meanwhile.
         Exception: whatever `work` raises.
     """
+    interrupts = _Interrupts()
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         # Ignored, as of a background job of a shell, or in the hands of somebody else's handler.
-        return asyncio.run(_awaited(work))
-    interrupts = _Interrupts()
+        return asyncio.run(interrupts.cancelling(work))
     signal.signal(signal.SIGINT, interrupts.came)
     try:
         result = asyncio.run(interrupts.cancelling(work))
@@ -35,10 +35,6 @@ def run_async(work: Callable[[], Awaitable[T]]) -> T:
     if interrupts.count:
         raise KeyboardInterrupt
     return result
-
-
-async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()
 
 
 class _Interrupts:

@@ -160,8 +160,7 @@ class ForkServer:
             for message in self._reader.feed(data):
                 self._take(message)
         except ProtocolError:
-            self._end()
-            return False
+            data = b""
         if not data and not self._closed:
             self._end()
         return bool(data)
