@@ -10,6 +10,7 @@ from typer.core import TyperArgument
 from typer.testing import CliRunner
 
 from currant.cli import currantd, exits, main
+from tests.nodes import eventually
 
 PASSWORD = "recognisable-swordfish-4711"
 #: Nobody answers there, and nothing is waited for.
@@ -61,8 +62,15 @@ def test_currantd_logs_that_its_command_line_holds_a_password(
     call = ["-m", "jobs", "--embedded", "--runtime-dir", str(tmp_path), "--database-url", NOWHERE + password]
     with pytest.raises(SystemExit) as ended:
         currantd.app(call)
-    told = "".join(capfd.readouterr())
     assert ended.value.code == exits.USAGE
+    told = ""
+
+    def is_told() -> bool:
+        """The log is written by a thread of its own, in its own time."""
+        nonlocal told
+        told += "".join(capfd.readouterr())
+        return told.count("password on the command line") == warnings
+
+    eventually(is_told)
     assert "--embedded and --database-url exclude each other" in told
-    assert told.count("password on the command line") == warnings
     assert PASSWORD not in told
