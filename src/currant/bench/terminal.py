@@ -98,8 +98,8 @@ def _one_line_each(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
         latency = None if run.backlogged else run.complete_ms
         cells = (
             run.throughput_per_s,
-            latency and latency.p50,
-            latency and latency.p99,
+            None if latency is None else latency.p50,
+            None if latency is None else latency.p99,
             None if run.utilization is None else run.utilization * 100,
             run.statements_per_job,
         )
