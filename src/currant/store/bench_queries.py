@@ -31,6 +31,14 @@ class Inside(NamedTuple):
     seconds: float
 
 
+class Upkeep(NamedTuple):
+    """Versions of rows that are alive and dead, as the server estimates, and how often autovacuum has come."""
+
+    live: int
+    dead: int
+    autovacuums: int
+
+
 class Batch(NamedTuple):
     """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
 
@@ -49,6 +57,7 @@ _ENQUEUE_ONE = load("enqueue_one")
 _FILL = load("bench_fill")
 _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
+_UPKEEP = load("bench_upkeep")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -102,3 +111,8 @@ async def touched(connection: Connection) -> int:
     await fetch(connection, _FLUSH, {})
     ((pages,),) = await fetch(connection, _TOUCHED, {})
     return int(pages)
+
+
+async def upkeep(connection: Connection) -> Upkeep:
+    """Returns what vacuum has before it in the table, and has done."""
+    return Upkeep(*(await fetch(connection, _UPKEEP, {}))[0])
