@@ -6,6 +6,8 @@ from rich.table import Table
 from benchmarks.soak.outcome import Chunk, Outcome
 
 MB = 1e6
+#: Those that grow; of the other indexes no-op executions have no entries.
+RELATIONS = ("executions", "executions_pkey", "executions_ready")
 
 
 def show(outcome: Outcome, console: Console) -> None:
@@ -19,16 +21,15 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def _chunks(chunks: list[Chunk]) -> Table:
-    relations = list(chunks[0].sizes)
     table = Table(title="Sizes in MB, when so many executions were done")
-    heads = ["executions", "jobs/s", *relations, "bytes each", "dead rows", "autovacuums"]
-    for head in heads:
+    for head in ("executions", "jobs/s", "table", "pkey", "ready", "others", "bytes each", "dead", "autovacuums"):
         table.add_column(head, justify="right")
     for chunk in chunks:
+        named = [chunk.sizes[name] for name in RELATIONS]
         table.add_row(
             f"{chunk.upto:,}",
             f"{chunk.per_s:,.0f}",
-            *(f"{chunk.sizes[name] / MB:,.1f}" for name in relations),
+            *(f"{size / MB:,.1f}" for size in (*named, sum(chunk.sizes.values()) - sum(named))),
             f"{chunk.bytes_per_execution:,.0f}",
             f"{chunk.dead / max(1, chunk.live + chunk.dead):.0%}",
             f"{chunk.autovacuums:,}",
