@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from currant.bench.amounts import amount
-from currant.bench.lines import run_lines
-from currant.bench.results import FIGURES, Document, Environment, Run, Section
+from currant.bench.lines import run_lines, troubles_of
+from currant.bench.results import FIGURES, Check, Document, Environment, Run, Section
 
 WIDTH = 80
 #: A section with more runs shows a table: the mode's own, or a line for each run.
@@ -136,24 +136,25 @@ def _environment(environment: Environment) -> Iterator[Text]:
 
 
 def _checks(document: Document) -> Iterator[Text]:
+    found = [each for section in document.sections for each in _labelled(section)]
+    for label, check in found:
+        if not check.ok:
+            text = f"✗ FAILED {label}, {check.name}: {check.text}"
+            yield from (Text(line, style="bold red") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  "))
+    if failed := len(document.failed):
+        yield Text(f"✗ {failed} of {len(found)} checks FAILED: the figures above mean nothing", style="bold red")
+    elif found:
+        names = ", ".join(dict.fromkeys(check.name for _, check in found))
+        text = f"✓ every check holds ({len(found)}): {names}{_no_troubles(document)}"
+        yield from (Text(line, style="green") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  "))
+
+
+def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
+    yield from ((section.mode, check) for check in section.checks)
+    yield from ((run.label, check) for run in section.runs for check in run.checks)
+
+
+def _no_troubles(document: Document) -> str:
     runs = [run for section in document.sections for run in section.runs]
-    count = sum(len(run.checks) for run in runs)
-    for run in runs:
-        for check in run.checks:
-            if not check.ok:
-                lines = textwrap.wrap(
-                    f"✗ FAILED {run.label}, {check.name}: {check.text}", WIDTH, subsequent_indent="  "
-                )
-                yield from (Text(line, style="bold red") for line in lines)
-    if document.failed:
-        yield Text(
-            f"✗ {len(document.failed)} of {count} checks FAILED: the figures above mean nothing", style="bold red"
-        )
-    elif count:
-        yield Text(f"✓ all {count} checks hold: {_names(runs)}", style="green")
-
-
-def _names(runs: Sequence[Run]) -> str:
-    names = list(dict.fromkeys(check.name for run in runs for check in run.checks))
-    text = ", ".join(names)
-    return textwrap.shorten(text, 50, placeholder=" …")
+    none = [name for name in troubles_of(runs[0]) if not any(troubles_of(run)[name] for run in runs)] if runs else []
+    return "; 0 " + ", 0 ".join(none) if none else ""
