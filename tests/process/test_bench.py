@@ -82,7 +82,7 @@ def test_a_backlog_is_set_beside_the_floor_of_the_same_run(tmp_path: Path) -> No
     assert done.stderr == ""
     assert "throwaway" in done.stdout
     read = document(file)
-    assert read.command == ["--mode", "capacity", "--workers", "2", "--jobs", "2000"]
+    assert read.command == ["--mode", "capacity", "--jobs", "2000", "--workers", "2"]
     (section,) = read.sections
     figures, floor = section.figures, section.runs[0].floor
     assert floor is not None
@@ -146,7 +146,7 @@ def test_table_is_checked_afterwards(users_url: str) -> None:
     finally:
         end(bench)
     assert bench.returncode == 1, out + error
-    assert error == "currant bench: error: of 1,000 executions 1 were lost and 1 were claimed more than once\n"
+    assert error == "currant bench: error: of 1,000 executions 1 were lost and 1 were run more often than needed\n"
 
 
 def test_death_of_currantd_is_reported_with_the_end_of_its_log(users_url: str) -> None:

@@ -7,16 +7,20 @@ from currant.bench.results import Check, Document
 RATE_TOLERANCE = 0.02
 
 
-def every_execution_once(*, enqueued: int, lost: int, doubled: int, left: int) -> Check:
+def every_execution_once(*, enqueued: int, lost: int, doubled: int, amiss: int, left: int) -> Check:
     """
     Args:
-        lost: enqueued, and neither ended nor waiting any more.
-        left: still waiting when the duration was over.
+        lost: enqueued, and neither ended nor left.
+        doubled: ended after more runs than they needed.
+        amiss: ended otherwise than they were meant to.
+        left: waiting when the time was over.
     """
-    text = f"of {enqueued:,} executions {lost:,} were lost and {doubled:,} were claimed more than once"
+    text = f"of {enqueued:,} executions {lost:,} were lost and {doubled:,} were run more often than needed"
+    if amiss:
+        text += f", and {amiss:,} ended otherwise than they were meant to"
     if left:
         text += f"; {left:,} were left when the time was over"
-    return Check(name="every execution once", ok=not lost and not doubled, text=text)
+    return Check(name="every execution once", ok=not (lost or doubled or amiss), text=text)
 
 
 def rate_held(*, asked_per_s: float, reached_per_s: float) -> Check:

@@ -1,27 +1,36 @@
 """The measured stretches that the modes are made of. Each starts on an empty table, with a `currantd` of its own."""
 
+import asyncio
+import contextlib
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rich.console import Console
 
 from currant.bench.assembly import Stretch, assemble
 from currant.bench.floor import FLOOR_QUEUE, measure_floor
-from currant.bench.jobs import NOOP
+from currant.bench.jobs import NOOP, STAMP
 from currant.bench.node import Node, ended
 from currant.bench.pace import Pace
-from currant.bench.plan import Plan
-from currant.bench.progress import Show, live, progress
+from currant.bench.plan import ENQUEUERS_SINGLE, JOBS_MAX, RATE_PER_S, BenchFailed, Plan
+from currant.bench.progress import Live, Show, live, progress
 from currant.bench.results import Environment, Floor, Run
+from currant.bench.sampler import Sampler
+from currant.bench.server import Server
 from currant.identifiers import new_ids
 from currant.new_executions import new_execution
+from currant.protocol.status import StatusReply
 from currant.store import bench_queries
 from currant.store.connections import Connection
 from currant.store.enqueue import enqueue
 
 #: In a statement, as `enqueue_many` does it.
 ENQUEUE_ROWS = 1000
+#: A backlog is gone in seconds: it is looked at more often.
+DRAIN_INTERVAL_S, INTERVAL_S = 0.1, 0.25
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Bench:
     connection: Connection
     console: Console
     environment: Environment
+    #: By how much the database's clock is ahead of this machine's.
+    offset_s: float = 0.0
 
 
 async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) -> Run:
@@ -55,24 +66,25 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
         await _fill(bench.connection, plan.queue_names[0], rows, show)
     await bench_queries.vacuum(bench.connection)
     before = await _floor(bench, plan, rows - after_rows) if floor else None
-    with Node(plan, bench.url, bench.console) as node, live(bench.console, label, rows) as line:
-        await node.ready()
-        complete = await node.until_ended(
-            rows,
-            enqueued=lambda: rows,
-            until_s=_until_s(plan),
-            seen=lambda reply: line.show(ended(reply), sum(child.running for child in reply.children)),
+    warmup = plan.warmup_rows(rows)
+    async with _running(bench, plan, label, rows, warmup, interval_s=DRAIN_INTERVAL_S) as running:
+        complete = await running.node.until_ended(
+            rows, enqueued=lambda: rows, until_s=_until_s(plan), seen=running.seen
         )
     after = await _floor(bench, plan, after_rows) if after_rows else None
     stretch = Stretch(
         label=label,
         jobs=rows,
         enqueued=rows,
+        enqueue="many",
+        enqueuers=1,
         backlogged=True,
         cut_off=not complete,
+        warmup_jobs=warmup,
+        offset_s=bench.offset_s,
         floor=_both(before, after) if before else None,
     )
-    return await assemble(bench.connection, plan, stretch)
+    return await assemble(bench.connection, plan, stretch, running.sampler)
 
 
 async def saturated(bench: Bench, plan: Plan, label: str, *, floor_per_s: float | None = None) -> Run:
@@ -84,7 +96,7 @@ async def saturated(bench: Bench, plan: Plan, label: str, *, floor_per_s: float 
     Raises:
         BenchFailed: currantd or the enqueuers ended, or nothing moved.
     """
-    raise NotImplementedError
+    raise BenchFailed("saturated runs are not there yet")
 
 
 async def paced(bench: Bench, plan: Plan, label: str) -> Run:
@@ -93,7 +105,45 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     Raises:
         BenchFailed: currantd or the enqueuers ended, or nothing moved.
     """
-    raise NotImplementedError
+    rate_per_s = plan.rate_per_s or RATE_PER_S
+    plan = replace(plan, rate_per_s=rate_per_s)
+    jobs = plan.jobs or JOBS_MAX
+    if plan.duration_s is not None:
+        jobs = min(jobs, max(1, round(plan.duration_s * rate_per_s)))
+    await bench_queries.clear(bench.connection)
+    enqueued = 0
+
+    async def feed() -> None:
+        nonlocal enqueued
+        began_s = time.monotonic()
+        for number in range(jobs):
+            await asyncio.sleep(began_s + number / rate_per_s - time.monotonic())
+            await enqueue(bench.connection, new_ids(1), [new_execution(STAMP, b"[]", b"{}")])
+            enqueued += 1
+
+    warmup = plan.warmup_rows(jobs)
+    began_s = time.monotonic()
+    async with _running(bench, plan, label, jobs, warmup) as running:
+        feeding = asyncio.create_task(feed())
+        try:
+            await running.node.until_ended(jobs, enqueued=lambda: enqueued, seen=running.seen)
+            await feeding
+        finally:
+            feeding.cancel()
+    reached_per_s = jobs / (time.monotonic() - began_s)
+    stretch = Stretch(
+        label=label,
+        jobs=jobs,
+        enqueued=enqueued,
+        enqueue=plan.enqueue or "single",
+        enqueuers=plan.enqueuers or ENQUEUERS_SINGLE,
+        rate_per_s=rate_per_s,
+        backlogged=False,
+        warmup_jobs=warmup,
+        offset_s=bench.offset_s,
+        enqueue_per_s=reached_per_s,
+    )
+    return await assemble(bench.connection, plan, stretch, running.sampler)
 
 
 async def idle(bench: Bench, plan: Plan, label: str) -> Run:
@@ -102,7 +152,35 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
     Raises:
         BenchFailed: currantd ended.
     """
-    raise NotImplementedError
+    raise BenchFailed("idle runs are not there yet")
+
+
+class _Running(NamedTuple):
+    """A `currantd` that is watched."""
+
+    node: Node
+    sampler: Sampler
+    line: Live
+
+    def seen(self, reply: StatusReply) -> None:
+        self.line.show(ended(reply), sum(child.running for child in reply.children))
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    bench: Bench, plan: Plan, label: str, total: int | None, warmup: int | None, *, interval_s: float = INTERVAL_S
+) -> AsyncIterator[_Running]:
+    """Starts a `currantd`, and watches it from when its children are ready to the end of the block."""
+    server = await Server.open(bench.url)
+    try:
+        with Node(plan, bench.url, bench.console) as node:
+            await node.ready()
+            async with Sampler(node.status, server, warmup_jobs=warmup, interval_s=interval_s) as sampler:
+                with live(bench.console, label, total) as line:
+                    yield _Running(node, sampler, line)
+                await sampler.end()
+    finally:
+        await server.close()
 
 
 async def _fill(connection: Connection, queue: str, jobs: int, show: Show) -> None:

@@ -1,25 +1,25 @@
 """From the plan to the document, on a database of its own."""
 
 import asyncio
-import os
-import platform
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 
 import psycopg
 import uvloop
 from rich.console import Console
 
+from currant.bench.machine import environment
 from currant.bench.measure import Bench
-from currant.bench.modes import capacity, enqueue
+from currant.bench.modes import capacity, enqueue, steady
+from currant.bench.outcomes import clock_offset_s
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.repeats import merge
-from currant.bench.results import Document, Environment, Section
+from currant.bench.results import Document, Section
+from currant.bench.server import is_same_machine
 from currant.errors import DatabaseError
 from currant.store import migrate
-from currant.store.connections import Connection, connect
+from currant.store.connections import connect
 from currant.store.scratch import scratch_database
 
 Mode = Callable[[Bench, Plan], Awaitable[Section]]
@@ -27,6 +27,7 @@ Mode = Callable[[Bench, Plan], Awaitable[Section]]
 #: By the words of `--mode`.
 MODES: dict[str, Mode] = {
     "capacity": capacity.run,
+    "steady": steady.run,
     "enqueue": enqueue.run,
 }
 
@@ -49,19 +50,19 @@ def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool, 
             reason = "--embedded is given: " if embedded else "" if url else "no CURRANT_DATABASE_URL is set: "
             console.print(reason + scratch.line, highlight=False, soft_wrap=True)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                where = "throwaway" if url is None else None
-                return runner.run(_measure(plan, scratch.url, console, where=where, command=command))
+                return runner.run(_measure(plan, scratch.url, console, throwaway=url is None, command=command))
     except psycopg.Error as error:
         raise DatabaseError(f"the database refused or left: {' '.join(str(error).split())}") from error
 
 
-async def _measure(plan: Plan, url: str, console: Console, *, where: str | None, command: Sequence[str]) -> Document:
+async def _measure(plan: Plan, url: str, console: Console, *, throwaway: bool, command: Sequence[str]) -> Document:
     """Runs all modes once, then all again: what others do on the machine then meets each of them."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     connection = await connect(url, "currant:bench")
     try:
         await migrate.migrate(connection)
-        bench = Bench(url, connection, console, await _environment(connection, where))
+        where = "throwaway" if throwaway else "same machine" if is_same_machine(connection) else "another machine"
+        bench = Bench(url, connection, console, await environment(connection, where), await clock_offset_s(connection))
         sections: dict[str, list[Section]] = {mode: [] for mode in plan.modes}
         for number in range(plan.repeat):
             for mode in plan.modes:
@@ -78,23 +79,6 @@ async def _measure(plan: Plan, url: str, console: Console, *, where: str | None,
         )
     finally:
         await connection.close()
-
-
-async def _environment(connection: Connection, where: str | None) -> Environment:
-    return Environment(
-        currant=metadata.version("currant"),
-        commit=None,
-        python=platform.python_version(),
-        packages={},
-        os=platform.platform(),
-        cpu=platform.processor(),
-        cores=os.cpu_count() or 1,
-        memory_bytes=0,
-        load=os.getloadavg()[0],
-        postgres=connection.info.parameter_status("server_version") or "unknown",
-        postgres_where=where or "same machine",
-        postgres_settings={},
-    )
 
 
 def _interrupt_at_sigterm() -> None:
