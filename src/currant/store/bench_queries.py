@@ -18,7 +18,7 @@ class Tally(NamedTuple):
     left: int
     #: Runs after the first, of those that have ended.
     retries: int
-    #: Have ended after more runs than they needed: claimed more often, or met a crash.
+    #: Have ended after more runs than they needed, or met a crash.
     doubled: int
     #: Have ended otherwise than they were meant to, or after fewer runs.
     amiss: int
