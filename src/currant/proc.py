@@ -81,6 +81,19 @@ def peak_bytes(pid: int) -> int | None:
     return None
 
 
+def wakeups(pid: int) -> int | None:
+    """Returns how often the threads that a process has now have gone to sleep by themselves, and so were woken."""
+    total = 0
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for line in Path(f"/proc/{pid}/task/{thread}/status").read_bytes().splitlines():
+                if line.startswith(b"voluntary_ctxt_switches:"):
+                    total += int(line.split()[1])
+    except OSError:
+        return None
+    return total
+
+
 def _pids() -> list[int]:
     try:
         return [int(each) for each in os.listdir("/proc") if each.isdecimal()]
