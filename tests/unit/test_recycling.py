@@ -7,9 +7,10 @@ from typing import Any, cast
 import pytest
 
 from currant.errors import ConfigurationError
+from currant.proc import resident_bytes
 from currant.settings import load, working_directory
 from currant.supervisor.child import State
-from currant.supervisor.recycling import JITTER, Recycler, resident_bytes
+from currant.supervisor.recycling import JITTER, Recycler
 
 
 @dataclass

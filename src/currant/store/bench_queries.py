@@ -50,12 +50,12 @@ _ENQUEUE_ONE = load("enqueue_one")
 
 async def vacuum(connection: Connection) -> None:
     """Vacuums and analyzes the table of executions."""
-    await connection.execute(_VACUUM)
+    await connection.execute(_VACUUM.text)
 
 
 async def clear(connection: Connection) -> None:
     """Removes all executions."""
-    await connection.execute(_CLEAR)
+    await connection.execute(_CLEAR.text)
 
 
 async def inside(connection: Connection, *, queue: str) -> Inside:
@@ -85,4 +85,4 @@ async def insert_one(connection: Connection, id: str, *, function: str, queue: s
         "id": id, "function": function, "queue": queue, "priority": 5, "args": "[]", "kwargs": "{}", "options": "{}",
         "retries": 3, "timeout_s": None,
     }  # fmt: skip
-    await connection.execute(_ENQUEUE_ONE, parameters, prepare=True)
+    await connection.execute(_ENQUEUE_ONE.text, parameters, prepare=True)

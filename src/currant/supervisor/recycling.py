@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
+from currant.proc import resident_bytes
 from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 
@@ -67,14 +67,3 @@ class Recycler:
             if size >= self._memory_bytes_max * factor:
                 return f"{size / MIB:,.0f} MiB of memory (CURRANT_MAX_MEMORY_PER_CHILD)"
         return None
-
-
-def resident_bytes(pid: int) -> int:
-    """Returns the resident memory of a process, in bytes; 0 when it is gone."""
-    try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0
