@@ -8,13 +8,12 @@ their first steps one after the other, one of them is active that the runner doe
 
 from collections.abc import Callable
 
-from currant.protocol.cells import Busy
-
 
 class Meter:
     """Adds up, and keeps what it knows where the supervisor reads it."""
 
-    def __init__(self, slots: int, write: Callable[[Busy], None], clock: Callable[[], float]) -> None:
+    def __init__(self, slots: int, write: Callable[[float, float, float], None], clock: Callable[[], float]) -> None:
+        """`write`: gets the fields of `Busy` in protocol/cells.py."""
         self._slots, self._write, self._clock = slots, write, clock
         self._busy_slot_s = 0.0
         self._active = 0
@@ -25,15 +24,17 @@ class Meter:
         """Until now as many were active as were said last; from now on that changes."""
         self._add(self._active)
 
-    def note(self, active: int, *, stepping: bool = False) -> None:
+    def note(self, active: int, *, stepping: bool = False, briefly: bool = False) -> None:
         """So many are active now; those that wait for others, and have lent their slots, are not.
 
         Args:
             stepping: from now on some take their first steps that are not among them.
+            briefly: the next note comes at once, and what is written then will do.
         """
         self._add(active)
         self._active, self._stepping = active, int(stepping)
-        self._write(Busy(self._busy_slot_s, min(active + self._stepping, self._slots), self._at_s))
+        if not briefly:
+            self._write(self._busy_slot_s, min(active + self._stepping, self._slots), self._at_s)
 
     def _add(self, active: int) -> None:
         now = self._clock()

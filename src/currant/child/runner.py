@@ -157,7 +157,8 @@ class Runner:
 
     def _turn(self) -> None:
         try:
-            self._meter.note(self._active(), stepping=_EAGER and len(self._backlog) > 0)
+            stepping = _EAGER and len(self._backlog) > 0
+            self._meter.note(self._active(), stepping=stepping, briefly=not stepping)
             if self._slots.lenders:
                 self._slots.grant()
             self._start_some()

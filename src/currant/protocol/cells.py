@@ -86,9 +86,9 @@ class Cells:
         for cell in cells:
             memory[CELLS_MAX + cell] = 0
 
-    def write_busy(self, busy: Busy) -> None:
-        """For the child."""
-        body = _BUSY.pack(*busy)
+    def write_busy(self, busy_slot_s: float, active: float, at_s: float) -> None:
+        """For the child: the fields of Busy."""
+        body = _BUSY.pack(busy_slot_s, active, at_s)
         self._memory[_MARKS_BYTES:_STACK_AT] = body + _CHECKSUM.pack(zlib.crc32(body))
 
     def read_busy(self) -> Busy | None:

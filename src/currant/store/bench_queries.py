@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from currant.store.connections import Connection
-from currant.store.statements import fetch, load
+from currant.store.statements import execute, fetch, load
 
 
 class Tally(NamedTuple):
@@ -46,6 +46,9 @@ _TALLY = load("bench_tally")
 _LATENCY = load("bench_latency")
 _BATCHES = load("bench_batches")
 _ENQUEUE_ONE = load("enqueue_one")
+_FILL = load("bench_fill")
+_FLUSH = load("bench_flush")
+_TOUCHED = load("bench_touched")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -86,3 +89,16 @@ async def insert_one(connection: Connection, id: str, *, function: str, queue: s
         "retries": 3, "timeout_s": None,
     }  # fmt: skip
     await connection.execute(_ENQUEUE_ONE.text, parameters, prepare=True)
+
+
+async def fill(connection: Connection, *, function: str, queue: str, first: int, last: int) -> None:
+    """Adds pending executions, made by the server, whose ids hold the numbers from `first` to `last`."""
+    parameters = {"function": function, "queue": queue, "first": first, "last": last}
+    await execute(connection, _FILL, parameters)
+
+
+async def touched(connection: Connection) -> int:
+    """Returns how many pages of the table and its indexes were looked at so far, by this session's statements too."""
+    await fetch(connection, _FLUSH, {})
+    ((pages,),) = await fetch(connection, _TOUCHED, {})
+    return int(pages)

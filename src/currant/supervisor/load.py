@@ -25,10 +25,9 @@ def load_of(child: Child, slots: int, now: float) -> Load:
         busy_slot_s = busy_until(child.cells.read_busy(), slots, now)
         # What is written at the ends of turns corrects what has been expected of them: nobody is to see it fall.
         child.busy_slot_s = min(max(busy_slot_s, child.busy_slot_s), slot_s)
-    process = None if child.pid is None else proc.stat(child.pid)
-    if process is None:
+    if child.pid is None:
         return Load(child.busy_slot_s, slot_s)
-    return Load(child.busy_slot_s, slot_s, process.cpu_s, process.memory_bytes)
+    return Load(child.busy_slot_s, slot_s, proc.cpu_s(child.pid) or 0.0, proc.resident_bytes(child.pid) or 0)
 
 
 def busy_until(busy: Busy | None, slots: int, now: float) -> float:
