@@ -122,7 +122,7 @@ async def outcomes(connection: Connection, *, queues: Sequence[str], ids: bool =
     """
     found = Outcomes([], array("d"), array("d"), array("d"), array("d"))
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_OUTCOMES, {"queues": list(queues), "ids": ids})
+    await cursor.execute(_OUTCOMES.text, {"queues": list(queues), "ids": ids})
     # The moments in 8 bytes each: there may be millions.
     while rows := await cursor.fetchmany(_ROWS):
         ids_of, *moments = zip(*rows, strict=True)
