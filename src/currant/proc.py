@@ -1,7 +1,14 @@
-"""What Linux says of a process in /proc."""
+"""What Linux says of a process. None wherever it says nothing: the process is gone, or is not ours to see."""
 
+import os
+import time
 from pathlib import Path
 from typing import NamedTuple
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+#: CPUCLOCK_SCHED: what all threads of a process have run for, those that have ended included.
+_CPU_CLOCK = 2
 
 
 class Stat(NamedTuple):
@@ -10,6 +17,10 @@ class Stat(NamedTuple):
     state: str
     parent: int
     session: int
+    #: CPU seconds of the children that have ended and were waited for, and of theirs.
+    reaped_cpu_s: float
+    #: Since the machine's start, by CLOCK_BOOTTIME.
+    started_s: float
 
 
 def stat(pid: int) -> Stat | None:
@@ -18,6 +29,60 @@ def stat(pid: int) -> Stat | None:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The name in parentheses may hold anything, also spaces and parentheses.
-    state, parent, _, session, *_ = text.rpartition(b")")[2].split()
-    return Stat(state.decode(), int(parent), int(session))
+    # The name in parentheses may hold anything, also spaces and parentheses. What follows is the third field.
+    fields = text.rpartition(b")")[2].split()
+    return Stat(
+        state=fields[0].decode(),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        reaped_cpu_s=(int(fields[13]) + int(fields[14])) / _TICKS_PER_S,
+        started_s=int(fields[19]) / _TICKS_PER_S,
+    )
+
+
+def name(pid: int) -> str | None:
+    """Returns the name of the process, as it chose it."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n")
+    except OSError:
+        return None
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that have this parent; it looks at all of the machine's, some milliseconds."""
+    return [each for each in _pids() if (found := stat(each)) and found.parent == pid]
+
+
+def cpu_s(pid: int) -> float | None:
+    """Returns the CPU seconds of a process up to now, exactly; its children are not counted."""
+    try:
+        # What clock_getcpuclockid(3) returns: the same for every user, in nanoseconds, where /proc has hundredths.
+        return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
+    except OSError:
+        return None
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Returns the memory that a process has now; what it shares with others counts in each."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return None
+
+
+def peak_bytes(pid: int) -> int | None:
+    """Returns the most memory that a process has had since its start."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    return None
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(each) for each in os.listdir("/proc") if each.isdecimal()]
+    except OSError:
+        return []

@@ -59,7 +59,7 @@ async def _measure(plan: Plan, url: str, console: Console) -> Report | EnqueueRe
 
 
 async def _report(plan: Plan, drain: Drain | None, connection: Connection) -> Report:
-    tally = await bench_queries.tally(connection, queue=QUEUE)
+    tally = await bench_queries.tally(connection, queues=[QUEUE])
     latency = await bench_queries.latency(connection, queue=QUEUE, warmup=plan.warmup_rows(plan.jobs))
     if latency is None:
         raise BenchFailed(f"only {tally.completed:,} of {plan.jobs:,} executions completed: no more than the warm-up")

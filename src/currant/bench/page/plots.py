@@ -117,13 +117,13 @@ def _latency(run: Run, series: Series) -> Iterable[Plot]:
 
 
 def _spectrum(run: Run) -> Iterable[Plot]:
-    points = _of_buckets(run.histogram) if run.histogram else _of_percentiles(run.complete_ms)
-    if len(points) < 2:
+    lines = {
+        "in the backlog" if run.backlogged else "to completed": (_points(run.complete_ms, run.histogram), 1),
+        "to started": (_points(run.start_ms, []), 3),
+    }
+    lines = {label: line for label, line in lines.items() if len(line[0]) > 1}
+    if not lines:
         return
-    lines = {"to completed" if not run.backlogged else "in the backlog": (points, 1)}
-    start = _of_percentiles(run.start_ms)
-    if start:
-        lines["to started"] = (start, 3)
     xs = sorted({x for points, _ in lines.values() for x in points})
     yield Plot(
         title=f"{_what(run)} by percentile",
@@ -133,8 +133,8 @@ def _spectrum(run: Run) -> Iterable[Plot]:
         y_label="ms",
         xs=xs,
         lines=[
-            # Few points are shown as such: between them nothing was counted.
-            Line(label, [points.get(x) for x in xs], colour=colour, dots=len(points) < 8, dash=colour != 1)
+            # Dots where there is little else: between them nothing was counted.
+            Line(label, [points.get(x) for x in xs], colour=colour, dots=len(points) < 8)
             for label, (points, colour) in lines.items()
         ],
     )
@@ -221,23 +221,19 @@ def _in_words(latency: Percentiles | None) -> str:
     return f"p50 {short(latency.p50)} ms, p99 {short(latency.p99)} ms, at most {short(latency.max)} ms"
 
 
-def _of_buckets(buckets: list[Bucket]) -> dict[float, float]:
-    """Returns what latency is kept by all but one of x."""
-    total = sum(bucket.count for bucket in buckets)
-    points = {}
-    for bucket, until in zip(buckets, accumulate(bucket.count for bucket in buckets), strict=True):
-        if bucket.count:
-            # The last one is kept by all: it stands where the slowest of `total` does.
-            points[_figures(total / max(1, total - until))] = _figures(bucket.up_to_ms)
-    return points
-
-
-def _of_percentiles(latency: Percentiles | None) -> dict[float, float]:
-    if latency is None or not latency.count:
+def _points(latency: Percentiles | None, buckets: list[Bucket]) -> dict[float, float]:
+    """Returns latencies by 1 / (1 − p): the percentiles, and what share is within each bucket's bound."""
+    if latency is None or latency.count < 1:
         return {}
     known = {2: latency.p50, 10: latency.p90, 20: latency.p95, 100: latency.p99, 1000: latency.p999}
-    points = {float(x): _figures(ms) for x, ms in known.items() if x <= latency.count}
-    return points | {float(latency.count): _figures(latency.max)}
+    points = {float(x): ms for x, ms in known.items() if x < latency.count}
+    total = sum(bucket.count for bucket in buckets)
+    for bucket, within in zip(buckets, accumulate(bucket.count for bucket in buckets), strict=True):
+        if bucket.count and within < total:
+            points.setdefault(_figures(total / (total - within)), bucket.up_to_ms)
+    # The slowest of all stands where the last one of so many does.
+    points[float(latency.count)] = latency.max
+    return {x: _figures(ms) for x, ms in sorted(points.items())}
 
 
 def _mean(values: Sequence[float]) -> float:
