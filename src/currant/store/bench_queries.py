@@ -18,7 +18,7 @@ class Tally(NamedTuple):
     left: int
     #: Runs after the first, of those that have ended.
     retries: int
-    #: Have ended after more runs than they needed: claimed more often, or met a crash.
+    #: Have ended after more runs than they needed: attempted more often, or met a crash.
     doubled: int
     #: Have ended otherwise than they were meant to, or after fewer runs.
     amiss: int
@@ -57,6 +57,14 @@ class Inside(NamedTuple):
     seconds: float
 
 
+class Upkeep(NamedTuple):
+    """Versions of rows that are alive and dead, as the server estimates, and how often autovacuum has come."""
+
+    live: int
+    dead: int
+    autovacuums: int
+
+
 class Batch(NamedTuple):
     """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
 
@@ -79,6 +87,7 @@ _ROWS = 10_000
 _FILL = load("bench_fill")
 _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
+_UPKEEP = load("bench_upkeep")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -161,3 +170,8 @@ async def touched(connection: Connection) -> int:
     await fetch(connection, _FLUSH, {})
     ((pages,),) = await fetch(connection, _TOUCHED, {})
     return int(pages)
+
+
+async def upkeep(connection: Connection) -> Upkeep:
+    """Returns what vacuum has before it in the table, and has done."""
+    return Upkeep(*(await fetch(connection, _UPKEEP, {}))[0])
