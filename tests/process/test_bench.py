@@ -154,7 +154,7 @@ def test_table_is_checked_afterwards(users_url: str) -> None:
             eventually(lambda: connection.execute(done).fetchone(), DEADLINE_S)
             connection.execute(f"DELETE FROM executions WHERE id = ({done})")
             eventually(lambda: connection.execute(done).fetchone(), DEADLINE_S)
-            connection.execute(f"UPDATE executions SET lease = 2 WHERE id = ({done})")
+            connection.execute(f"UPDATE executions SET attempt = 2 WHERE id = ({done})")
         out, error = bench.communicate(timeout=DEADLINE_S)
     finally:
         end(bench)

@@ -24,10 +24,12 @@ async def test_tally_tells_what_became_of_the_queues_executions(url: str) -> Non
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"lease": "1"}, (0, 0)),
-        ({"lease": "2"}, (1, 0)),
-        ({"lease": "1", "crashes": "1"}, (1, 0)),
-        ({"lease": "1", "status": "'failed'"}, (0, 1)),
+        ({"attempt": "1"}, (0, 0)),
+        ({"attempt": "2"}, (1, 0)),
+        # Given back and claimed again, and run once.
+        ({"attempt": "1", "lease": "2"}, (0, 0)),
+        ({"attempt": "1", "crashes": "1"}, (1, 0)),
+        ({"attempt": "1", "status": "'failed'"}, (0, 1)),
     ],
 )
 async def test_tally_sees_what_ran_twice_or_ended_as_it_should_not(
@@ -42,7 +44,7 @@ async def test_tally_sees_what_ran_twice_or_ended_as_it_should_not(
 
 @in_loop
 @pytest.mark.parametrize(
-    ("status", "lease", "fails", "expected"),
+    ("status", "attempt", "fails", "expected"),
     [
         ("failed", 3, "true", (0, 0)),
         ("failed", 2, "true", (0, 1)),
@@ -54,13 +56,13 @@ async def test_tally_sees_what_ran_twice_or_ended_as_it_should_not(
     ],
 )
 async def test_what_is_meant_to_fail_must_fail_after_all_its_runs(
-    url: str, status: str, lease: int, fails: str, expected: tuple[int, int]
+    url: str, status: str, attempt: int, fails: str, expected: tuple[int, int]
 ) -> None:
     async with connected(url) as connection:
-        await in_state(connection, status, args=f"'[{fails}]'", max_retries="2", lease=str(lease))
+        await in_state(connection, status, args=f"'[{fails}]'", max_retries="2", attempt=str(attempt))
         tally = await bench_queries.tally(connection, queues=["q"], failing="app.f")
         assert (tally.doubled, tally.amiss) == expected
-        assert tally.retries == (0 if status == "pending" else lease - 1)
+        assert tally.retries == (0 if status == "pending" else attempt - 1)
 
 
 @in_loop

@@ -7,6 +7,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from currant.bench.results import Document
+from currant.bench.terminal import show_document
+
 
 class LatencyMs(msgspec.Struct):
     """In milliseconds; of a drain, how long the executions waited in the backlog."""
@@ -78,8 +81,11 @@ def encode(report: Report | EnqueueReport) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
-def show(report: Report | EnqueueReport, console: Console) -> None:
+def show(report: Report | EnqueueReport | Document, console: Console) -> None:
     """Prints the report for people."""
+    if isinstance(report, Document):
+        show_document(report, console)
+        return
     table = Table(show_header=False, title=f"currant bench, {report.mode}", title_justify="left")
     for name, value in _enqueue_rows(report) if isinstance(report, EnqueueReport) else _rows(report):
         table.add_row(name, value)
