@@ -26,6 +26,8 @@ async def test_tally_tells_what_became_of_the_queues_executions(url: str) -> Non
     [
         ({"attempt": "1"}, (0, 0)),
         ({"attempt": "2"}, (1, 0)),
+        # Given back and claimed again, and run once.
+        ({"attempt": "1", "lease": "2"}, (0, 0)),
         ({"attempt": "1", "crashes": "1"}, (1, 0)),
         ({"attempt": "1", "status": "'failed'"}, (0, 1)),
     ],

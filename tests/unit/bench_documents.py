@@ -45,14 +45,12 @@ def percentiles(p50: float = 1.52, count: int = 9_000) -> Percentiles:
     )
 
 
-def histogram(p50: float = 1.52, count: int = 9_000, buckets: int = 40) -> list[Bucket]:
-    """Returns a bell on a log scale of ten buckets a doubling, about the median."""
-    middle = buckets // 2
-    weights = [math.exp(-(((place - middle) / (buckets / 8)) ** 2)) for place in range(buckets)]
-    return [
-        Bucket(up_to_ms=p50 * 2 ** ((place - middle) / 10), count=round(count * weight / sum(weights)))
-        for place, weight in enumerate(weights)
-    ]
+def histogram(p50: float = 1.52, count: int = 9_000) -> list[Bucket]:
+    """Returns a bell on a logarithmic scale about the median, in buckets like the bench's."""
+    bounds = [float(f"{step}e{exponent}") for exponent in range(-1, 2) for step in (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)]
+    weights = [math.exp(-((math.log(bound / p50) / 0.5) ** 2)) for bound in bounds]
+    counts = [round(count * weight / sum(weights)) for weight in weights]
+    return [Bucket(bound, each) for bound, each in zip(bounds, counts, strict=True)]
 
 
 def series(parts: int = 10, children: int = 4, per_s: float = 1_000.0) -> Series:
@@ -127,7 +125,7 @@ def statement(name: str, *, who: str = "currantd", calls: int, rows: int, mean_m
     )
 
 
-def drain(**changed: Any) -> Run:
+def drain(label: str = "drain", **changed: Any) -> Run:
     """Returns a run over a prefilled backlog, with its floor."""
     given: dict[str, Any] = {
         "rate_per_s": None,
@@ -142,7 +140,7 @@ def drain(**changed: Any) -> Run:
         "floor": Floor(per_s=39_600.0, before_per_s=39_100.0, after_per_s=40_100.0),
         "checks": [Check(name="every execution once", ok=True, text="of 10,000 executions 0 were lost and 0 doubled")],
     }
-    return run("drain", **given | changed)
+    return run(label, **given | changed)
 
 
 def capacity(**changed: Any) -> Section:

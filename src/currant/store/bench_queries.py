@@ -18,7 +18,7 @@ class Tally(NamedTuple):
     left: int
     #: Runs after the first, of those that have ended.
     retries: int
-    #: Have ended after more runs than they needed, or met a crash.
+    #: Have ended after more runs than they needed: attempted more often, or met a crash.
     doubled: int
     #: Have ended otherwise than they were meant to, or after fewer runs.
     amiss: int
@@ -57,6 +57,14 @@ class Inside(NamedTuple):
     seconds: float
 
 
+class Upkeep(NamedTuple):
+    """Versions of rows that are alive and dead, as the server estimates, and how often autovacuum has come."""
+
+    live: int
+    dead: int
+    autovacuums: int
+
+
 class Batch(NamedTuple):
     """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
 
@@ -79,16 +87,18 @@ _ROWS = 10_000
 _FILL = load("bench_fill")
 _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
+_UPKEEP = load("bench_upkeep")
+_CONNECTIONS = load("bench_connections")
 
 
 async def vacuum(connection: Connection) -> None:
     """Vacuums and analyzes the table of executions."""
-    await connection.execute(_VACUUM)
+    await connection.execute(_VACUUM.text)
 
 
 async def clear(connection: Connection) -> None:
     """Removes all executions."""
-    await connection.execute(_CLEAR)
+    await connection.execute(_CLEAR.text)
 
 
 async def inside(connection: Connection, *, queue: str) -> Inside:
@@ -113,7 +123,7 @@ async def outcomes(connection: Connection, *, queues: Sequence[str], ids: bool =
     """
     found = Outcomes([], array("d"), array("d"), array("d"), array("d"))
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_OUTCOMES, {"queues": list(queues), "ids": ids})
+    await cursor.execute(_OUTCOMES.text, {"queues": list(queues), "ids": ids})
     # The moments in 8 bytes each: there may be millions.
     while rows := await cursor.fetchmany(_ROWS):
         ids_of, *moments = zip(*rows, strict=True)
@@ -147,7 +157,7 @@ async def insert_one(connection: Connection, id: str, *, function: str, queue: s
         "id": id, "function": function, "queue": queue, "priority": 5, "args": "[]", "kwargs": "{}", "options": "{}",
         "retries": 3, "timeout_s": None,
     }  # fmt: skip
-    await connection.execute(_ENQUEUE_ONE, parameters, prepare=True)
+    await connection.execute(_ENQUEUE_ONE.text, parameters, prepare=True)
 
 
 async def fill(connection: Connection, *, function: str, queue: str, first: int, last: int) -> None:
@@ -161,3 +171,14 @@ async def touched(connection: Connection) -> int:
     await fetch(connection, _FLUSH, {})
     ((pages,),) = await fetch(connection, _TOUCHED, {})
     return int(pages)
+
+
+async def upkeep(connection: Connection) -> Upkeep:
+    """Returns what vacuum has before it in the table, and has done."""
+    return Upkeep(*(await fetch(connection, _UPKEEP, {}))[0])
+
+
+async def connections(connection: Connection) -> int:
+    """Returns how many connections a currantd has here; those of every one that uses this database."""
+    ((count,),) = await fetch(connection, _CONNECTIONS, {})
+    return int(count)

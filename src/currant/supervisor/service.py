@@ -90,7 +90,6 @@ class Service:
             discard=settings.keep_completed_s == 0,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
-            sent=self._counts.note_statement,
             clock=clock,
         )
         self._announcer = Announcer(settings, self._database, self._ledger, self._counts, log)

@@ -1,7 +1,8 @@
 -- What became of the bench's executions: see Tally in bench_queries.py.
 -- Locks: nothing. Index: none, a scan of the table, after the measurement.
 -- `failing` is the function whose executions fail when their first argument is true: each of those is run max_retries + 1
--- times, every other once. Runs are counted by the attempt: what was claimed and given back unstarted was not run.
+-- times, every other once. Runs are counted by the attempt, not the lease: what a node that stalls could not begin for a
+-- while is given back and claimed again, uncounted.
 WITH meant AS (
     SELECT e.status, e.attempt, e.crashes, e.status IN ('completed', 'failed') AS ended,
            e.function_name = %(failing)s::text AND e.args -> 0 = 'true' AS fails, e.max_retries
