@@ -88,6 +88,7 @@ _FILL = load("bench_fill")
 _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
 _UPKEEP = load("bench_upkeep")
+_CONNECTIONS = load("bench_connections")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -175,3 +176,9 @@ async def touched(connection: Connection) -> int:
 async def upkeep(connection: Connection) -> Upkeep:
     """Returns what vacuum has before it in the table, and has done."""
     return Upkeep(*(await fetch(connection, _UPKEEP, {}))[0])
+
+
+async def connections(connection: Connection) -> int:
+    """Returns how many connections a currantd has here; those of every one that uses this database."""
+    ((count,),) = await fetch(connection, _CONNECTIONS, {})
+    return int(count)
