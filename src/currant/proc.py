@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -25,9 +24,7 @@ class Stat(NamedTuple):
 
 def stat(pid: int) -> Stat | None:
     """Returns what a process does and whose it is; None when it is gone, or no descriptor is left to look with."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    if (text := _read(f"/proc/{pid}/stat")) is None:
         return None
     # The name in parentheses may hold anything, also spaces and parentheses. What follows is the third field.
     fields = text.rpartition(b")")[2].split()
@@ -42,10 +39,8 @@ def stat(pid: int) -> Stat | None:
 
 def name(pid: int) -> str | None:
     """Returns the name of the process, as it chose it."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n")
-    except OSError:
-        return None
+    text = _read(f"/proc/{pid}/comm")
+    return None if text is None else text.decode(errors="replace").rstrip("\n")
 
 
 def children(pid: int) -> list[int]:
@@ -64,21 +59,44 @@ def cpu_s(pid: int) -> float | None:
 
 def resident_bytes(pid: int) -> int | None:
     """Returns the memory that a process has now; what it shares with others counts in each."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
-        return None
+    text = _read(f"/proc/{pid}/statm")
+    return int(text.split()[1]) * _PAGE_BYTES if text else None
 
 
 def peak_bytes(pid: int) -> int | None:
     """Returns the most memory that a process has had since its start."""
-    try:
-        for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
-            if line.startswith(b"VmHWM:"):
-                return int(line.split()[1]) << 10
-    except OSError:
-        pass
+    for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) << 10
     return None
+
+
+def wakeups(pid: int) -> int | None:
+    """Returns how often the threads that a process has now have gone to sleep by themselves, and so were woken."""
+    total = 0
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return None
+    for thread in threads:
+        for line in (_read(f"/proc/{pid}/task/{thread}/status") or b"").splitlines():
+            if line.startswith(b"voluntary_ctxt_switches:"):
+                total += int(line.split()[1])
+    return total
+
+
+def _read(file: str) -> bytes | None:
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # All of ours are short, and the kernel gives them whole.
+        return os.read(fd, 8192)
+    except OSError:
+        return None  # it ended in between
+    finally:
+        os.close(fd)
 
 
 def _pids() -> list[int]:

@@ -31,17 +31,20 @@ class Mark:
     wal_bytes: int | None
     transactions: int | None
     cpu_s: float | None
+    #: How often each of our statements was sent, by everybody, where the server counts by text.
+    calls: dict[str, int] | None
 
 
 class Server:
     """A connection of its own, on which nothing but counters is read, and only when `mark` is called."""
 
-    def __init__(self, connection: Connection, postmaster: int | None, baseline: Mark) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, *, postmaster: int | None, by_text: bool) -> None:
+        """Use `open`."""
+        self._connection, self._by_text = connection, by_text
         #: The server's first process; None: on another machine, or hidden.
         self.postmaster = postmaster
         #: From before whatever is measured.
-        self.baseline = baseline
+        self.baseline = Mark(at_s=time.time(), wal_bytes=None, transactions=None, cpu_s=None, calls=None)
 
     @classmethod
     async def open(cls, url: str) -> "Server":
@@ -50,28 +53,32 @@ class Server:
         Raises DatabaseError.
         """
         connection = await connect(url, NAME)
-        postmaster = await find_postmaster(connection)
-        return cls(connection, postmaster, await _mark(connection, postmaster))
+        server = cls(
+            connection,
+            postmaster=await find_postmaster(connection),
+            by_text=await server_queries.find_statements(connection),
+        )
+        server.baseline = await server.mark()
+        return server
 
     async def mark(self) -> Mark:
-        """Reads everything, with one statement. What cannot be read is None, also when the connection is lost."""
-        return await _mark(self._connection, self.postmaster)
+        """Reads everything, with one statement or two. What cannot be read is None, as on a lost connection."""
+        found = calls = None
+        # A standby, and some that are like Postgres, keep none of these counters.
+        with contextlib.suppress(psycopg.Error):
+            found = await server_queries.counters(self._connection)
+        with contextlib.suppress(psycopg.Error):
+            calls = await server_queries.statements(self._connection) if self._by_text else None
+        return Mark(
+            at_s=time.time(),
+            wal_bytes=found.wal_bytes if found else None,
+            transactions=found.transactions if found else None,
+            cpu_s=None if self.postmaster is None else server_cpu_s(self.postmaster),
+            calls=calls,
+        )
 
     async def close(self) -> None:
         await self._connection.close()
-
-
-async def _mark(connection: Connection, postmaster: int | None) -> Mark:
-    found = None
-    # A standby, and some that are like Postgres, keep none of these counters.
-    with contextlib.suppress(psycopg.Error):
-        found = await server_queries.counters(connection)
-    return Mark(
-        at_s=time.time(),
-        wal_bytes=found.wal_bytes if found else None,
-        transactions=found.transactions if found else None,
-        cpu_s=None if postmaster is None else server_cpu_s(postmaster),
-    )
 
 
 def server_cpu_s(postmaster: int) -> float | None:
