@@ -25,10 +25,10 @@ def words(shown: Document) -> str:
 
 def bare() -> Run:
     """Returns a run of which nothing is known that need not be."""
-    given = ("label", "workers", "concurrency", "job", "queues", "payload_bytes", "jobs", "enqueued", "completed")
-    given += ("failed", "retries", "lost", "doubled", "warmup_jobs", "seconds", "throughput_per_s")
+    names = ["label", "workers", "concurrency", "job", "queues", "payload_bytes", "jobs", "enqueued", "completed"]
+    names += ["failed", "retries", "lost", "doubled", "warmup_jobs", "seconds", "throughput_per_s"]
     full = run()
-    return Run(**{name: getattr(full, name) for name in given})
+    return Run(**{name: getattr(full, name) for name in names})
 
 
 def test_the_default_command_fits_a_screen_of_80_columns() -> None:
