@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from currant.bench import results
 from currant.bench.compare import (
@@ -17,11 +18,11 @@ from currant.bench.compare import (
     Compared,
     Comparison,
     compare,
-    encode,
     read,
 )
 from currant.bench.results import Check, Document
 from currant.bench.verdicts import show_comparison
+from currant.cli import exits, main
 from currant.errors import ConfigurationError
 from tests.unit.bench_documents import capacity, document, drain, environment, repeated, run, steady
 
@@ -139,7 +140,7 @@ def test_worse_is_a_figure_that_is() -> None:
 
 def test_the_json_is_the_comparison() -> None:
     found = compare(document(), document(environment=environment(cores=4)))
-    assert msgspec.json.decode(encode(found), type=Comparison) == found
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
 
 
 def printed(found: Comparison) -> str:
@@ -204,3 +205,43 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read(tmp_path / "none.json")
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         read(tmp_path)
+
+
+def command(tmp_path: Path, a: Document, b: Document, *options: str) -> tuple[int, str]:
+    """Returns how `currant bench compare` of the two ended, and what it printed."""
+    files = []
+    for name, each in (("a.json", a), ("b.json", b)):
+        (tmp_path / name).write_bytes(results.encode(each))
+        files.append(str(tmp_path / name))
+    done = CliRunner().invoke(main.app, ["bench", "compare", *files, *options])
+    return done.exit_code, done.output
+
+
+def test_the_command_fails_for_what_is_worse_when_it_is_asked_to(tmp_path: Path) -> None:
+    good, bad = (with_values("throughput_per_s", values) for values in ([110.0, 111, 112, 113], [100.0, 101, 102, 103]))
+    assert command(tmp_path, good, bad)[0] == exits.DONE
+    code, text = command(tmp_path, good, bad, "--fail-on-worse")
+    assert code == exits.FAILED
+    assert "1 worse" in text
+    assert command(tmp_path, bad, good, "--fail-on-worse")[0] == exits.DONE
+
+
+def test_the_command_prints_one_json_document_for_programs(tmp_path: Path) -> None:
+    code, text = command(tmp_path, document(), document(), "--json")
+    assert code == exits.DONE
+    assert msgspec.json.decode(text, type=Comparison) == compare(document(), document())
+
+
+def test_the_command_tells_a_mistake_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("{}")
+    done = CliRunner().invoke(main.app, ["bench", "compare", str(tmp_path / "old.json"), str(tmp_path / "none.json")])
+    assert done.exit_code == exits.USAGE
+    assert done.stderr.splitlines() == [
+        f"currant bench compare: error: {tmp_path / 'old.json'} is no result (currant bench --json)"
+    ]
+
+
+def test_options_of_the_bench_mean_nothing_to_the_comparison(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main.app, ["bench", "--jobs", "10", "compare", "a.json", "b.json"])
+    assert done.exit_code == exits.USAGE
+    assert "--jobs means nothing to compare" in done.stderr

@@ -117,11 +117,6 @@ def compare(a: Document, b: Document) -> Comparison:
     )
 
 
-def encode(comparison: Comparison) -> bytes:
-    """Returns the comparison as JSON."""
-    return msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n"
-
-
 def _side(document: Document) -> Side:
     return Side(
         started=document.started,
