@@ -23,3 +23,10 @@ def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
         asyncio.run(within_time())
 
     return run
+
+
+async def comes_true(condition: Callable[[], Any]) -> None:
+    """Waits until the condition is true."""
+    async with asyncio.timeout(HANGS_S):
+        while not condition():  # noqa: ASYNC110 – it is another process that makes it true
+            await asyncio.sleep(0.01)
