@@ -9,11 +9,11 @@ def deal(count: int, places: dict[int, int], chunks: dict[int, int]) -> dict[int
         chunks: how many each gets through in no time: a batch of such costs little more than one of them, and is better
             kept together. Of those with most room a few then get all, and the others nothing.
     """
-    left = dict(places)
+    left = {name: free for name, free in places.items() if free > 0}
     shares: dict[int, int] = {}
-    even = count / max(1, len(places))
-    for name in sorted(places, key=lambda name: -places[name]):
-        chunk = min(chunks.get(name, 0), places[name], count)
+    even = count / max(1, len(left))
+    for name, free in sorted(left.items(), key=lambda item: -item[1]):
+        chunk = min(chunks.get(name, 0), free, count)
         if chunk > even:
             shares[name] = chunk
             left[name] -= chunk
