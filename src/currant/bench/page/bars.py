@@ -1,0 +1,114 @@
+"""Bars and dots: made of markup, for what needs no axis of time, so that they show and print without a script."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from currant.bench.page.markup import Html, element
+from currant.bench.page.numbers import short, size
+from currant.bench.results import Run
+
+Format = Callable[[float], str]
+
+
+class Bar(NamedTuple):
+    """A bar of parts, in the order of the chart's names; None: not known."""
+
+    label: str
+    parts: Sequence[float | None]
+
+
+def chart(title: str, names: Sequence[str], bars: Sequence[Bar], show: Format) -> Html | None:
+    """Returns a chart of lying bars to one scale, with the sum at each; None where there is nothing to show.
+
+    Args:
+        names: of the parts; with more than one there is a legend.
+        show: how a value is written.
+    """
+    sums = [sum(part or 0 for part in bar.parts) for bar in bars]
+    whole = max(sums, default=0)
+    if whole <= 0:
+        return None
+    lines = []
+    for bar, total in zip(bars, sums, strict=True):
+        parts = [
+            element("i", class_=f"fill c{at}", style=f"width:{100 * part / whole:.2f}%", title=f"{name}: {show(part)}")
+            for at, (name, part) in enumerate(zip(names, bar.parts, strict=True), 1)
+            if part
+        ]
+        words = ", ".join(
+            f"{name} {show(part)}" for name, part in zip(names, bar.parts, strict=True) if part is not None
+        )
+        lines += [
+            element("span", bar.label, class_="label"),
+            element("span", *parts, class_="bar", role="img", aria_label=words),
+            element("span", show(total), class_="n"),
+        ]
+    legend = [element("li", element("i", class_=f"key fill c{at}"), name) for at, name in enumerate(names, 1)]
+    return element(
+        "figure",
+        element("figcaption", title),
+        element("ul", *legend, class_="legend") if len(names) > 1 else None,
+        element("div", *lines, class_="bars"),
+        class_="plot",
+    )
+
+
+def dots(values: Sequence[float], median: float, show: Format) -> Html:
+    """Returns each repetition as a dot on a line from the smallest to the largest, the median as a stroke."""
+    low, high = min([*values, median]), max([*values, median])
+
+    def left(value: float) -> str:
+        return f"left:{50 if high == low else 100 * (value - low) / (high - low):.1f}%"
+
+    return element(
+        "span",
+        element("span", show(low), class_="n"),
+        element(
+            "span",
+            *(element("i", class_="dot", style=left(value), title=show(value)) for value in values),
+            element("i", class_="median", style=left(median), title=f"median {show(median)}"),
+            class_="strip",
+            role="img",
+            aria_label=", ".join(show(value) for value in values) + f"; median {show(median)}",
+        ),
+        element("span", show(high)),
+        class_="dots",
+    )
+
+
+def of_runs(runs: Sequence[Run]) -> list[Html]:
+    """Returns how the runs compare in CPU and memory."""
+    cpus = [(run.label, run.cpu_s_per_1000) for run in runs]
+    memories = [(run.label, run.memory) for run in runs]
+    charts = [
+        chart(
+            "CPU seconds per 1,000 jobs",
+            ["supervisor", "children", "Postgres", "bench (not counted in the figures)"],
+            [Bar(label, (cpu.supervisor, cpu.children, cpu.postgres, cpu.bench)) for label, cpu in cpus if cpu],
+            lambda seconds: f"{short(seconds)} s",
+        ),
+        chart(
+            "Memory, peaks",
+            ["supervisor", "fork server", "children"],
+            [Bar(label, (it.supervisor, it.fork_server, it.children)) for label, it in memories if it],
+            size,
+        ),
+    ]
+    return [each for each in charts if each]
+
+
+def of_phases(runs: Sequence[Run]) -> list[Html]:
+    """Returns what each step of the mode `phases` came to: throughput of the drains, p99 of the paced runs."""
+    drains = [Bar(run.label, [run.throughput_per_s]) for run in runs if run.backlogged]
+    paced = [Bar(run.label, [run.complete_ms.p99]) for run in runs if run.rate_per_s and run.complete_ms]
+    idle = [
+        Bar(run.label, [sum(each.per_s for each in run.statements)])
+        for run in runs
+        if not run.backlogged and not run.rate_per_s and run.statements
+    ]
+    charts = [
+        chart("Throughput", ["throughput"], drains, lambda value: f"{short(value)}/s"),
+        chart("p99, intended to completed", ["p99"], paced, lambda value: f"{short(value)} ms"),
+        chart("Statements while idle", ["statements"], idle, lambda value: f"{short(value)}/s"),
+    ]
+    return [each for each in charts if each]
