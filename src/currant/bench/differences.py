@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from currant.bench.results import Document, Run
+from currant.bench.results import Document, Environment, Run
 
 #: Two readings of one machine's memory may differ by what its kernel keeps.
 _MEMORY_SHARE = 0.05
@@ -21,6 +21,11 @@ _NOT_MEASURED = ("--json", "--csv", "--report", "--repeat")
 def warnings(a: Document, b: Document) -> list[str]:
     """Returns a sentence for each difference, the gravest first."""
     return [*_failed("a", a), *_failed("b", b), *_environments(a, b), *_modes(a, b), *_options(a, b)]
+
+
+def is_busy(environment: Environment) -> bool:
+    """Whether somebody else's work was under way on the machine before anything was measured."""
+    return environment.load > _BUSY_SHARE * environment.cores
 
 
 def _failed(side: str, document: Document) -> Iterator[str]:
@@ -45,7 +50,7 @@ def _environments(a: Document, b: Document) -> Iterator[str]:
     if settings := list(_entries(one.postgres_settings, other.postgres_settings)):
         yield "other settings of Postgres: " + ", ".join(settings)
     for side, environment in (("a", one), ("b", other)):
-        if environment.load > _BUSY_SHARE * environment.cores:
+        if is_busy(environment):
             yield f"before {side} the machine was busy with something else: its load was {environment.load:.1f}"
 
 

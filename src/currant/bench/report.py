@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from currant.bench.amounts import amount
+from currant.bench.differences import is_busy
 from currant.bench.lines import run_lines, troubles_of
 from currant.bench.results import FIGURES, Check, Document, Environment, Run, Section
 
@@ -43,8 +44,10 @@ def _document(document: Document) -> Iterator[Text]:
 
 
 def _section(section: Section) -> Iterator[Text]:
-    yield from _wrapped(section.mode, section.question, "bold", "dim")
-    yield from (Text("  " + line, style="bold green") for line in textwrap.wrap(section.answer, WIDTH - 2))
+    name = section.mode
+    first, *rest = textwrap.wrap(f"{name}: {section.answer}", WIDTH, subsequent_indent="  ")
+    yield Text.assemble((first[: len(name)], "bold"), (first[len(name) :], "bold green"))
+    yield from (Text(line, style="bold green") for line in rest)
     yield from _repeats(section)
     runs = one_each(section.runs)
     if section.rows:
@@ -56,12 +59,6 @@ def _section(section: Section) -> Iterator[Text]:
     if not section.rows and len(runs) <= RUNS_IN_FULL:
         for place, run in enumerate(runs):
             yield from run_lines(run, brief=place > 0)
-
-
-def _wrapped(name: str, text: str, name_style: str, style: str) -> Iterator[Text]:
-    first, *rest = textwrap.wrap(f"{name}: {text}", WIDTH, subsequent_indent="  ")
-    yield Text.assemble((first[: len(name)], name_style), (first[len(name) :], style))
-    yield from (Text(line, style=style) for line in rest)
 
 
 def one_each(runs: Sequence[Run]) -> list[Run]:
@@ -123,16 +120,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Text]:
 
 def _environment(environment: Environment) -> Iterator[Text]:
     commit = f" ({environment.commit[:10]})" if environment.commit else ""
-    yield Text(
-        f"Currant {environment.currant}{commit}, Python {environment.python},"
-        f" Postgres {environment.postgres} ({environment.postgres_where})",
-        style="dim",
-    )
-    yield Text(
-        f"{environment.os}, {environment.cores} × {environment.cpu}, {environment.memory_bytes / 1e9:,.1f} GB,"
-        f" load {environment.load:.2f} before",
-        style="dim",
-    )
+    server = f"Postgres {environment.postgres} ({environment.postgres_where})"
+    yield from _quiet(f"Currant {environment.currant}{commit}, {environment.python}, {server}")
+    machine = f"{environment.cores} × {environment.cpu}, {environment.memory_bytes / 1e9:,.1f} GB"
+    yield from _quiet(f"{environment.os}, {machine}, load {environment.load:.2f} before")
+    if is_busy(environment):
+        yield Text("! The machine was busy with something else, which the figures include.", style="yellow")
+
+
+def _quiet(text: str) -> Iterator[Text]:
+    yield from (Text(line, style="dim") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  "))
 
 
 def _checks(document: Document) -> Iterator[Text]:
@@ -145,8 +142,8 @@ def _checks(document: Document) -> Iterator[Text]:
         yield Text(f"✗ {failed} of {len(found)} checks FAILED: the figures above mean nothing", style="bold red")
     elif found:
         names = ", ".join(dict.fromkeys(check.name for _, check in found))
-        text = f"✓ every check holds ({len(found)}): {names}{_no_troubles(document)}"
-        yield from (Text(line, style="green") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  "))
+        lines = textwrap.wrap(f"✓ every check holds ({len(found)}): {names}", WIDTH, subsequent_indent="  ")
+        yield from (Text(line, style="green") for line in [*lines, *_no_troubles(document)])
 
 
 def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
@@ -154,7 +151,8 @@ def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
     yield from ((run.label, check) for run in section.runs for check in run.checks)
 
 
-def _no_troubles(document: Document) -> str:
+def _no_troubles(document: Document) -> Iterator[str]:
     runs = [run for section in document.sections for run in section.runs]
-    none = [name for name in troubles_of(runs[0]) if not any(troubles_of(run)[name] for run in runs)] if runs else []
-    return "; 0 " + ", 0 ".join(none) if none else ""
+    counts = [troubles_of(run) for run in runs]
+    if none := [name for name in (counts[0] if counts else ()) if not any(each[name] for each in counts)]:
+        yield "  0 " + ", 0 ".join(none)

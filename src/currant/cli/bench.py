@@ -27,6 +27,7 @@ from currant.bench.plan import (
 )
 from currant.bench.run import run_bench
 from currant.bench.targets import check_targets
+from currant.bench.uses import check_used
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
 from currant.cli.comparing import compare_command
@@ -310,6 +311,7 @@ def bench(
             ramp_rows=ramp_rows,
             switches=Switches(claim_batch, complete_batch, False if no_prefetch else None, poll_s),
         )
+        check_used(_given(context), plan.modes)
         targets = check_targets({"--json": json_file, "--csv": csv_file, "--report": html_file})
         console = Console()
         url = None if embedded else settings.database_url

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from currant.bench.jobs import NOOP
 from currant.bench.measure import Bench
-from currant.bench.plan import BenchFailed, Plan
+from currant.bench.plan import RAMP_ROWS_MIN, BenchFailed, Plan
 from currant.bench.progress import progress
 from currant.bench.results import Section
 from currant.identifiers import new_ids, new_node_id
@@ -26,9 +26,7 @@ from currant.store.scratch import scratch_database
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 
 #: Rows of the claims: a full one, and a small one, as when a node has little room.
-BATCHES = (500, 50)
-#: Below that a full claim would not find its rows.
-BACKLOG_ROWS_MIN = max(BATCHES)
+BATCHES = (RAMP_ROWS_MIN, 50)
 #: The first ones are not counted. When they take longer than that, fewer do.
 ROUNDS, ROUNDS_MIN, ROUNDS_WARMUP = 41, 5, 3
 CLAIMS_S = 60.0

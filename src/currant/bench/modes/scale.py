@@ -14,6 +14,8 @@ COUNT_S = 8.0
 #: a second are no limit to one.
 JOBS_PER_S_MAX = 5_000.0
 JOBS_MIN = 200
+#: Unless another is asked for: the question needs one for which workers are what is short.
+JOB = JobSpec(kind="sleep", sleep_ms=50.0)
 
 QUESTION = "Do more workers do as much more?"
 
@@ -24,6 +26,7 @@ async def run(bench: Bench, plan: Plan) -> Section:
     Raises:
         BenchFailed: currantd ended, or nothing moved.
     """
+    plan = plan if plan.job_given else replace(plan, job=JOB)
     counts = plan.scale_workers
     return section([await drain(bench, sized(plan, count), f"{count} worker{'s'[: count > 1]}") for count in counts])
 
