@@ -34,7 +34,7 @@ def bare() -> Run:
 def test_the_default_command_fits_a_screen_of_80_columns() -> None:
     lines = printed(document()).splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 48
+    assert len(lines) <= 50
 
 
 def test_where_there_is_no_terminal_there_is_plain_text() -> None:
