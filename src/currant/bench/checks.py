@@ -5,6 +5,8 @@ from currant.bench.results import Check, Document
 
 #: By how much the rate that was reached may differ from the one that was asked for.
 RATE_TOLERANCE = 0.02
+#: The name of the check that compares the two.
+RATE_HELD = "rate held"
 
 
 def every_execution_once(*, enqueued: int, lost: int, doubled: int, amiss: int, left: int) -> Check:
@@ -26,7 +28,7 @@ def every_execution_once(*, enqueued: int, lost: int, doubled: int, amiss: int, 
 def rate_held(*, asked_per_s: float, reached_per_s: float) -> Check:
     """Compares the rate of the enqueues."""
     return Check(
-        name="rate held",
+        name=RATE_HELD,
         ok=abs(reached_per_s / asked_per_s - 1) <= RATE_TOLERANCE,
         text=f"{asked_per_s:,.6g} enqueues a second were asked for, and {reached_per_s:,.6g} were made",
     )

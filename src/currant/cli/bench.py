@@ -27,10 +27,13 @@ from currant.bench.plan import (
 )
 from currant.bench.run import run_bench
 from currant.bench.targets import check_targets
+from currant.bench.uses import check_used
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
+from currant.cli.comparing import compare_command
 from currant.cli.shell import App
 from currant.cli.values import duration
+from currant.errors import ConfigurationError
 
 _WHAT, _JOBS, _ENQUEUEING = "What to measure", "Jobs", "Enqueueing"
 _NODE, _MODES, _RESULTS = "currantd", "For single modes", "Results"
@@ -278,6 +281,8 @@ def bench(
     on a throwaway Postgres. Fails when a job was lost or ran twice, or a rate was not held.
     """
     if context.invoked_subcommand is not None:
+        with reported("currant bench"):
+            _check_alone(context)
         return
     with reported("currant bench"):
         check_exclusive(embedded=embedded, url_option=database_url)
@@ -306,6 +311,7 @@ def bench(
             ramp_rows=ramp_rows,
             switches=Switches(claim_batch, complete_batch, False if no_prefetch else None, poll_s),
         )
+        check_used(_given(context), plan.modes)
         targets = check_targets({"--json": json_file, "--csv": csv_file, "--report": html_file})
         console = Console()
         url = None if embedded else settings.database_url
@@ -317,6 +323,17 @@ def bench(
         report.show(document, console)
         targets.write(document)
         checks.raise_failed(document)
+
+
+app.command("compare")(compare_command)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Raises ConfigurationError when an option of the bench stands before the name of another command."""
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigurationError(f"{each.opts[0]} means nothing to {context.invoked_subcommand}")
 
 
 def _given(context: typer.Context) -> list[str]:
