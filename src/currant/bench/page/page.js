@@ -54,7 +54,7 @@
       values: (u, splits) => splits.map(tick), ...options,
     };
     if (kind === "percentile") {
-      result.splits = (u, at, low, high) => [1, 2, ...logSplits(10, Math.max(high, 10))].filter(x => x <= high);
+      result.splits = (u, at, low, high) => [2, ...logSplits(10, Math.max(high, 10))].filter(x => x <= high);
       result.values = (u, splits) => splits.map(x => percent(x));
     } else if (kind === "log") {
       result.splits = (u, at, low, high) => logSplits(low, high);

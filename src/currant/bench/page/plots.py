@@ -86,7 +86,7 @@ def _throughput(run: Run, series: Series) -> Plot:
     if run.rate_per_s:
         lines.append(Line("asked for", [run.rate_per_s] * len(lines[0].ys), colour=3, dash=True))
     spread = run.throughput_spread
-    summary = f"{per_s(run.throughput_per_s)} over the measured part" + (
+    summary = per_s(run.throughput_per_s) + (
         f", {per_s(spread.p5)} to {per_s(spread.p95)} in 90 % of the time" if spread else ""
     )
     against = f"; the SQL floor is {per_s(floor.per_s)}" if floor else ""
