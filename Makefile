@@ -33,7 +33,7 @@ docs: dev-ready ## Build the site of the documentation into site/.
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet $(ARGS)
 
 bench: demo-ready ## Measure how fast a backlog is drained, next to what the database can do.
-	@$(RUN) -m currant bench --drain --workers 2 --concurrency 64 --jobs 40000 $(ARGS)
+	@$(RUN) -m currant bench --mode capacity --workers 2 --concurrency 64 --jobs 40000 $(ARGS)
 
 crash: dev-ready ## Break everything in the fault table, with 10,000 executions each; the report goes to crash.json.
 	@$(RUN) -m pytest tests/faults --crash --crash-report crash.json $(ARGS)

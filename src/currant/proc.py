@@ -71,6 +71,20 @@ def peak_bytes(pid: int) -> int | None:
     return None
 
 
+def wakeups(pid: int) -> int | None:
+    """Returns how often the threads that a process has now have gone to sleep by themselves, and so were woken."""
+    total = 0
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return None
+    for thread in threads:
+        for line in (_read(f"/proc/{pid}/task/{thread}/status") or b"").splitlines():
+            if line.startswith(b"voluntary_ctxt_switches:"):
+                total += int(line.split()[1])
+    return total
+
+
 def _read(file: str) -> bytes | None:
     try:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""What people are shown of the database: executions, dead letters, queues, schedules. Times are ISO 8601."""
+"""What people are shown of the database: executions, dead letters, queues, schedules, and what it was asked."""
 
 from typing import Any
 
@@ -107,3 +107,11 @@ class Retried(msgspec.Struct):
     status: str | None
     type: str | None
     retried: bool
+
+
+class StatementUse(msgspec.Struct):
+    """How often a named statement was sent, the rows that it returned or wrote, and the seconds until its answers."""
+
+    calls: int
+    rows: int
+    seconds: float

@@ -20,6 +20,8 @@ def _plain(default: Any) -> str:
     return "none" if default in (None, ()) else f"{default:.15g}" if isinstance(default, float) else str(default)
 
 
+#: The most executions that a claim takes, and outcomes that a statement writes, unless fewer are asked for.
+CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 500, 2500
 #: The groups in which `currantd --help` shows the settings.
 WHAT, SIZE, DATABASE, TIMING, LOGGING = "What to run", "Size", "Database", "Timing and limits", "Logging and files"
 
@@ -196,6 +198,23 @@ class Settings:
         "The most connections that an application's enqueues make, in each event loop.",
         *_whole(1, 1000),
         group=None,
+    )
+    claim_batch: int = _setting(CLAIM_ROWS_MAX, "The most executions that one claim takes.", *_whole(1, CLAIM_ROWS_MAX))
+    complete_batch: int = _setting(
+        COMPLETE_ROWS_MAX, "The most outcomes that one statement writes.", *_whole(1, COMPLETE_ROWS_MAX)
+    )
+    prefetch: bool = _setting(
+        True,
+        "Whether children get some executions beyond their slots, so that they need not wait for the next claim.",
+        _yes_or_no,
+        "must be yes or no",
+        default_text="yes",
+    )
+    poll_s: float | None = _setting(
+        None,
+        "Look for work so often, in seconds, and do not LISTEN: for where notifications do not come through."
+        " A cancel of what runs then takes about 5 seconds.",
+        *_number(0.01),
     )
     payload_bytes_max: int = _setting(
         1 << 20,

@@ -34,6 +34,14 @@ async def sleeper(seconds: float) -> None:
 
 
 @job(queue="test")
+async def measured(seconds: float) -> float:
+    """Returns how long it took, in seconds."""
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    return time.monotonic() - began
+
+
+@job(queue="test")
 async def gated() -> None:
     """Runs until the test opens the gate: what it must find running does run, however slow the machine is."""
     note("start")

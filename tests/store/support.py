@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from psycopg import AsyncConnection
+
 from currant.backends import NewExecution
 from currant.executions import Execution
 from currant.identifiers import new_ids
@@ -14,6 +16,8 @@ from currant.store.channels import Subscription, subscribe
 from currant.store.connections import Connection
 
 NODE = "node_a"
+#: Ours, or an application's.
+AnyConnection = AsyncConnection[tuple[Any, ...]]
 
 
 @asynccontextmanager
@@ -77,7 +81,7 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
     return await queries.complete(connection, executions, [result] * len(executions))
 
 
-async def fetch(connection: Connection, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+async def fetch(connection: AnyConnection, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Runs plain SQL of the test's own."""
     cursor = await connection.execute(statement.encode(), parameters or None)
     return await cursor.fetchall() if cursor.description else []
@@ -155,7 +159,7 @@ class Ears:
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
 
-    async def heard(self, connection: Connection) -> set[str]:
+    async def heard(self, connection: AnyConnection) -> set[str]:
         """Returns what was notified by everything that was committed before this call."""
         await fetch(connection, "SELECT pg_notify('the end', '')")
         return await heard(self._subscription, lambda names: "the end" in names) - {"the end"}

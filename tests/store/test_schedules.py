@@ -10,6 +10,7 @@ from currant.backends import NewExecution
 from currant.store import queries, schedules
 from currant.store.connections import Connection
 from currant.store.schedules import Found, Plan
+from currant.store.statements import Statement
 from tests.store.support import (
     backend_pid,
     blocked,
@@ -179,8 +180,9 @@ async def test_a_statement_that_began_before_another_nodes_firing_does_not_fire_
         " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN '{app.f}'; END $$"
     )
     before = b"%(functions)s::text[])\nFOR UPDATE"
-    assert before in schedules._FIRE
-    slow = schedules._FIRE.replace(before, b"(SELECT stop())::text[])\nFOR UPDATE")
+    text = schedules._FIRE.text
+    assert before in text
+    slow = Statement("slow", text.replace(before, b"(SELECT stop())::text[])\nFOR UPDATE"))
     async with connected(url) as first, connected(url) as second, connected(url) as watcher:
         await sync(first, DUE)
         await fetch(watcher, stop)

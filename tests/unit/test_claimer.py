@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
+from currant.settings import CLAIM_ROWS_MAX
 from currant.store.queries import Claim, Position
-from currant.supervisor.claimer import CLAIM_ROWS_MAX, LOOK_ROWS_MAX, Claimer
+from currant.supervisor.claimer import LOOK_ROWS_MAX, Claimer
 from tests.support import in_loop
 from tests.unit.support import executions
 
@@ -31,6 +32,7 @@ class Node:
         self.exhausted = asyncio.Event()
         self.claimer = Claimer(
             room=lambda: self.room,
+            rows_max=CLAIM_ROWS_MAX,
             claim=self._claim,
             dispatch=self._dispatch,
             due_in=self.due.append,

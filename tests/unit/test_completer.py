@@ -7,7 +7,8 @@ import pytest
 
 from currant.errors import RowLocked, StatementRefused
 from currant.executions import Execution, Status, Verdict
-from currant.supervisor.completer import COMPLETE_ROWS_MAX, SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
+from currant.settings import COMPLETE_ROWS_MAX
+from currant.supervisor.completer import SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
 from tests.support import in_loop
 from tests.unit.support import execution, executions
@@ -34,6 +35,7 @@ class Store:
         self.gate.set()
         self.completer = Completer(
             self,
+            rows_max=COMPLETE_ROWS_MAX,
             saved=self.ledger.settle,
             fenced=self._fenced,
             refused=lambda execution, reason: self.refused.append((execution.id, reason)),
@@ -282,7 +284,7 @@ class Broken:
 async def test_another_failure_than_of_the_data_is_not_swallowed() -> None:
     def nothing(*_: object) -> None: ...
 
-    completer = Completer(Broken(), saved=nothing, fenced=nothing, refused=nothing)
+    completer = Completer(Broken(), rows_max=COMPLETE_ROWS_MAX, saved=nothing, fenced=nothing, refused=nothing)
     completer.add_results(results(1))
     with pytest.raises(RuntimeError, match="a bug"):
         await completer.run()

@@ -310,6 +310,16 @@ def test_prefetch_is_what_the_child_finished_in_a_window() -> None:
     assert ledger.room(0.01 + 4 * WINDOW_S) == 2
 
 
+def test_without_prefetch_there_is_room_for_the_slots_alone() -> None:
+    ledger = Ledger(prefetch=False)
+    ledger.add_child(0, 4, 0.0)
+    make_quick(ledger, 0, 100, 0.05)
+    assert ledger.room(0.1) == 4
+    plan, rest = ledger.assign(executions(10), 0.1)
+    assert (shares_of(plan), len(rest)) == ({0: 4}, 6)
+    assert ledger.room(0.1) == 0
+
+
 def test_prefetch_is_bounded() -> None:
     ledger = ledger_of(2000)
     make_quick(ledger, 0, PREFETCH_MAX + 900, now=0.01)

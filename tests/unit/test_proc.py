@@ -44,10 +44,20 @@ def test_a_childs_cpu_is_its_own_until_it_is_waited_for_and_its_parents_reaped_t
     assert after.reaped_cpu_s - before.reaped_cpu_s >= 0.15
 
 
+def test_a_process_that_waits_has_gone_to_sleep() -> None:
+    before = proc.wakeups(os.getpid())
+    for _ in range(5):
+        time.sleep(0.001)
+    after = proc.wakeups(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert after >= before + 5
+
+
 def test_of_a_process_that_is_gone_there_is_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()
     found = [proc.stat(child.pid), proc.name(child.pid), proc.cpu_s(child.pid), proc.peak_bytes(child.pid)]
     assert found == [None] * 4
-    assert proc.resident_bytes(child.pid) is None
+    assert proc.resident_bytes(child.pid) is proc.wakeups(child.pid) is None
     assert proc.children(child.pid) == []

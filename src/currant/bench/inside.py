@@ -13,13 +13,12 @@ from currant import backends
 from currant.bench import inside_jobs
 from currant.bench.jobs import QUEUE
 from currant.bench.node import Node
-from currant.bench.plan import Plan
+from currant.bench.plan import PAYLOAD_BYTES_MAX, Plan
 from currant.client import DatabaseBackend
 from currant.store import bench_queries, migrate
 from currant.store.connections import connect
 from currant.store.scratch import scratch_database
 
-PAYLOAD_BYTES_MAX = 1 << 20
 POLL_S = 0.1
 
 
@@ -29,7 +28,7 @@ async def measure(
     """Returns the enqueues a second from the first to the last that the database has."""
     connection = await connect(url, "currant:bench")
     backend = DatabaseBackend(url, payload_bytes_max=PAYLOAD_BYTES_MAX)
-    plan = Plan(workers=procs, concurrency=parents // procs, jobs=parents, warmup_percent=0, rate_per_s=None)
+    plan = Plan(workers=procs, concurrency=parents // procs, jobs=parents, warmup_percent=0)
     queues = [QUEUE, inside_jobs.INNER] if served else [QUEUE]
     try:
         await migrate.migrate(connection)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from types import TracebackType
 from rich.console import Console
 
 from currant import settings
-from currant.bench.jobs import QUEUE
 from currant.bench.plan import BenchFailed, Plan
 from currant.errors import CurrantError
 from currant.protocol.status import StatusReply
@@ -42,15 +42,25 @@ class Node:
         console: Console,
         *,
         modules: str = "currant.bench.jobs",
-        queues: Sequence[str] = (QUEUE,),
+        queues: Sequence[str] | None = None,
     ) -> None:
+        """
+        Args:
+            queues: by default those of the plan.
+        """
         self._plan, self._console = plan, console
-        self._modules, self._queues = modules, queues
+        self._modules, self._queues = modules, plan.queue_names if queues is None else queues
+        self._seen: tuple[float, StatusReply] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="currant-bench-")
         self._runtime_dir = Path(self._folder.name) / "run"
         self._log = Path(self._folder.name) / "currantd.log"
         # In the environment, where other users cannot read the address's password.
         environment = settings.child_environment(see_database=True) | {settings.environment_name("database_url"): url}
+        environment |= {
+            settings.environment_name(name): str(value)
+            for name, value in plan.switches._asdict().items()
+            if value is not None
+        }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "currant.cli.tied", str(os.getpid()), *self._options()],
@@ -88,43 +98,62 @@ class Node:
 
     async def _ask_early(self) -> StatusReply | None:
         try:
-            return await self._ask()
+            return await self.status()
         except CurrantError:
             return None  # bound, and not listening yet
 
-    async def until_completed(self, jobs: int, enqueued: Callable[[], int], show: Callable[[int], None]) -> None:
-        """Returns when so many executions have their outcome in the database.
+    async def until_ended(
+        self,
+        jobs: int | None,
+        *,
+        enqueued: Callable[[], int],
+        until_s: float = math.inf,
+        seen: Callable[[StatusReply], None] = lambda reply: None,
+    ) -> bool:
+        """Returns whether so many executions have their outcome in the database; False when the time is over first.
 
         Args:
-            enqueued: how many there are by now: with none waiting, nothing completes, and that is no stall.
-            show: gets how many are completed, at most four times a second.
+            jobs: None for as many as the time lets through.
+            enqueued: how many there are by now: with none waiting, nothing ends, and that is no stall.
+            until_s: of time.monotonic().
+            seen: gets what currantd says of itself, four times a second.
 
         Raises:
-            BenchFailed: currantd ended, or nothing completed for 30 s.
+            BenchFailed: currantd ended, or nothing moved for 30 s.
         """
-        last, moved_at = 0, time.monotonic()
+        last, moved_at = dict[str, int](), time.monotonic()
         while True:
             self._check_alive()
-            reply = await self._ask()
-            done = reply.executions["completed"] + reply.executions["failed"]
-            show(done)
-            if done >= jobs and reply.unsaved == 0:
-                return
-            if done != last or done >= enqueued():
-                last, moved_at = done, time.monotonic()
+            reply = self._just_seen() or await self.status()
+            seen(reply)
+            done = ended(reply)
+            if jobs is not None and done >= jobs and reply.unsaved == 0:
+                return True
+            if time.monotonic() >= until_s:
+                return False
+            if reply.executions != last or done >= enqueued():
+                last, moved_at = reply.executions, time.monotonic()
             if time.monotonic() - moved_at > STALL_S:
-                raise BenchFailed(f"nothing completed for {STALL_S:g} s: {done:,} of {jobs:,} were, by currantd's word")
+                wanted = "" if jobs is None else f" of {jobs:,}"
+                raise BenchFailed(f"nothing moved for {STALL_S:g} s: {done:,}{wanted} had ended, by currantd's word")
             await asyncio.sleep(POLL_S)
 
-    async def _ask(self) -> StatusReply:
+    async def status(self) -> StatusReply:
+        """Returns what currantd says of itself. Raises BenchFailed when it has ended."""
         try:
-            return await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME, waiting=False)
+            reply = await asyncio.to_thread(ask, self._runtime_dir / SOCKET_NAME, waiting=False)
+            self._seen = time.monotonic(), reply
+            return reply
         except CurrantError:
             # Its end of the socket goes a moment before the process is seen to have ended.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, 5.0)
             self._check_alive()
             raise
+
+    def _just_seen(self) -> StatusReply | None:
+        """Returns what it said to whoever asked last, unless that was long ago: each question costs it a little."""
+        return self._seen[1] if self._seen and time.monotonic() - self._seen[0] < POLL_S else None
 
     def _check_alive(self) -> None:
         status = self._process.poll()
@@ -162,3 +191,8 @@ class Node:
         self._console.print(f"the last of {len(lines)} lines that currantd logged:", style="bold")
         for line in lines[-TAIL_LINES:]:
             self._console.print("  " + line, markup=False, highlight=False, soft_wrap=True)
+
+
+def ended(reply: StatusReply) -> int:
+    """Returns how many executions have come to their end by currantd's word."""
+    return reply.executions["completed"] + reply.executions["failed"]

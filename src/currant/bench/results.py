@@ -193,7 +193,7 @@ class Run(msgspec.Struct, kw_only=True):
     utilization: float | None = None
     connection_errors: int = 0
     statements: list[StatementUse] = []
-    #: Transactions by pg_stat_database over the same time, others' included.
+    #: Of this database by pg_stat_database, others' included, from before the start of `currantd` to its end.
     server_transactions: int | None = None
     wal_bytes_per_job: float | None = None
     cpu_s_per_1000: Cpu | None = None
@@ -222,10 +222,14 @@ class Section(msgspec.Struct, kw_only=True):
     #: A table of the mode's own (sweep's steps, phases' ideas): the head and the rows, as text for people.
     head: list[str] = []
     rows: list[list[str]] = []
+    #: Of the mode itself, beside those of its runs.
+    checks: list[Check] = []
 
     @property
     def failed(self) -> list[Check]:
-        return [check for run in self.runs for check in run.checks if not check.ok]
+        return [
+            check for checks in (self.checks, *(run.checks for run in self.runs)) for check in checks if not check.ok
+        ]
 
 
 class Environment(msgspec.Struct, kw_only=True):

@@ -1,30 +1,48 @@
-"""From the plan to the report, on a database of its own."""
+"""From the plan to the document, on a database of its own."""
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import psycopg
 import uvloop
 from rich.console import Console
 
-from currant.bench.drain import Drain, measure_drain
-from currant.bench.enqueue import measure_enqueue
-from currant.bench.jobs import QUEUE
-from currant.bench.latency import measure_latency
-from currant.bench.plan import BenchFailed, Plan
-from currant.bench.report import EnqueueReport, LatencyMs, Report
+from currant.bench.machine import environment
+from currant.bench.measure import Bench
+from currant.bench.modes import capacity, enqueue, idle, phases, ramp, scale, steady, sweep
+from currant.bench.outcomes import clock_offset_s
+from currant.bench.plan import Plan
+from currant.bench.repeats import merge
+from currant.bench.results import Document, Section
+from currant.bench.server import is_same_machine
 from currant.errors import DatabaseError
-from currant.store import bench_queries, migrate
-from currant.store.bench_queries import Latency
-from currant.store.connections import Connection, connect
+from currant.store import migrate
+from currant.store.connections import connect
 from currant.store.scratch import scratch_database
 
+Mode = Callable[[Bench, Plan], Awaitable[Section]]
 
-def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) -> Report | EnqueueReport:
+#: By the words of `--mode`.
+MODES: dict[str, Mode] = {
+    "capacity": capacity.run,
+    "steady": steady.run,
+    "sweep": sweep.run,
+    "scale": scale.run,
+    "idle": idle.run,
+    "ramp": ramp.run,
+    "phases": phases.run,
+    "enqueue": enqueue.run,
+}
+
+
+def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool, command: Sequence[str]) -> Document:
     """Measures in a schema of its own of the user's database, or on a throwaway server where `url` is None.
 
     Args:
         embedded: the throwaway server was asked for, which is how it is announced.
+        command: the options as given, for the document.
 
     Raises:
         BenchFailed: there is no result; the end of currantd's log has been shown.
@@ -37,75 +55,33 @@ def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool) 
             reason = "--embedded is given: " if embedded else "" if url else "no CURRANT_DATABASE_URL is set: "
             console.print(reason + scratch.line, highlight=False, soft_wrap=True)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(_measure(plan, scratch.url, console))
+                return runner.run(_measure(plan, scratch.url, console, throwaway=url is None, command=command))
     except psycopg.Error as error:
         raise DatabaseError(f"the database refused or left: {' '.join(str(error).split())}") from error
 
 
-async def _measure(plan: Plan, url: str, console: Console) -> Report | EnqueueReport:
+async def _measure(plan: Plan, url: str, console: Console, *, throwaway: bool, command: Sequence[str]) -> Document:
+    """Runs all modes once, then all again: what others do on the machine then meets each of them."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     connection = await connect(url, "currant:bench")
     try:
         await migrate.migrate(connection)
-        if plan.enqueuers is not None:
-            return await _enqueue_report(plan, url, connection, console)
-        drain = None
-        if plan.rate_per_s is None:
-            drain = await measure_drain(plan, url, connection, console)
-        else:
-            await measure_latency(plan, url, console)
-        return await _report(plan, drain, connection)
+        where = "throwaway" if throwaway else "same machine" if is_same_machine(connection) else "another machine"
+        bench = Bench(url, connection, console, await environment(connection, where), await clock_offset_s(connection))
+        sections: dict[str, list[Section]] = {mode: [] for mode in plan.modes}
+        for number in range(plan.repeat):
+            for mode in plan.modes:
+                if plan.repeat > 1:
+                    console.print(f"repetition {number + 1} of {plan.repeat}: {mode}", highlight=False)
+                sections[mode].append(await MODES[mode](bench, plan))
+        return Document(
+            started=started,
+            command=list(command),
+            environment=bench.environment,
+            sections=[merge(each) for each in sections.values()],
+        )
     finally:
         await connection.close()
-
-
-async def _report(plan: Plan, drain: Drain | None, connection: Connection) -> Report:
-    tally = await bench_queries.tally(connection, queues=[QUEUE])
-    latency = await bench_queries.latency(connection, queue=QUEUE, warmup=plan.warmup_rows(plan.jobs))
-    if latency is None:
-        raise BenchFailed(f"only {tally.completed:,} of {plan.jobs:,} executions completed: no more than the warm-up")
-    floor = drain.floor if drain else None
-    throughput_per_s = drain.drain.per_s if drain else _paced_per_s(latency)
-    return Report(
-        mode=plan.mode,
-        workers=plan.workers,
-        concurrency=plan.concurrency,
-        rate_per_s=plan.rate_per_s,
-        warmup_percent=plan.warmup_percent,
-        jobs=plan.jobs,
-        completed=tally.completed,
-        lost=plan.jobs - tally.completed,
-        doubled=tally.doubled,
-        throughput_per_s=round(throughput_per_s, 1),
-        floor_per_s=round(floor.per_s, 1) if floor else None,
-        floor_before_per_s=round(drain.floor_before.per_s, 1) if drain else None,
-        floor_after_per_s=round(drain.floor_after.per_s, 1) if drain and drain.floor_after else None,
-        ratio_to_floor=round(throughput_per_s / floor.per_s, 3) if floor else None,
-        latency_ms=LatencyMs(*(round(each, 3) for each in latency[:4])),
-        postgres=connection.info.parameter_status("server_version") or "unknown",
-    )
-
-
-async def _enqueue_report(plan: Plan, url: str, connection: Connection, console: Console) -> EnqueueReport:
-    single, bulk, crowd = await measure_enqueue(plan, url, connection, console)
-    return EnqueueReport(
-        mode=plan.mode,
-        jobs=plan.jobs,
-        enqueue_per_s=round(single.per_s, 1),
-        enqueue_bare_per_s=round(single.bare_per_s, 1),
-        enqueue_ratio=round(single.ratio, 3),
-        enqueue_many_per_s=round(bulk.per_s, 1),
-        enqueue_many_bare_per_s=round(bulk.bare_per_s, 1),
-        enqueue_many_ratio=round(bulk.ratio, 3),
-        enqueuers=crowd.enqueuers,
-        enqueuers_per_s=round(crowd.per_s, 1),
-        enqueuers_errors=crowd.errors,
-        enqueuers_connections=crowd.connections,
-        postgres=connection.info.parameter_status("server_version") or "unknown",
-    )
-
-
-def _paced_per_s(latency: Latency) -> float:
-    return latency.executions / latency.seconds if latency.seconds > 0 else 0.0
 
 
 def _interrupt_at_sigterm() -> None:

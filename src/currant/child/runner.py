@@ -16,6 +16,7 @@ from contextvars import Context, copy_context
 
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
 from currant.child.threads import Threads
@@ -33,6 +34,8 @@ _TURN_S = 0.005
 LENT_MAX = CELLS_MAX // 2
 #: EX_SOFTWARE of sysexits.h.
 _EXIT_BROKEN = 70
+#: Whether tasks take their first step within the turn that starts them, or after it.
+_EAGER = sys.version_info >= (3, 12)
 
 
 class Runner:
@@ -65,6 +68,7 @@ class Runner:
         self._unborn: list[tuple[int, asyncio.Task[None]]] = []
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
+        self._meter = Meter(concurrency, cells.write_busy, time.monotonic)
         #: The cells of what runs and is to be cancelled, and how it ends by that.
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
@@ -141,19 +145,27 @@ class Runner:
         starting = self._starting
         return starting is not None and (starting.cell, starting.lease) == (execution.cell, execution.lease)
 
+    def _active(self) -> int:
+        """Returns how many executions have begun and not ended, but for those that have lent their slots."""
+        return max(0, len(self._running) - len(self._unborn) - self._slots.lent)
+
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:
             self._turn_is_due = True
+            self._meter.steady()
             self._loop.call_soon(self._turn, context=self._context)
 
     def _turn(self) -> None:
         try:
+            stepping = _EAGER and len(self._backlog) > 0
+            self._meter.note(self._active(), stepping=stepping, briefly=not stepping)
             if self._slots.lenders:
                 self._slots.grant()
             self._start_some()
             if self._unborn:
                 # After the first steps of all of them. A callback of each task's own would cost a tenth of its run.
                 self._loop.call_soon(self._settle_unborn)
+            self._meter.note(self._active(), stepping=len(self._unborn) > 0)
             if self._slots.lent != self._lent_told:
                 # Before the outcomes: for a moment the supervisor rather knows of too few slots than of too many.
                 self._lent_told = self._slots.lent
@@ -207,6 +219,7 @@ class Runner:
     def _settle_unborn(self) -> None:
         """Ends what was cancelled before its first step, in which case not a line of `_run` has run."""
         tasks, self._unborn = self._unborn, []
+        self._meter.note(self._active())
         for cell, task in tasks:
             # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
             if not task.cancelled() or cell not in self._running or self._running[cell][0] is not task:

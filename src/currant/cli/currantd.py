@@ -13,7 +13,7 @@ from currant.cli import exits, shell
 from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
 from currant.cli.interrupts import run_async
 from currant.cli.log import make_log
-from currant.cli.options import is_repeated, setting_option, settings_of_nodes
+from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
 from currant.settings import Settings
@@ -34,7 +34,7 @@ app = App()
 def run(
     embedded: EmbeddedOption = False,
     version: VersionOption = False,
-    **options: list[str] | str | None,
+    **options: list[str] | str | bool | None,
 ) -> None:
     """Runs jobs: one supervisor, which talks to Postgres, and its child processes, which run your code.
 
@@ -43,7 +43,8 @@ def run(
     SIGTERM or SIGINT stops it gracefully; a second one hurries. SIGQUIT ends it at once.
     """
     given = {name: ",".join(value) or None if isinstance(value, list) else value for name, value in options.items()}
-    database_url = given["database_url"]
+    database_url = options["database_url"]
+    assert not isinstance(database_url, list | bool)
     with reported("currantd"):
         settings = setting.load(given)
         if not settings.modules:
@@ -102,7 +103,7 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(function)
     parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     for name in settings_of_nodes():
-        kind: Any = list[str] | None if is_repeated(name) else str | None
+        kind: Any = bool | None if is_flag(name) else list[str] | None if is_repeated(name) else str | None
         annotation = Annotated[kind, setting_option(name)]
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     decorated: Any = function

@@ -1,25 +1,18 @@
 """`currant`: puts its commands together; also `python -m currant`."""
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from currant import settings as setting
-from currant.bench import report as bench_report
-from currant.bench.plan import ENQUEUERS, RATE_PER_S, BenchFailed, check_target, make_plan
-from currant.bench.run import run_bench
-from currant.cli import dead, executions, exits, schedules
+from currant.cli import bench, dead, executions, exits, schedules
 from currant.cli.common import (
     DatabaseOption,
     EmbeddedOption,
     VersionOption,
-    check_exclusive,
     database,
     reported,
-    warn_of_password,
 )
 from currant.cli.enqueue import enqueue_command
 from currant.cli.grants import grant_command
@@ -88,6 +81,7 @@ def migrate_command(
 
 
 app.command("grant")(grant_command)
+app.add_typer(bench.app, name="bench")
 
 
 def _dry_run(url: str) -> None:
@@ -110,73 +104,6 @@ def _migrate(url: str) -> None:
         print(f"{place}: the schema is of version {after} already")
     else:
         print(f"{place}: migrated the schema from version {before} to {after}")
-
-
-@app.command("bench")
-def bench_command(
-    workers: Annotated[int | None, typer.Option("--workers", help="Child processes; by default one per core.")] = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", help="Executions at a time in each child.")] = 64,
-    jobs: Annotated[int, typer.Option("--jobs", help="How many jobs, which do nothing, to run.")] = 10_000,
-    warmup_percent: Annotated[
-        float, typer.Option("--warmup-percent", help="The share of the jobs, the first ones, that is not counted.")
-    ] = 10.0,
-    rate: Annotated[
-        float | None,
-        typer.Option("--rate", help=f"Jobs enqueued a second, one INSERT each; {RATE_PER_S:g} if not given."),
-    ] = None,
-    drain: Annotated[
-        bool, typer.Option("--drain", help="Enqueue everything first, then measure the drain and the SQL floor.")
-    ] = False,
-    enqueue: Annotated[
-        bool, typer.Option("--enqueue", help="Measure the enqueue instead, beside the bare INSERT; no job runs.")
-    ] = False,
-    enqueuers: Annotated[
-        int | None,
-        typer.Option("--enqueuers", help=f"With --enqueue: concurrent callers of .queue(); {ENQUEUERS} if not given."),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as well.")
-    ] = None,
-    database_url: DatabaseOption = None,
-    embedded: Annotated[
-        bool, typer.Option("--embedded", help="Use a throwaway Postgres even if CURRANT_DATABASE_URL is set.")
-    ] = False,
-) -> None:
-    """Measures this machine: the real currantd, with jobs that do nothing, in a schema of its own.
-
-    Without --drain, jobs are enqueued at a steady rate, by default one that leaves no backlog, and the latency counts:
-    from enqueued to completed, by the database's clock. With --drain the throughput counts, and its ratio to the SQL
-    floor: the same claim and complete statements back to back on one connection. Without CURRANT_DATABASE_URL it runs
-    on a throwaway Postgres. Fails when a job was lost or ran twice. With --enqueue no job runs: what counts is how fast
-    they are enqueued, one by one, many at a time, and by many callers at once.
-    """
-    with reported("currant bench"):
-        check_exclusive(embedded=embedded, url_option=database_url)
-        settings = setting.load({"database_url": database_url})
-        warn_of_password(database_url)
-        plan = make_plan(
-            workers=settings.procs if workers is None else workers,
-            concurrency=concurrency,
-            jobs=jobs,
-            warmup_percent=warmup_percent,
-            rate=rate,
-            drain=drain,
-            enqueue=enqueue,
-            enqueuers=enqueuers,
-        )
-        if json_file is not None:
-            check_target(json_file)
-        console = Console()
-        try:
-            report = run_bench(plan, None if embedded else settings.database_url, console, embedded=embedded)
-        except KeyboardInterrupt:
-            console.print("interrupted: currantd has ended, and what was made for it is removed")
-            raise typer.Exit(130) from None
-        bench_report.show(report, console)
-        if json_file is not None:
-            json_file.write_bytes(bench_report.encode(report))
-        if report.complaint:
-            raise BenchFailed(report.complaint)
 
 
 def _database(url: str | None, *, embedded: bool) -> AbstractContextManager[Settings]:

@@ -31,7 +31,7 @@ def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:
     words = _COMPLETIONS.get(name)
     return typer.Option(
         *(flags or _flags(name)),
-        metavar=metavar or _metavar(each),
+        metavar=None if is_flag(name) else metavar or _metavar(each),
         help=f"{each.metadata['help'].replace('`', '')} [{note}]",
         show_default=False,
         rich_help_panel=each.metadata["group"],
@@ -42,6 +42,11 @@ def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:
 def is_repeated(name: str) -> bool:
     """Whether the option may be given several times: the setting is a list."""
     return isinstance(_field(name).default, tuple)
+
+
+def is_flag(name: str) -> bool:
+    """Whether the option takes no value, but has another of its name with `no` for the opposite."""
+    return _field(name).default is True
 
 
 def settings_of_nodes() -> list[str]:
@@ -55,6 +60,8 @@ def _field(name: str) -> Any:
 
 def _flags(name: str) -> Sequence[str]:
     long = f"--{name.removesuffix('_s').replace('_', '-')}"
+    if is_flag(name):
+        return (f"{long}/--no-{long.removeprefix('--')}",)
     return (long, _SHORT[name]) if name in _SHORT else (long,)
 
 

@@ -57,7 +57,7 @@ def _section(command: Any, path: str) -> Iterator[str]:
 def _names(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return argument_name(parameter)
-    flags = ", ".join(sorted(parameter.opts, key=len))
+    flags = ", ".join(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
     return f"{flags} {parameter.metavar}" if parameter.metavar else flags
 
 

@@ -18,7 +18,9 @@ from currant.client.results import Results
 from currant.client.troubles import is_lost, translated
 from currant.client.writer import Writer
 from currant.names import stored_size
+from currant.records import StatementUse
 from currant.store import connections, queries
+from currant.store.usage import Usage
 
 T = TypeVar("T")
 
@@ -121,6 +123,14 @@ class DatabaseBackend:
     def peak(self) -> int:
         """The most connections that one event loop has had at a time."""
         return max((side.pool.peak for side in list(self._sides.values())), default=0)
+
+    @property
+    def statements(self) -> dict[str, StatementUse]:
+        """What has been sent to the database, by name, in the event loops that have not ended."""
+        total = Usage()
+        for side in list(self._sides.values()):
+            total.add(side.pool.usage)
+        return total.snapshot()
 
     def forget(self) -> None:
         """In a forked process: the connections are the parent's, and must be neither used nor closed."""

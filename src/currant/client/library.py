@@ -10,17 +10,18 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import OperationalError
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from currant.client import quiet
 from currant.client.troubles import unreachable
 from currant.store import connections
 from currant.store.connections import Connection
+from currant.store.usage import SESSION, Usage
 
 # Nobody's unique key is waited for longer in one statement: it may hold up other callers' rows. Longer than a node's,
 # for Postgres's own lock on notifications, which counts too, goes from one commit to the next.
-_LOCK_TIMEOUT = "SET lock_timeout = '1s'"
+_LOCK_TIMEOUT = b"SET lock_timeout = '1s'"
 # Who enqueues one after the other gets the same connection again: the library gives the one that was idle longest,
 # whose process at the server has nothing at hand, which costs a sixth of the pace.
 _HOLD_S = 0.05
@@ -31,8 +32,9 @@ _LOOK_S = 30.0
 class Library:
     """One pool of psycopg's, from its opening to its end, which is for good. Belongs to the running event loop."""
 
-    def __init__(self, url: str, size: int, idle_s: float) -> None:
-        self._url = url
+    def __init__(self, url: str, size: int, idle_s: float, usage: Usage) -> None:
+        """`usage`: where the connections count what they send."""
+        self._url, self._usage = url, usage
         self._loop = asyncio.get_running_loop()
         self._pool = AsyncConnectionPool[Connection](
             connection_class=_Made,
@@ -160,7 +162,7 @@ class Library:
             assert self._failure is not None
             raise self._failure
         try:
-            connection = await _connected(self._url)
+            connection = await _connected(self._url, self._usage)
         except Exception as error:
             self._failure, self._told = error, False
             raise
@@ -184,7 +186,7 @@ class Library:
             raise OperationalError("the connection was lost while it was idle")
 
 
-class _Made(AsyncConnection[tuple[Any, ...]]):
+class _Made(Connection):
     """How the library gets connections that are made in our own way."""
 
     @classmethod
@@ -192,11 +194,11 @@ class _Made(AsyncConnection[tuple[Any, ...]]):
         return await make()
 
 
-async def _connected(url: str) -> Connection:
+async def _connected(url: str, usage: Usage) -> Connection:
     """Makes a connection for the hot path's plans: all that an application asks for is found by an index."""
-    connection = await connections.connect(url, "currant", hot=True, writable=True)
+    connection = await connections.connect(url, "currant", hot=True, writable=True, usage=usage)
     try:
-        await connection.execute(_LOCK_TIMEOUT)
+        await connection.command(SESSION, _LOCK_TIMEOUT)
     except BaseException as error:
         connection.pgconn.finish()
         if isinstance(error, OperationalError):

@@ -9,6 +9,7 @@ from psycopg import pq
 
 from currant.client.library import Library
 from currant.store.connections import Connection
+from currant.store.usage import Usage
 
 #: A connection that was not needed for so long is closed.
 IDLE_S = 60.0
@@ -20,6 +21,8 @@ class Pool:
     def __init__(self, url: str, size: int, *, idle_s: float = IDLE_S) -> None:
         self._url, self._size, self._idle_s = url, size, idle_s
         self._pid = os.getpid()
+        #: What has been sent over its connections.
+        self.usage = Usage()
         #: The last is in use, unless it has ended; the others are about to be closed.
         self._libraries: list[Library] = []
         self._taken: dict[Connection, Library] = {}
@@ -102,7 +105,7 @@ class Pool:
         if not self._libraries or self._libraries[-1].ended:
             self._peak = self.peak
             self._libraries = [each for each in self._libraries if not each.closed]
-            self._libraries.append(Library(self._url, self._size, self._idle_s))
+            self._libraries.append(Library(self._url, self._size, self._idle_s, self.usage))
         return self._libraries[-1]
 
     def _leave(self) -> None:

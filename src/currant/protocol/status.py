@@ -2,6 +2,8 @@
 
 import msgspec
 
+from currant.records import StatementUse
+
 
 class StatusRequest(msgspec.Struct, tag="status", array_like=True):
     """To the supervisor: how is it? With `waiting`, it asks the database too what waits there."""
@@ -32,6 +34,13 @@ class ChildStatus(msgspec.Struct):
     lag_s: float = 0.0
     #: For how long its event loop has not answered, counted from when that was noticed; None: it answers.
     stalled_s: float | None = None
+    #: Slot-seconds in which an execution had started and not ended, without those that wait for others; since it was
+    #: ready, as is `slot_s`: the slots multiplied with the time.
+    busy_slot_s: float = 0.0
+    slot_s: float = 0.0
+    #: Of its process: what it has used of processors, and what it has of memory now; 0 when that is not known.
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
 
 
 class StatusReply(msgspec.Struct, tag="status"):
@@ -61,6 +70,10 @@ class StatusReply(msgspec.Struct, tag="status"):
     suspects: int = 0
     #: What the node lacks at the moment: the reason by the part.
     degraded: dict[str, str] = {}
+    #: What was sent to the database, by name: see store/usage.py.
+    statements: dict[str, StatementUse] = {}
+    #: How often a connection was lost, or could not be made: an outage counts once for each connection.
+    connection_errors: int = 0
 
 
 class ReloadRequest(msgspec.Struct, tag="reload", array_like=True):

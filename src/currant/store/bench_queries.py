@@ -88,16 +88,17 @@ _FILL = load("bench_fill")
 _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
 _UPKEEP = load("bench_upkeep")
+_CONNECTIONS = load("bench_connections")
 
 
 async def vacuum(connection: Connection) -> None:
     """Vacuums and analyzes the table of executions."""
-    await connection.execute(_VACUUM)
+    await connection.execute(_VACUUM.text)
 
 
 async def clear(connection: Connection) -> None:
     """Removes all executions."""
-    await connection.execute(_CLEAR)
+    await connection.execute(_CLEAR.text)
 
 
 async def inside(connection: Connection, *, queue: str) -> Inside:
@@ -122,7 +123,7 @@ async def outcomes(connection: Connection, *, queues: Sequence[str], ids: bool =
     """
     found = Outcomes([], array("d"), array("d"), array("d"), array("d"))
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_OUTCOMES, {"queues": list(queues), "ids": ids})
+    await cursor.execute(_OUTCOMES.text, {"queues": list(queues), "ids": ids})
     # The moments in 8 bytes each: there may be millions.
     while rows := await cursor.fetchmany(_ROWS):
         ids_of, *moments = zip(*rows, strict=True)
@@ -156,7 +157,7 @@ async def insert_one(connection: Connection, id: str, *, function: str, queue: s
         "id": id, "function": function, "queue": queue, "priority": 5, "args": "[]", "kwargs": "{}", "options": "{}",
         "retries": 3, "timeout_s": None,
     }  # fmt: skip
-    await connection.execute(_ENQUEUE_ONE, parameters, prepare=True)
+    await connection.execute(_ENQUEUE_ONE.text, parameters, prepare=True)
 
 
 async def fill(connection: Connection, *, function: str, queue: str, first: int, last: int) -> None:
@@ -175,3 +176,9 @@ async def touched(connection: Connection) -> int:
 async def upkeep(connection: Connection) -> Upkeep:
     """Returns what vacuum has before it in the table, and has done."""
     return Upkeep(*(await fetch(connection, _UPKEEP, {}))[0])
+
+
+async def connections(connection: Connection) -> int:
+    """Returns how many connections a currantd has here; those of every one that uses this database."""
+    ((count,),) = await fetch(connection, _CONNECTIONS, {})
+    return int(count)

@@ -10,6 +10,7 @@ from psycopg import OperationalError, sql
 from currant.errors import DatabaseUnreachable
 from currant.names import RESERVED
 from currant.store.connections import Connection, connect, one_line
+from currant.store.usage import LISTEN, Usage
 
 NODE_PREFIX = f"{RESERVED}node:"
 
@@ -52,17 +53,17 @@ class Subscription:
         self._connection.pgconn.finish()
 
 
-async def subscribe(url: str, name: str, channels: Iterable[str]) -> Subscription:
+async def subscribe(url: str, name: str, channels: Iterable[str], *, usage: Usage | None = None) -> Subscription:
     """Connects and listens to the channels: queues, whose names they are, and our own.
 
     Raises:
         DatabaseUnreachable, DatabaseError: as `connect` does.
     """
-    connection = await connect(url, name, writable=True)
+    connection = await connect(url, name, writable=True, usage=usage)
     try:
         # A channel has at most 63 bytes; of a queue with a longer name, which only a raw row can have, the tick knows.
         listens = [sql.SQL("LISTEN {}").format(sql.Identifier(each)) for each in channels if len(each.encode()) <= 63]
-        await connection.execute(sql.SQL("; ").join(listens))
+        await connection.command(LISTEN, sql.SQL("; ").join(listens))
     except BaseException as error:
         connection.pgconn.finish()
         if isinstance(error, OperationalError):

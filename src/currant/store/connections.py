@@ -5,19 +5,20 @@ import contextlib
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, conninfo
+from psycopg import AsyncConnection, conninfo, sql
 from psycopg.adapt import AdaptersMap
 from psycopg.types.string import ByteaBinaryLoader
 
 from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, NoAnswer, RowLocked, StatementRefused
 from currant.store import arrays
+from currant.store.usage import CONNECT, PREPARE, SESSION, Usage
 
-Connection = AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
 CONNECT_S = 10
@@ -34,8 +35,8 @@ CONFLICT_S = (0.005, 0.5)
 # these a guess about an array's size flips them to a scan, or a sort, of the whole table. JIT would compile longer than
 # they run. Nobody is waited for long: a transaction left open on one row must not hold up the others'.
 _HOT_SESSION = (
-    "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-    " SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; SET lock_timeout = '100ms'"
+    b"SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+    b" SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; SET lock_timeout = '100ms'"
 )
 _KEEPALIVE = {
     "keepalives": 1,
@@ -55,6 +56,36 @@ arrays.register(adapters)
 # As bytes, in C, with no object for each value: jsonb keeps its version byte in front, which `queries` cuts off.
 adapters.register_loader("jsonb", ByteaBinaryLoader)
 adapters.register_loader("tid", ByteaBinaryLoader)
+
+
+class Connection(AsyncConnection[tuple[Any, ...]]):
+    """One of ours, which counts what is sent over it in its `usage`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.usage = Usage()
+        self._prepared_counted = 0
+
+    @contextlib.contextmanager
+    def counted(self, name: str) -> Iterator[None]:
+        """A context in which something without rows is sent, and answered, once."""
+        sent_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.usage.note(name, time.monotonic() - sent_s)
+
+    async def command(self, name: str, text: bytes | sql.Composed) -> None:
+        """Sends what is neither prepared nor has a result, as a SET; several at once count as one."""
+        with self.counted(name):
+            await self.execute(text)
+
+    def count_prepared(self) -> None:
+        """Counts the statements that psycopg has prepared here since the last call: it tells nobody."""
+        prepared = self._prepared._prepared_idx
+        if prepared != self._prepared_counted:
+            self.usage[PREPARE].calls += prepared - self._prepared_counted
+            self._prepared_counted = prepared
 
 
 def check_url(url: str) -> str:
@@ -91,7 +122,9 @@ def describe(url: str) -> str:
     return f"{parts.get('dbname') or parts.get('user') or 'the default database'} at {place}"
 
 
-async def connect(url: str, name: str, *, hot: bool = False, writable: bool = False) -> Connection:
+async def connect(
+    url: str, name: str, *, hot: bool = False, writable: bool = False, usage: Usage | None = None
+) -> Connection:
     """Returns a new connection in autocommit mode.
 
     Args:
@@ -99,6 +132,7 @@ async def connect(url: str, name: str, *, hot: bool = False, writable: bool = Fa
         name: its application_name.
         hot: for the statements of the hot path, whose plans are held fast.
         writable: a server that takes no writes, such as a standby, is as good as none.
+        usage: where it counts, and others may as well.
 
     Raises:
         DatabaseUnreachable: no server answers, or it is starting or full: it may be otherwise later.
@@ -106,9 +140,12 @@ async def connect(url: str, name: str, *, hot: bool = False, writable: bool = Fa
     """
     connection: Connection | None = None
     try:
-        connection = await AsyncConnection.connect(conninfo_of(url, name, writable=writable), **OPTIONS)
+        began_s = time.monotonic()
+        connection = await Connection.connect(conninfo_of(url, name, writable=writable), **OPTIONS)
+        connection.usage = usage or connection.usage
+        connection.usage.note(CONNECT, time.monotonic() - began_s)
         if hot:
-            await connection.execute(_HOT_SESSION)
+            await connection.command(SESSION, _HOT_SESSION)
     except BaseException as error:
         if connection is not None:
             connection.pgconn.finish()
@@ -186,6 +223,7 @@ class Session:
         regained: Callable[[str, float], None],
         statement_s: float = STATEMENT_S,
         standing: Standing | None = None,
+        usage: Usage | None = None,
     ) -> None:
         """Takes no connection yet.
 
@@ -193,6 +231,7 @@ class Session:
             lost, regained: get the name and the reason; the name and the seconds between.
             statement_s: how long a statement may take before the connection is given up.
             standing: shared with the other sessions of the same address.
+            usage: where its connections count what they send.
         """
         self._url = url
         self.name = name
@@ -203,7 +242,7 @@ class Session:
         self._turn = asyncio.Lock()
         self._unanswered = False
         self._lost_at: float | None = None
-        self._standing = standing or Standing()
+        self._standing, self._usage = standing or Standing(), usage
         self._backoff = Backoff()
 
     @property
@@ -243,7 +282,7 @@ class Session:
         self._unanswered = False
         async with asyncio.timeout(self._statement_s + _NOTICE_S):
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, self.name, hot=self._hot, writable=True)
+                self._connection = await connect(self._url, self.name, hot=self._hot, writable=True, usage=self._usage)
             cut = asyncio.get_running_loop().call_later(self._statement_s, self._give_up, self._connection)
             try:
                 return await statement(self._connection)

@@ -11,7 +11,7 @@ from currant.errors import DatabaseUnreachable
 from currant.store import arrays
 from currant.store.connections import Connection
 from currant.store.queries import present
-from currant.store.statements import execute, fetch, load
+from currant.store.statements import Rows, Statement, execute, fetch, load, transaction
 
 #: A scheduled execution due within this is told to the nodes at once; of a later one the tick tells in time.
 SOON_S = 10.0
@@ -23,9 +23,8 @@ _ENQUEUE_ONE = load("enqueue_one")
 _ENQUEUE_ANY = load("enqueue_any")
 _UNIQUE_HOLDERS = load("unique_holders")
 
-Rows = list[tuple[Any, ...]]
 #: A statement with its parameters.
-Step = tuple[bytes, dict[str, Any]]
+Step = tuple[Statement, dict[str, Any]]
 #: Yields statements, gets their rows, returns what was enqueued in the order of the input.
 Steps = Generator[Step, Rows, list[Enqueued]]
 
@@ -80,7 +79,7 @@ async def enqueue(connection: Connection, ids: Sequence[str], executions: Sequen
     steps = enqueue_steps(ids, executions)
     if all(each.is_plain for each in executions):
         return await carry_out(connection, steps)
-    async with connection.transaction():
+    async with transaction(connection):
         return await carry_out(connection, steps)
 
 
@@ -115,7 +114,7 @@ async def enqueue_within(
         arrays.register(cursor.adapters)
         statement, parameters = next(steps)
         while True:
-            await cursor.execute(statement, parameters, binary=True)
+            await cursor.execute(statement.text, parameters, binary=True)
             try:
                 statement, parameters = steps.send(await cursor.fetchall())
             except StopIteration as end:
@@ -131,7 +130,7 @@ def enqueue_within_sync(
         arrays.register(cursor.adapters)
         statement, parameters = next(steps)
         while True:
-            cursor.execute(statement, parameters, binary=True)
+            cursor.execute(statement.text, parameters, binary=True)
             try:
                 statement, parameters = steps.send(cursor.fetchall())
             except StopIteration as end:

@@ -105,7 +105,7 @@ def _statements(facts: Facts, role: str, kind: Kind) -> str:
     assert facts.place is not None
     names = {"schema": sql.Identifier(facts.place), "role": sql.Identifier(role)}
     texts = [_NONE, *([] if facts.uses else [_SCHEMA]), _GRANTS[kind]]
-    return "\n".join(sql.SQL(text.decode()).format(**names).as_string(None) for text in texts)
+    return "\n".join(sql.SQL(each.text.decode()).format(**names).as_string(None) for each in texts)
 
 
 def _remarks(facts: Facts, role: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from currant.executions import Execution
 from currant.store import arrays
 from currant.store.connections import Connection
-from currant.store.statements import execute, fetch, load
+from currant.store.statements import execute, fetch, first_number, load
 
 #: The `type` in the error of a parked execution.
 UNKNOWN_FUNCTION = "UnknownFunction"
@@ -55,5 +55,5 @@ async def unpark(connection: Connection, *, queues: Sequence[str], functions: Se
         "moments": arrays.optional_float8s([moment_of(function) for function in functions]),
         "rows": rows,
     }
-    ((unparked, _),) = await fetch(connection, _UNPARK, parameters)
+    ((unparked, _),) = await fetch(connection, _UNPARK, parameters, count=first_number)
     return int(unparked)

@@ -11,7 +11,7 @@ from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection
-from currant.store.statements import execute, fetch, load
+from currant.store.statements import Rows, execute, fetch, first_number, load
 
 
 class Position(NamedTuple):
@@ -115,7 +115,7 @@ async def claim(
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
-    found = await fetch(connection, _CLAIM, parameters)
+    found = await fetch(connection, _CLAIM, parameters, count=_claimed)
     position, alive, seen, due_in_s = found[-1][-4:]
     executions = [
         Execution(
@@ -141,6 +141,11 @@ async def claim(
     if position is not None and position[0] is not None and position[1] is not None:
         last = Position(int(position[0]), position[1], executions[-1].id)
     return Claim(executions, alive == 1, seen, due_in_s, last)
+
+
+def _claimed(found: Rows) -> int:
+    """Returns how many executions the rows of a claim hold: there is one when nothing was claimed, without an id."""
+    return 0 if found[0][0] is None else len(found)
 
 
 async def complete(connection: Connection, executions: Sequence[Execution], results: Sequence[bytes]) -> int:
@@ -173,7 +178,7 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
         "crashes": arrays.int8s([each.crash for each in verdicts]),
         "reasons": arrays.optional_texts([each.reason for each in verdicts]),
     }
-    ((settled, _),) = await fetch(connection, _SETTLE, parameters)
+    ((settled, _),) = await fetch(connection, _SETTLE, parameters, count=first_number)
     return int(settled)
 
 
@@ -220,7 +225,8 @@ async def tick(
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
-    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, {"queues": list(queues), "rows": rows})
+    parameters = {"queues": list(queues), "rows": rows}
+    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
     return Promotion(promoted, due_in_s)
 
 

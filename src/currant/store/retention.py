@@ -6,7 +6,7 @@ from typing import NamedTuple
 from currant.executions import Execution
 from currant.store import arrays, queries
 from currant.store.connections import Connection
-from currant.store.statements import execute, fetch, load
+from currant.store.statements import execute, fetch, first_number, load
 
 _DISCARD = load("discard")
 _PRUNE = load("prune")
@@ -58,7 +58,7 @@ async def prune_ranges(connection: Connection, *, newest_s: float) -> list[Range
 async def prune(connection: Connection, where: Range, *, keep: Keep, rows: int) -> Pruned:
     """Deletes what is to go among the next `rows` executions of the range."""
     parameters = {"after": where.after, "upto": where.upto, "rows": rows, **keep._asdict()}
-    ((deleted, seen, last),) = await fetch(connection, _PRUNE, parameters)
+    ((deleted, seen, last),) = await fetch(connection, _PRUNE, parameters, count=first_number)
     return Pruned(deleted, seen, last if seen == rows else None)
 
 

@@ -1,30 +1,91 @@
-"""The statements in `sql/`, and running one: prepared, with results in binary form."""
+"""The statements in `sql/`, and running one: prepared, with results in binary form, and counted by its name."""
 
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from psycopg import AsyncCursor
+
+from currant.records import StatementUse
 from currant.store.connections import Connection
+from currant.store.usage import BEGIN, COMMIT, ROLLBACK
+
+Rows = list[tuple[Any, ...]]
 
 
-def load(name: str) -> bytes:
-    """Returns the text of `sql/<name>.sql` without indentation and comments, but for the first line.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement by the name of its file. psycopg remembers what it makes of a text by that very object."""
+
+    name: str
+    text: bytes
+
+
+def load(name: str) -> Statement:
+    """Returns the statement in `sql/<name>.sql` without indentation and comments, but for the first line.
 
     psycopg remembers how it has read a statement, for those of at most 4,096 bytes; a longer one is parsed each time.
     """
     text = resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
     first, *rest = text.splitlines(keepends=True)
-    return first + b"".join(bare for line in rest if not (bare := line.lstrip()).startswith(b"--"))
+    return Statement(name, first + b"".join(bare for line in rest if not (bare := line.lstrip()).startswith(b"--")))
 
 
-async def fetch(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Runs the statement and returns its rows, none when it has no result."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(statement, parameters, prepare=True)
-    return await cursor.fetchall() if cursor.description else []
+async def fetch(
+    connection: Connection, statement: Statement, parameters: dict[str, Any], *, count: Callable[[Rows], int] = len
+) -> Rows:
+    """Runs the statement and returns its rows, none when it has no result.
+
+    Args:
+        count: how many rows it counts for, where those that it returns are not those that it is for.
+    """
+    cursor, use = await _run(connection, statement, parameters)
+    rows = await cursor.fetchall() if cursor.description else []
+    use.rows += count(rows)
+    return rows
 
 
-async def execute(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> int:
+async def execute(connection: Connection, statement: Statement, parameters: dict[str, Any]) -> int:
     """Runs the statement and returns how many rows it wrote."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(statement, parameters, prepare=True)
+    cursor, use = await _run(connection, statement, parameters)
+    use.rows += max(0, cursor.rowcount)
     return cursor.rowcount
+
+
+def first_number(rows: Rows) -> int:
+    """For the `count` of a statement that returns one row, which begins with how many it wrote."""
+    return int(rows[0][0])
+
+
+@asynccontextmanager
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """A context in which everything is one transaction."""
+    block = connection.transaction()
+    with connection.counted(BEGIN):
+        await block.__aenter__()
+    try:
+        yield
+    except BaseException as error:
+        with connection.counted(ROLLBACK):
+            await block.__aexit__(type(error), error, error.__traceback__)
+        raise
+    with connection.counted(COMMIT):
+        await block.__aexit__(None, None, None)
+
+
+async def _run(
+    connection: Connection, statement: Statement, parameters: dict[str, Any]
+) -> tuple[AsyncCursor[tuple[Any, ...]], StatementUse]:
+    cursor = connection.cursor(binary=True)
+    use = connection.usage[statement.name]
+    sent_s = time.monotonic()
+    try:
+        await cursor.execute(statement.text, parameters, prepare=True)
+    finally:
+        use.calls += 1
+        use.seconds += time.monotonic() - sent_s
+        connection.count_prepared()
+    return cursor, use

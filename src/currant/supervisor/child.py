@@ -53,6 +53,8 @@ class Child:
     boot_timer: asyncio.TimerHandle | None = None
     #: When it said Hello.
     ready_at: float | None = None
+    #: What load.py last found of its slots.
+    busy_slot_s: float = 0.0
 
     def send(self, message: ToChild) -> None:
         self.link.send(message)

@@ -8,7 +8,6 @@ from currant.executions import Execution
 from currant.store.queries import Claim, Position
 from currant.supervisor.start import Start
 
-CLAIM_ROWS_MAX = 500
 CLAIM_BYTES_MAX = 8 << 20
 #: How many candidates of a queue a claim looks at, at most, to see past those that others hold.
 LOOK_ROWS_MAX = 4000
@@ -24,6 +23,7 @@ class Claimer:
         self,
         *,
         room: Callable[[], int],
+        rows_max: int,
         claim: Callable[[int, int, Position | None], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
         due_in: Callable[[float], None],
@@ -37,6 +37,7 @@ class Claimer:
         """
         Args:
             room: how many executions fit now.
+            rows_max: the most that one claim takes.
             claim: claims `rows` of `look` candidates behind a position.
             due_in: told by an empty claim the seconds until the next scheduled execution.
             pause: waits after a failure of the database.
@@ -44,7 +45,7 @@ class Claimer:
             refused: told why the database refuses to claim.
             fenced: called when the node's row is stopped or gone; returns when it is registered anew.
         """
-        self._room, self._claim, self._dispatch = room, claim, dispatch
+        self._room, self._rows_max, self._claim, self._dispatch = room, rows_max, claim, dispatch
         self._pause, self._lost, self._refused, self._fenced = pause, lost, refused, fenced
         self._due_in, self._random = due_in, random
         self._start = Start(clock)
@@ -107,7 +108,7 @@ class Claimer:
             while not self._stopping and self._news != self._news_seen and (rows := self._room()):
                 self._over.clear()
                 try:
-                    await self._claim_once(min(rows, CLAIM_ROWS_MAX))
+                    await self._claim_once(min(rows, self._rows_max))
                 finally:
                     self._over.set()
 

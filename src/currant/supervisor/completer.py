@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from currant.errors import RowLocked, StatementRefused
 from currant.executions import Execution, Status, Verdict, encode_failure
 
-COMPLETE_ROWS_MAX = 2500
+#: A verdict costs more than a result.
 SETTLE_ROWS_MAX = 1000
 #: A write is cut where its results or errors reach this much.
 WRITE_BYTES_MAX = 8 << 20
@@ -73,24 +73,27 @@ class Completer:
         self,
         writer: Writer,
         *,
+        rows_max: int,
         saved: Callable[[int, int], None],
         fenced: Callable[[list[str]], None],
         refused: Callable[[Execution, str], None],
     ) -> None:
         """
         Args:
+            rows_max: the most outcomes that one statement writes.
             saved: gets how many outcomes are written, and their bytes.
             fenced: gets the ids of those of them that had lost their lease.
             refused: told of a single outcome that the database refuses.
         """
         self._saved, self._fenced, self._refused = saved, fenced, refused
         self._late = writer.late
+        self._rows_max = rows_max
         self._results = self._lane_of_results(writer.complete, Status.COMPLETED)
         #: Of executions that are deleted when they succeed.
         self._discards = self._lane_of_results(writer.discard, None)
         self._verdicts: _Lane[Verdict] = _Lane(
             writer.settle,
-            rows_max=SETTLE_ROWS_MAX,
+            rows_max=min(rows_max, SETTLE_ROWS_MAX),
             execution=lambda verdict: verdict.execution,
             size=lambda verdict: len(verdict.error or b""),
             status=lambda verdict: verdict.status,
@@ -98,7 +101,7 @@ class Completer:
         )
         self._unknown: _Lane[Execution] = _Lane(
             writer.park,
-            rows_max=SETTLE_ROWS_MAX,
+            rows_max=min(rows_max, SETTLE_ROWS_MAX),
             execution=lambda execution: execution,
             size=lambda _: 0,
             status=lambda _: Status.SCHEDULED,
@@ -146,7 +149,7 @@ class Completer:
     def _lane_of_results(self, write: Callable[[list[Result]], Awaitable[int]], status: Status | None) -> _Lane[Result]:
         return _Lane(
             write,
-            rows_max=COMPLETE_ROWS_MAX,
+            rows_max=self._rows_max,
             execution=lambda result: result[0],
             size=lambda result: len(result[1]),
             status=lambda _: status,

@@ -16,6 +16,7 @@ from currant.store.enqueue import enqueue, enqueue_again
 from currant.store.queries import Claim, Position, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
+from currant.store.usage import Usage
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
@@ -48,10 +49,9 @@ class Database:
         discard: bool,
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
-        sent: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`lost` and `regained` hear of each connection's end and return, `sent` of each statement.
+        """`lost` and `regained` hear of each connection's end and return.
 
         Args:
             discard: whether executions are deleted when they succeed, but for those whose options say otherwise.
@@ -62,8 +62,10 @@ class Database:
         self._payload_bytes_max = payload_bytes_max
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._discard = discard
-        self._lost, self._regained, self._sent = lost, regained, sent
+        self._lost, self._regained = lost, regained
         self._standing = Standing()
+        #: What all of the connections have sent.
+        self.usage = Usage()
         self._claim = self._session("claim", hot=True)
         self._complete = self._session("complete", hot=True)
         #: What the children ask for, and counts.
@@ -75,7 +77,7 @@ class Database:
 
     async def check(self) -> None:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
-        await self._once(self._complete, migrate.check)
+        await self._complete.once(migrate.check)
 
     async def claim(self, rows: int, look: int, after: Position | None) -> Claim:
         """Claims, or does not when this takes effect later than CLAIM_VALID_S from now.
@@ -86,8 +88,7 @@ class Database:
         """
         until_s = self.now() + CLAIM_VALID_S
         node = self.node
-        claim = await self._once(
-            self._claim,
+        claim = await self._claim.once(
             lambda connection: queries.claim(
                 connection,
                 node=self.node,
@@ -114,13 +115,13 @@ class Database:
         return await self._finish(retention.discard, results)
 
     async def settle(self, verdicts: list[Verdict]) -> int:
-        return await self._insist(self._complete, lambda connection: queries.settle(connection, verdicts))
+        return await self._complete.insist(lambda connection: queries.settle(connection, verdicts))
 
     async def park(self, executions: list[Execution]) -> int:
-        return await self._insist(self._complete, lambda connection: parking.park(connection, executions))
+        return await self._complete.insist(lambda connection: parking.park(connection, executions))
 
     async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]:
-        return await self._insist(self._complete, lambda connection: queries.late(connection, executions, statuses))
+        return await self._complete.insist(lambda connection: queries.late(connection, executions, statuses))
 
     async def tick(self, scheduled: Sequence[str], moments: Sequence[float]) -> Tick:
         """Ticks.
@@ -146,11 +147,11 @@ class Database:
             self._set_clock(tick.clock_s, sent_at)
             return tick
 
-        return await self._once(self._complete, statement)
+        return await self._complete.once(statement)
 
     async def promote(self) -> Promotion:
-        return await self._insist(
-            self._complete, lambda connection: queries.promote(connection, queues=self.queues, rows=PIECE_ROWS)
+        return await self._complete.insist(
+            lambda connection: queries.promote(connection, queues=self.queues, rows=PIECE_ROWS)
         )
 
     def now(self) -> float:
@@ -162,15 +163,15 @@ class Database:
         executions = [each.execution for each in schedules]
         # Nodes that start at once wait for each other's rows here: not where outcomes are written.
         try:
-            return await self._once(
-                self._upkeep.session(), lambda connection: store_schedules.sync(connection, plans, executions)
+            return await self._upkeep.session().once(
+                lambda connection: store_schedules.sync(connection, plans, executions)
             )
         finally:
             self._upkeep.close_now()
 
     async def fire_schedules(self, plans: Sequence[Plan], nexts: Sequence[float]) -> Found:
         """Raises DatabaseUnreachable: it may have fired, and fires nothing twice. Raises StatementRefused."""
-        return await self._once(self._complete, lambda connection: store_schedules.fire(connection, plans, nexts))
+        return await self._complete.once(lambda connection: store_schedules.fire(connection, plans, nexts))
 
     async def register(self, node: str, metadata: dict[str, object]) -> None:
         """Becomes this node."""
@@ -181,12 +182,12 @@ class Database:
                 await queries.register(connection, node=node, queues=self.queues, metadata=metadata), sent_at
             )
 
-        await self._insist(self._complete, statement)
+        await self._complete.insist(statement)
         self.node = node
 
     async def deregister(self, *, doubt: bool) -> None:
         """Raises DatabaseUnreachable."""
-        await self._once(self._complete, lambda connection: queries.deregister(connection, node=self.node, doubt=doubt))
+        await self._complete.once(lambda connection: queries.deregister(connection, node=self.node, doubt=doubt))
 
     async def unpark(self, functions: Sequence[str], rows: int) -> int:
         """Makes a piece of what was parked for want of these functions pending; returns how many that were."""
@@ -200,8 +201,7 @@ class Database:
 
     async def declare_dead(self, known: Sequence[str] = ()) -> list[str]:
         """Raises DatabaseUnreachable, StatementRefused: once, for after an outage every heartbeat is old."""
-        return await self._once(
-            self._upkeep.session(),
+        return await self._upkeep.session().once(
             lambda connection: queries.declare_dead(
                 connection, node=self.node, timeout_s=self._heartbeat_timeout_s, known=known
             ),
@@ -232,12 +232,10 @@ class Database:
 
     async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
         """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
-        pending = await self._once(
-            self._utility.session(),
+        pending = await self._utility.session().once(
             lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
-        parked = await self._once(
-            self._utility.session(),
+        parked = await self._utility.session().once(
             lambda connection: parking.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
         return pending, parked
@@ -250,7 +248,7 @@ class Database:
             StatementRefused: they are not.
         """
         write = enqueue_again if doubt else enqueue
-        return await self._once(self._utility.session(), lambda connection: write(connection, ids, executions))
+        return await self._utility.session().once(lambda connection: write(connection, ids, executions))
 
     async def cancel(self, ids: Sequence[str], *, doubt: bool) -> set[str]:
         """Cancels executions and returns which were cancelled; `doubt`: they may have been before, by us.
@@ -259,7 +257,7 @@ class Database:
             DatabaseUnreachable: whether they are cancelled is not known.
             StatementRefused: they are not.
         """
-        cancelled = await self._once(self._utility.session(), lambda connection: queries.cancel(connection, ids))
+        cancelled = await self._utility.session().once(lambda connection: queries.cancel(connection, ids))
         if doubt:
             left = [id for id in ids if id not in cancelled]
             cancelled |= {each.id for each in await self.ended(left) if each.status == Status.CANCELLED}
@@ -270,8 +268,8 @@ class Database:
 
         Raises DatabaseUnreachable, StatementRefused.
         """
-        return await self._once(
-            self._utility.session(), lambda connection: queries.ended(connection, ids, bytes_max=RESULT_BYTES_MAX)
+        return await self._utility.session().once(
+            lambda connection: queries.ended(connection, ids, bytes_max=RESULT_BYTES_MAX)
         )
 
     async def pause_upkeep(self) -> None:
@@ -286,10 +284,10 @@ class Database:
 
     async def subscribe(self) -> Subscription:
         """Raises DatabaseError."""
-        self._sent()
+        channels = [*self.queues, node_channel(self.node)]
         try:
             async with asyncio.timeout(STATEMENT_S):
-                return await subscribe(self._url, LISTEN_NAME, [*self.queues, node_channel(self.node)])
+                return await subscribe(self._url, LISTEN_NAME, channels, usage=self.usage)
         except TimeoutError:
             raise DatabaseUnreachable(f"no answer within {STATEMENT_S:g} s") from None
 
@@ -317,6 +315,7 @@ class Database:
             regained=self._regained,
             statement_s=statement_s,
             standing=self._standing,
+            usage=self.usage,
         )
 
     def _note_loss(self, name: str, reason: str) -> None:
@@ -329,21 +328,13 @@ class Database:
         self._upkeep.close_now()
         self._lost(name, reason)
 
-    async def _once(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        self._sent()
-        return await session.once(statement)
-
-    async def _insist(self, session: Session, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        self._sent()
-        return await session.insist(statement)
-
     async def _finish(self, statement: Finish, results: list[tuple[Execution, bytes]]) -> int:
         executions = [execution for execution, _ in results]
         bodies = [body for _, body in results]
-        return await self._insist(self._complete, lambda connection: statement(connection, executions, bodies))
+        return await self._complete.insist(lambda connection: statement(connection, executions, bodies))
 
     async def _insist_upkeep(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        return await self._insist(self._upkeep.session(), statement)
+        return await self._upkeep.session().insist(statement)
 
     def _set_clock(self, database_s: float, sent_at: float) -> None:
         # From the moment of sending: the offset is then, if anything, too large, and a claim valid a little longer.

@@ -239,14 +239,9 @@ class Counts:
     reclaimed: int = 0
     #: Deleted because they ended long ago.
     pruned: int = 0
-    #: Statements sent, on any connection.
-    statements: int = 0
     child_deaths: int = 0
     #: How often a child's event loop did not answer.
     stalls: int = 0
-
-    def note_statement(self) -> None:
-        self.statements += 1
 
     def note_pruned(self, count: int) -> None:
         self.pruned += count

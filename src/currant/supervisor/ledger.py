@@ -59,6 +59,7 @@ class _Child:
     progress_at: float = 0.0
     finished: int = 0
     lent: int = 0
+    prefetch_max: int = PREFETCH_MAX
 
     @property
     def places(self) -> int:
@@ -77,7 +78,7 @@ class _Child:
         self.roll(now)
         if self.shut:
             return 0
-        return min(PREFETCH_MAX, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
+        return min(self.prefetch_max, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
 
     def roll(self, now: float) -> None:
         elapsed = now - self.window_began
@@ -90,7 +91,9 @@ class _Child:
 class Ledger:
     """What the node's children hold. Times are of any one monotonic clock, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefetch: bool = True) -> None:
+        """Without `prefetch` nothing is wanted beyond the slots."""
+        self._prefetch_max = PREFETCH_MAX if prefetch else 0
         self._children: dict[int, _Child] = {}
         #: What no child holds yet, by id and lease, and since when: the first has waited longest.
         self._aside: dict[tuple[str, int], tuple[Execution, float]] = {}
@@ -100,7 +103,7 @@ class Ledger:
     def add_child(self, child: int, slots: int, now: float) -> None:
         """Takes a child that is ready for work."""
         assert child not in self._children
-        self._children[child] = _Child(slots, window_began=now, progress_at=now)
+        self._children[child] = _Child(slots, window_began=now, progress_at=now, prefetch_max=self._prefetch_max)
 
     def take_from(self, child: int, is_started: Callable[[int], bool]) -> tuple[list[Execution], list[Execution]]:
         """Forgets a child and returns what it held: what had been started, and what had not."""

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
+from currant.proc import resident_bytes
 from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 
@@ -26,18 +26,18 @@ class Recycler:
         finished: Callable[[int], int],
         may_fork: Callable[[], bool],
         random: Callable[[], float],
-        memory_of: Callable[[int], int] | None = None,
+        memory_of: Callable[[int], int | None] = resident_bytes,
     ) -> None:
         """
         Args:
             executions_max, memory_bytes_max: of one child; None: no limit.
             finished: how many executions this child has finished.
             may_fork: whether one more child may be started now, which is then counted.
-            memory_of: returns the resident memory of a process, in bytes.
+            memory_of: returns the resident memory of a process, in bytes; None when it is gone.
         """
         self._children, self._finished, self._may_fork, self._random = children, finished, may_fork, random
         self._executions_max, self._memory_bytes_max = executions_max, memory_bytes_max
-        self._memory_of = memory_of or resident_bytes
+        self._memory_of = memory_of
         #: By child, what its limits are multiplied with.
         self._factors: dict[int, float] = {}
 
@@ -63,18 +63,7 @@ class Recycler:
         if self._executions_max is not None and finished >= self._executions_max * factor:
             return f"{finished:,} executions (CURRANT_MAX_EXECUTIONS_PER_CHILD)"
         if self._memory_bytes_max is not None and child.pid is not None:
-            size = self._memory_of(child.pid)
+            size = self._memory_of(child.pid) or 0
             if size >= self._memory_bytes_max * factor:
                 return f"{size / MIB:,.0f} MiB of memory (CURRANT_MAX_MEMORY_PER_CHILD)"
         return None
-
-
-def resident_bytes(pid: int) -> int:
-    """Returns the resident memory of a process, in bytes; 0 when it is gone."""
-    try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0

@@ -7,11 +7,13 @@ from dataclasses import asdict
 
 from currant.errors import DatabaseError
 from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
+from currant.supervisor.child import Child
 from currant.supervisor.children import Children
 from currant.supervisor.database import ON_DEMAND, Database
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.load import load_of
 from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
@@ -31,6 +33,8 @@ class Connections:
         self._log, self._clock = log, clock
         self._refusal_told_at = float("-inf")
         self.lost: dict[str, str] = {}
+        #: How many losses there have been, of any connection.
+        self.losses = 0
         #: Of the outage under way: its connections, in the order of their loss, and when it began.
         self._outage: dict[str, None] = {}
         self._began = 0.0
@@ -44,6 +48,7 @@ class Connections:
                 self._log.warning(Event.CONNECTION_LOST, connection=name, reason=reason)
         if self._outage or name not in ON_DEMAND:
             self._outage[name] = None
+        self.losses += name not in self.lost
         self.lost[name] = reason
 
     def note_return(self, name: str, seconds: float) -> None:
@@ -95,27 +100,16 @@ class Report:
         pending, parked = await self._ask_database() if request.waiting else (None, None)
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
-        for other in ("statements", "child_deaths", "stalls"):
+        for other in ("child_deaths", "stalls"):
             del executions[other]
+        now = self._clock()
         return StatusReply(
             node=self._database.node,
             pid=os.getpid(),
             phase=self._lifecycle.phase,
-            uptime_s=self._clock() - self._started_at,
+            uptime_s=now - self._started_at,
             queues=self._database.queues,
-            children=[
-                ChildStatus(
-                    child.place,
-                    child.pid,
-                    child.state,
-                    *self._ledger.of_child(child.id),
-                    child.id,
-                    child.role,
-                    child.generation.number,
-                    *self._stalls.of_child(child.id),
-                )
-                for child in self._children
-            ]
+            children=[self._of_child(child, now) for child in self._children]
             + [
                 ChildStatus(place.number, None, place.state, 0, 0, 0, 0, role=place.role)
                 for place in self._children.empty_places
@@ -130,6 +124,26 @@ class Report:
             parked=parked,
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
+            statements=self._database.usage.snapshot(),
+            connection_errors=self._connections.losses,
+        )
+
+    def _of_child(self, child: Child, now: float) -> ChildStatus:
+        held = self._ledger.of_child(child.id)
+        load = load_of(child, held[0], now)
+        return ChildStatus(
+            child.place,
+            child.pid,
+            child.state,
+            *held,
+            child.id,
+            child.role,
+            child.generation.number,
+            *self._stalls.of_child(child.id),
+            busy_slot_s=load.busy_slot_s,
+            slot_s=load.slot_s,
+            cpu_s=load.cpu_s,
+            memory_bytes=load.memory_bytes,
         )
 
     async def _ask_database(self) -> tuple[dict[str, int] | None, dict[str, int] | None]:
@@ -147,10 +161,11 @@ class Report:
         """Returns completions and statements a second since the last sample, if that is old enough."""
         now = self._clock()
         at, completed, statements = self._sample
+        sent = self._database.usage.calls
         if now - at >= SAMPLE_S:
             self._rates = (
                 (self._counts.completed - completed) / (now - at),
-                (self._counts.statements - statements) / (now - at),
+                (sent - statements) / (now - at),
             )
-            self._sample = (now, self._counts.completed, self._counts.statements)
+            self._sample = (now, self._counts.completed, sent)
         return self._rates

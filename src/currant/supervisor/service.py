@@ -35,6 +35,7 @@ from currant.supervisor.memory import Memory
 from currant.supervisor.node import Node
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.poller import Poller
 from currant.supervisor.prune import Pruner
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.recovery import Recovery
@@ -81,7 +82,7 @@ class Service:
         self._tasks = Tasks()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
         self._counts = Counts()
-        self._ledger = Ledger()
+        self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
         self._database = Database(
             settings.database_url,
@@ -90,7 +91,6 @@ class Service:
             discard=settings.keep_completed_s == 0,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
-            sent=self._counts.note_statement,
             clock=clock,
         )
         self._announcer = Announcer(settings, self._database, self._ledger, self._counts, log)
@@ -117,6 +117,7 @@ class Service:
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
+            rows_max=settings.complete_batch,
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
@@ -153,6 +154,7 @@ class Service:
         )
         self._claimer = Claimer(
             room=lambda: self._ledger.room(clock()),
+            rows_max=settings.claim_batch,
             claim=self._database.claim,
             dispatch=lambda executions: self._traffic.dispatch(executions),
             due_in=self._promoter.due_in,
@@ -202,6 +204,7 @@ class Service:
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._poller = None if settings.poll_s is None else Poller(settings.poll_s, self._claimer.work_came)
         self._membership = Membership(
             self._database,
             instance,
@@ -374,7 +377,7 @@ class Service:
         parts: dict[str, Part] = {
             "claimer": self._claimer.run,
             "completer": self._completer.run,
-            "listener": self._listener.run,
+            "listener": (self._poller or self._listener).run,
             "ticker": self._ticker.run,
             "promoter": self._promoter.run,
             "scheduler": self._scheduler.run,
@@ -403,6 +406,9 @@ class Service:
 
     async def _tick(self) -> Tick:
         self._memory.look()
+        if self._poller is not None:
+            # What was sent to the node's own channel, nobody hears.
+            self._cancels.listening()
         return await self._database.tick(self._scheduler.functions, self._unparker.moments)
 
     def _listen_silent(self) -> None:

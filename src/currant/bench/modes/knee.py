@@ -3,7 +3,7 @@
 #: A knee is found when the lowest broken rate is at most so many times the highest kept one.
 PRECISION = 1.1
 #: So often the first rate may be halved, when it is broken itself, before there is no knee.
-HALVINGS = 6
+HALVINGS = 3
 
 
 class Search:

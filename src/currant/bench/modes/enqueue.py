@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
 from currant.backends import installed
 from currant.bench.jobs import NOOP
-from currant.bench.latency import PAYLOAD_BYTES_MAX
-from currant.bench.plan import Plan
+from currant.bench.measure import Bench
+from currant.bench.plan import ENQUEUERS_CROWD, JOBS, PAYLOAD_BYTES_MAX, Plan
 from currant.bench.progress import progress
+from currant.bench.results import Check, Section
 from currant.client import DatabaseBackend
 from currant.errors import DatabaseError
 from currant.identifiers import new_ids
@@ -54,40 +53,68 @@ class Enqueues(NamedTuple):
     crowd: Crowd
 
 
-async def measure_enqueue(plan: Plan, url: str, connection: Connection, console: Console) -> Enqueues:
+async def run(bench: Bench, plan: Plan) -> Section:
     """Measures `.queue()` one by one, `enqueue_many`, and many callers at once, with payloads of `{}` and `[]`.
-
-    Args:
-        connection: for the bare statements.
 
     Raises:
         DatabaseError: a single or a bulk enqueue could not be written.
     """
-    assert plan.enqueuers is not None
+    jobs = plan.jobs or JOBS
+    await bench_queries.clear(bench.connection)
+    single, bulk, crowd = await _measure(bench, jobs, plan.enqueuers or ENQUEUERS_CROWD)
+    return Section(
+        mode="enqueue",
+        question="How many jobs a second does one process enqueue, and how near is that to the bare INSERT?",
+        answer=f"{single.per_s:,.0f} a second one by one, {single.ratio:.2f} × the bare INSERT; {bulk.per_s:,.0f} with"
+        f" enqueue_many, {bulk.ratio:.2f} × the bare one of {BATCH_ROWS:,} rows; {crowd.per_s:,.0f} by"
+        f" {crowd.enqueuers:,} callers at once over {crowd.connections} connections.",
+        runs=[],
+        figures={
+            "enqueue_per_s": single.per_s,
+            "enqueue_ratio": single.ratio,
+            "enqueue_many_per_s": bulk.per_s,
+            "enqueue_many_ratio": bulk.ratio,
+            "enqueue_crowd_per_s": crowd.per_s,
+        },
+        checks=[
+            Check(
+                name="every enqueue written",
+                ok=not crowd.errors,
+                text=f"{crowd.errors:,} enqueues of {crowd.enqueuers:,} concurrent callers failed",
+            )
+        ],
+        head=["", "Currant, 1/s", "bare INSERT, 1/s", "ratio"],
+        rows=[_row(".queue() one by one", single), _row("enqueue_many", bulk)],
+    )
+
+
+async def _measure(bench: Bench, jobs: int, enqueuers: int) -> Enqueues:
     job = AsyncJob[[], None](NOOP)
-    backend = DatabaseBackend(url, payload_bytes_max=PAYLOAD_BYTES_MAX)
-    bare = _Bare(connection)
-    one_by_one = max(1, plan.jobs // 10)
+    backend = DatabaseBackend(bench.url, payload_bytes_max=PAYLOAD_BYTES_MAX)
+    bare = _Bare(bench.connection)
+    one_by_one = max(1, jobs // 10)
     singles: list[tuple[float, float]] = []
     bulks: list[tuple[float, float]] = []
     crowds: list[tuple[float, int]] = []
-    with installed(backend), progress(console, "enqueueing, round", ROUNDS) as show:
+    with installed(backend), progress(bench.console, "enqueueing, round", ROUNDS) as show:
         # What the first use makes: the connection, the prepared statements.
         await bare.single(1)
-        await bare.bulk(min(plan.jobs, BATCH_ROWS))
+        await bare.bulk(min(jobs, BATCH_ROWS))
         await _single(job, 1)
-        await _bulk(job, plan.jobs)
+        await _bulk(job, jobs)
         for number in range(ROUNDS):
             singles.append(await _beside(one_by_one, SLICES, bare.single, lambda n: _single(job, n)))
-            bulks.append(await _beside(plan.jobs, 1, bare.bulk, lambda n: _bulk(job, n)))
-            crowds.append(await _crowd(job, plan.jobs, plan.enqueuers))
+            bulks.append(await _beside(jobs, 1, bare.bulk, lambda n: _bulk(job, n)))
+            crowds.append(await _crowd(job, jobs, enqueuers))
             show(number + 1)
         peak = backend.peak
         await backend.close()
     per_s = statistics.median(each for each, _ in crowds)
-    return Enqueues(
-        _pair(singles), _pair(bulks), Crowd(plan.enqueuers, per_s, sum(errors for _, errors in crowds), peak)
-    )
+    return Enqueues(_pair(singles), _pair(bulks), Crowd(enqueuers, per_s, sum(errors for _, errors in crowds), peak))
+
+
+def _row(what: str, pair: Pair) -> list[str]:
+    return [what, f"{pair.per_s:,.0f}", f"{pair.bare_per_s:,.0f}", f"{pair.ratio:.2f}"]
 
 
 class _Bare:

@@ -1,0 +1,133 @@
+"""From what a stretch left in the table, and what was seen meanwhile, to its Run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from currant.bench import checks, percentiles
+from currant.bench.jobs import FAIL
+from currant.bench.outcomes import latencies
+from currant.bench.pace import pace_of
+from currant.bench.plan import BenchFailed, Plan
+from currant.bench.results import Check, Floor, Run, Series
+from currant.bench.sampler import Sampler
+from currant.bench.window import Window
+from currant.store import bench_queries
+from currant.store.bench_queries import Batch, Outcomes
+from currant.store.connections import Connection
+
+#: The name by which the statement counts that writes outcomes.
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """What is known of a stretch beside the table."""
+
+    label: str
+    #: How many were meant to be enqueued (None: as many as the time let through), and were.
+    jobs: int | None
+    enqueued: int
+    enqueue: str
+    enqueuers: int
+    #: At which rate; None for a backlog.
+    rate_per_s: float | None = None
+    #: Whether latencies are time in a backlog.
+    backlogged: bool
+    #: Whether the time ended it: what is pending then was left on purpose.
+    cut_off: bool = False
+    #: How many ends come before the measured part; None: those before the window's beginning.
+    warmup_jobs: int | None
+    #: From when latencies count, by id, by the database's clock; where there is none, from the creation.
+    intended_s: Mapping[str, float] | None = None
+    #: By how much the database's clock is ahead of this machine's.
+    offset_s: float
+    enqueue_per_s: float | None = None
+    floor: Floor | None = None
+    checks: tuple[Check, ...] = ()
+
+
+async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler: Sampler) -> Run:
+    """Returns the figures. Raises BenchFailed when there are none: nothing ended."""
+    tally = await bench_queries.tally(connection, queues=plan.queue_names, failing=FAIL.name)
+    outcomes = await bench_queries.outcomes(connection, queues=plan.queue_names, ids=stretch.intended_s is not None)
+    window = sampler.window()
+    if not outcomes.completed_s:
+        raise BenchFailed(f"{stretch.label}: no execution completed")
+    warmup = _warmup(plan, stretch, outcomes, window)
+    pace = pace_of(_batches(outcomes), warmup)
+    found = latencies(outcomes, warmup=warmup, intended_s=stretch.intended_s, offset_s=stretch.offset_s)
+    lost = stretch.enqueued - tally.completed - tally.failed - (tally.left if stretch.cut_off else 0)
+    return Run(
+        label=stretch.label,
+        workers=plan.workers,
+        concurrency=plan.concurrency,
+        job=plan.job.text,
+        queues=dict(plan.queues),
+        payload_bytes=plan.payload_bytes,
+        rate_per_s=stretch.rate_per_s,
+        arrivals=None if stretch.rate_per_s is None else plan.arrivals,
+        enqueue=stretch.enqueue,
+        enqueuers=stretch.enqueuers,
+        seed=plan.seed,
+        jobs=stretch.jobs,
+        enqueued=stretch.enqueued,
+        completed=tally.completed,
+        failed=tally.failed,
+        retries=tally.retries,
+        lost=lost,
+        doubled=tally.doubled,
+        warmup_jobs=warmup,
+        seconds=pace.seconds,
+        throughput_per_s=pace.per_s,
+        throughput_spread=percentiles.spread(
+            outcomes.completed_s[warmup:], outcomes.completed_s[warmup], outcomes.completed_s[-1]
+        ),
+        enqueue_per_s=stretch.enqueue_per_s,
+        start_ms=percentiles.percentiles(found.start_ms),
+        complete_ms=percentiles.percentiles(found.complete_ms),
+        histogram=percentiles.histogram(found.complete_ms),
+        backlogged=stretch.backlogged,
+        children=window.children,
+        utilization=window.utilization,
+        wal_bytes_per_job=window.wal_bytes_per_job,
+        cpu_s_per_1000=window.cpu_s_per_1000,
+        memory=window.memory,
+        series=_series(sampler, outcomes, stretch),
+        floor=stretch.floor,
+        checks=[
+            checks.every_execution_once(
+                enqueued=stretch.enqueued,
+                lost=lost,
+                doubled=tally.doubled,
+                amiss=tally.amiss,
+                left=tally.left if stretch.cut_off else 0,
+            ),
+            *stretch.checks,
+        ],
+    )
+
+
+def _warmup(plan: Plan, stretch: Stretch, outcomes: Outcomes, window: Window) -> int:
+    """Returns how many ends come before the measured part; at least one is in it."""
+    rows = len(outcomes.completed_s)
+    if stretch.warmup_jobs is None:
+        begin_s = window.begin_s + stretch.offset_s
+        return min(sum(1 for each in outcomes.completed_s if each < begin_s), rows - 1)
+    # Cut off within the warm-up: its share of what there is.
+    return stretch.warmup_jobs if stretch.warmup_jobs < rows else plan.warmup_rows(rows)
+
+
+def _batches(outcomes: Outcomes) -> list[Batch]:
+    """Returns the batches that were completed in one transaction each, and so at the same moment."""
+    batches, first = [], 0
+    for began_s, group in groupby(outcomes.completed_s):
+        count = sum(1 for _ in group)
+        batches.append(Batch(began_s, min(outcomes.claimed_s[first : first + count]), count))
+        first += count
+    return batches
+
+
+def _series(sampler: Sampler, outcomes: Outcomes, stretch: Stretch) -> Series:
+    """Returns the course of the whole run, the warm-up included; latencies for what was not backlogged."""
+    return sampler.series()

@@ -1,0 +1,40 @@
+"""What must hold for figures to mean anything: every execution was run once, and a rate asked for was held. Pure."""
+
+from currant.bench.plan import BenchFailed
+from currant.bench.results import Check, Document
+
+#: By how much the rate that was reached may differ from the one that was asked for.
+RATE_TOLERANCE = 0.02
+#: The name of the check that compares the two.
+RATE_HELD = "rate held"
+
+
+def every_execution_once(*, enqueued: int, lost: int, doubled: int, amiss: int, left: int) -> Check:
+    """
+    Args:
+        lost: enqueued, and neither ended nor left.
+        doubled: ended after more runs than they needed.
+        amiss: ended otherwise than they were meant to.
+        left: waiting when the time was over.
+    """
+    text = f"of {enqueued:,} executions {lost:,} were lost and {doubled:,} were run more often than needed"
+    if amiss:
+        text += f", and {amiss:,} ended otherwise than they were meant to"
+    if left:
+        text += f"; {left:,} were left when the time was over"
+    return Check(name="every execution once", ok=not (lost or doubled or amiss), text=text)
+
+
+def rate_held(*, asked_per_s: float, reached_per_s: float) -> Check:
+    """Compares the rate of the enqueues."""
+    return Check(
+        name=RATE_HELD,
+        ok=abs(reached_per_s / asked_per_s - 1) <= RATE_TOLERANCE,
+        text=f"{asked_per_s:,.6g} enqueues a second were asked for, and {reached_per_s:,.6g} were made",
+    )
+
+
+def raise_failed(document: Document) -> None:
+    """Raises BenchFailed when a check did not hold; it says which, in one line."""
+    if document.failed:
+        raise BenchFailed("; ".join(dict.fromkeys(check.text for check in document.failed)))

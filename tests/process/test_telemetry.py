@@ -1,0 +1,53 @@
+"""What a node says of itself: statements by name, and how busy its children's slots are."""
+
+import pytest
+
+from tests.nodes import World, eventually
+
+
+def test_the_slots_are_busy_for_as_long_as_the_jobs_ran(world: World) -> None:
+    """Whatever is between the slots' being taken and the jobs' own first line is little beside a second."""
+    node = world.node("--procs", "2", "--concurrency", "4")
+    world.enqueue("measured", 1.0, count=20)
+    world.at_rest()
+    ran_s = sum(float(result) for (result,) in world.rows("SELECT result FROM executions"))
+    children = node.status().children
+    assert sum(child.busy_slot_s for child in children) == pytest.approx(ran_s, rel=0.02)
+    for child in children:
+        assert 0 < child.busy_slot_s < child.slot_s <= 4 * node.status().uptime_s
+        assert child.cpu_s > 0
+        assert child.memory_bytes > 1 << 20
+
+
+def test_a_slot_is_seen_to_be_busy_without_a_message_of_the_childs(world: World) -> None:
+    node = world.node("--procs", "1", "--concurrency", "2")
+    world.begun(world.enqueue("gated"))
+    (first,) = node.status().children
+    eventually(lambda: node.status().children[0].busy_slot_s > first.busy_slot_s + 0.5)
+    world.open_gate()
+    world.at_rest()
+    (last,) = node.status().children
+    assert node.status().children[0].busy_slot_s == last.busy_slot_s > 0.5
+    assert node.status().children[0].slot_s > last.slot_s
+
+
+def test_statements_are_counted_by_name(world: World) -> None:
+    node = world.node("--procs", "1")
+    world.enqueue("echo", 1, count=300)
+    world.at_rest()
+    use = node.status().statements
+    assert (use["claim"].rows, use["complete"].rows) == (300, 300)
+    assert use["register"].calls == 1
+    assert use["connect"].calls >= 3
+    assert use.keys() >= {"session", "listen", "prepare", "schema_latest", "tick"}
+    assert all(each.calls >= 1 and each.seconds >= 0 for each in use.values())
+
+
+def test_losses_of_connections_are_counted(world: World) -> None:
+    node = world.node("--procs", "1")
+    world.enqueue("echo", 1)
+    world.at_rest()
+    world.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'currantd:listen'")
+    eventually(lambda: node.status().connection_errors >= 1)
+    eventually(lambda: node.status().statements["listen"].calls >= 2)
+    eventually(lambda: node.status().connections_lost == {})
