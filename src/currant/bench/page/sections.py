@@ -25,6 +25,7 @@ def section(it: Section, anchor: str) -> Html:
         element("p", it.answer, class_="answer"),
         _figures(it),
         table(it.head, it.rows, caption=f"What {it.mode} found") if it.rows else None,
+        checks(it.checks) if it.checks else None,
         element("div", *compared, class_="plots") if compared else None,
         *(
             _run(run, f"{anchor}-{number}", unfolded=len(it.runs) <= OPEN_RUNS_MAX)
@@ -66,7 +67,9 @@ def _figures(it: Section) -> Html | None:
     if not it.figures:
         return None
     if not it.repeats:
-        texts = {numbers.meaning(name).meaning: " ".join(numbers.figure(name, value)) for name, value in it.figures.items()}
+        texts = {
+            numbers.meaning(name).meaning: " ".join(numbers.figure(name, value)) for name, value in it.figures.items()
+        }
         return tables.definitions(texts, class_="facts figures")
     head = ["figure", "median", "unit", f"{len(it.repeats)} repetitions, from lowest to highest"]
     rows = [
@@ -83,7 +86,8 @@ def _repeats(name: str, median: float, repeats: list[dict[str, float]]) -> str |
 
 def _run(run: Run, anchor: str, *, unfolded: bool) -> Html:
     failed = [check for check in run.checks if not check.ok]
-    outcome = f"{len(failed)} of {len(run.checks)} checks failed" if failed else f"{len(run.checks)} checks held"
+    count = numbers.counted(len(run.checks), "check")
+    outcome = f"{len(failed)} of {count} failed" if failed else f"{count} held"
     title = element(
         "summary",
         element("h3", run.label),
