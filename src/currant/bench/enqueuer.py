@@ -15,6 +15,7 @@ from currant.bench.supply import Supply
 from currant.client import DatabaseBackend
 from currant.client.backend import POOL_SIZE
 from currant.errors import DatabaseError
+from currant.records import StatementUse
 from currant.settings import Settings
 
 #: An enqueue that begins so much later than it was meant to is late.
@@ -56,6 +57,11 @@ class Enqueuer:
         self.intended_s = array("d")
         #: When the first and the last enqueue began, and were meant to; by `time.monotonic`.
         self.first_s = self.last_s = self.first_due_s = self.last_due_s = 0.0
+
+    @property
+    def statements(self) -> dict[str, StatementUse]:
+        """What was sent to the database so far, by name."""
+        return self._backend.statements
 
     async def __aenter__(self) -> "Enqueuer":
         """Opens the connections, as those of an application that runs are. Raises DatabaseError."""

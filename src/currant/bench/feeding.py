@@ -15,6 +15,7 @@ from currant.bench.enqueuer import Enqueuer
 from currant.bench.supply import Supply
 from currant.errors import CurrantError
 from currant.protocol.frames import FrameReader, encode
+from currant.records import StatementUse
 
 FRAME_BYTES_MAX = 8 << 20
 #: Of ids, in a frame.
@@ -59,6 +60,7 @@ class State(msgspec.Struct, tag="state"):
     last_s: float
     first_due_s: float
     last_due_s: float
+    statements: dict[str, StatementUse]
 
 
 class Page(msgspec.Struct, tag="page"):
