@@ -10,7 +10,8 @@ from currant.bench.outcomes import latencies
 from currant.bench.pace import pace_of
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.results import Check, Floor, Run, Series
-from currant.bench.sampler import Sampler, Window
+from currant.bench.sampler import Sampler
+from currant.bench.window import Window
 from currant.store import bench_queries
 from currant.store.bench_queries import Batch, Outcomes
 from currant.store.connections import Connection
