@@ -27,8 +27,8 @@ IDLE_WORKERS = 100
 SCALE_WORKERS = (1, 2, 4, 8, 16, 32)
 RAMP_ROWS = (1_000, 10_000, 100_000, 1_000_000)
 P99_LIMIT_MS = 10.0
-#: Concurrent enqueuers of a paced run, of bulk enqueues, and callers of `.queue()` in the mode enqueue.
-ENQUEUERS_SINGLE, ENQUEUERS_MANY, ENQUEUERS_CROWD = 8, 2, 200
+#: Concurrent callers of `.queue()` in the mode enqueue.
+ENQUEUERS_CROWD = 200
 
 WORKERS_MAX = 1000
 #: `currantd`'s own bound.
@@ -84,11 +84,12 @@ class Plan:
     #: Of each job's arguments, beside the brackets.
     payload_bytes: int = 0
     job: JobSpec = NOOP_JOBS
-    #: None: what the mode takes by itself.
+    #: None: what a mode takes by itself.
     rate_per_s: float | None = None
     arrivals: str = "even"
     #: `single` or `many`; None: singly at a rate, in bulk as fast as possible.
     enqueue: str | None = None
+    #: None: what supply.py takes by itself.
     enqueuers: int | None = None
     seed: int = 0
     repeat: int = 1

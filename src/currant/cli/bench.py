@@ -9,11 +9,10 @@ from rich.console import Console
 
 from currant import settings as setting
 from currant.bench import checks, report
+from currant.bench.jobs import KINDS, MIX, JobSpec, make_spec
 from currant.bench.plan import (
     ARRIVALS,
     ENQUEUERS_CROWD,
-    ENQUEUERS_MANY,
-    ENQUEUERS_SINGLE,
     ENQUEUES,
     IDLE_S,
     JOBS,
@@ -26,6 +25,7 @@ from currant.bench.plan import (
     make_plan,
 )
 from currant.bench.run import run_bench
+from currant.bench.supply import ENQUEUERS_MANY, ENQUEUERS_MIN
 from currant.bench.targets import check_targets
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
@@ -38,6 +38,10 @@ _NODE, _MODES, _RESULTS = "currantd", "For single modes", "Results"
 _UNTOLD = ("database_url", "json_file", "csv_file", "html_file")
 
 app = App(invoke_without_command=True)
+
+
+def _mix() -> str:
+    return ",".join(f"{kind}={100 * share:g}" for kind, share in MIX)
 
 
 def _numbers(numbers: Sequence[int]) -> str:
@@ -118,6 +122,56 @@ def bench(
             rich_help_panel=_JOBS,
         ),
     ] = 0,
+    job_type: Annotated[
+        str | None,
+        typer.Option("--job-type", metavar="|".join(KINDS), help="What each job does. [noop]", rich_help_panel=_JOBS),
+    ] = None,
+    sleep_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--sleep-ms", metavar="MS", help=f"sleep: how long. [{JobSpec.sleep_ms:g}]", rich_help_panel=_JOBS
+        ),
+    ] = None,
+    cpu_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--cpu-ms",
+            metavar="MS",
+            help=f"cpu: how much of its thread's time. [{JobSpec.cpu_ms:g}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    io_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--io-bytes",
+            metavar="N",
+            help=f"io: how much goes through a pair of sockets. [{JobSpec.io_bytes}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    fail_percent: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-percent",
+            metavar="N",
+            help=f"fail: which share of the jobs does. [{JobSpec.fail_percent:g}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries",
+            metavar="N",
+            help=f"fail: how often each is tried again. [{JobSpec.retries}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option("--mix", metavar="KINDS", help=f"mixed: of what. [{_mix()}]", rich_help_panel=_JOBS),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -152,7 +206,7 @@ def bench(
             "--enqueuers",
             metavar="N",
             help="How many enqueue at once."
-            f" [{ENQUEUERS_SINGLE} singly, {ENQUEUERS_MANY} in bulk, {ENQUEUERS_CROWD} in the mode enqueue]",
+            f" [{ENQUEUERS_MIN} or more, by the rate; {ENQUEUERS_MANY} in bulk; {ENQUEUERS_CROWD} in the mode enqueue]",
             rich_help_panel=_ENQUEUEING,
         ),
     ] = None,
@@ -294,6 +348,15 @@ def bench(
             queues=queues,
             queue_distribution=queue_distribution,
             payload_bytes=payload_bytes,
+            job=make_spec(
+                job_type,
+                sleep_ms=sleep_ms,
+                cpu_ms=cpu_ms,
+                io_bytes=io_bytes,
+                fail_percent=fail_percent,
+                retries=retries,
+                mix=mix,
+            ),
             rate=rate,
             arrivals=arrivals,
             enqueue=enqueue,
