@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from psycopg import sql
 
 from currant.store import connections, migrate
@@ -27,10 +28,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # The machine may stall within an example, or while one is made: how long that takes says nothing of ours. And one run
 # of the suite is to say the same as the next: `--hypothesis-profile=search` tries other examples each time.
-_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("search", _PATIENT)
-settings.register_profile("tests", _PATIENT, derandomize=True)
-settings.load_profile("tests")
+_PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.register_profile("search", _PATIENT)
+hypothesis.settings.register_profile("tests", _PATIENT, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +43,13 @@ def server() -> Iterator[Scratch]:
 
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[Scratch]:
-    """A throwaway PostgreSQL 15, where the system has its programs."""
+    """A throwaway PostgreSQL 15, where the system has its programs; it counts statements where it can."""
     programs = Path("/usr/lib/postgresql/15/bin")
     if not (programs / "postgres").exists():
         pytest.skip(f"there is no PostgreSQL 15 in {programs}")
-    with start_throwaway(programs=programs) as server:
+    library = programs.with_name("lib") / "pg_stat_statements.so"
+    settings = {"shared_preload_libraries": library.stem} if library.exists() else {}
+    with start_throwaway(settings=settings, programs=programs) as server:
         yield Scratch(server.url, "PostgreSQL 15")
 
 

@@ -22,6 +22,8 @@ from currant.bench import checks, machine
 from currant.bench.jobs import QUEUE
 from currant.bench.node import Node
 from currant.bench.plan import Plan
+from currant.bench.results import Check
+from currant.bench.server import is_same_machine
 from currant.errors import ConfigurationError
 from currant.store import bench_queries, migrate
 from currant.store.connections import Connection, connect
@@ -41,8 +43,7 @@ def main() -> int:
         with scratch_database(url, "soak") as scratch:
             console.print(scratch.line, soft_wrap=True)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                where = "throwaway" if url is None else None
-                found = runner.run(_soak(options, scratch.url, console, where))
+                found = runner.run(_soak(options, scratch.url, console, throwaway=url is None))
         report.show(found, console)
         if options.json is not None:
             options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
@@ -58,12 +59,13 @@ def main() -> int:
     return 0 if all(check.ok for check in found.checks) else FAILED
 
 
-async def _soak(options: argparse.Namespace, url: str, console: Console, where: str | None) -> Outcome:
+async def _soak(options: argparse.Namespace, url: str, console: Console, *, throwaway: bool) -> Outcome:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     plan = Plan(workers=options.workers, concurrency=options.concurrency)
     connection = await connect(url, "currant:soak")
     try:
         await migrate.migrate(connection)
+        where = "throwaway" if throwaway else "same machine" if is_same_machine(connection) else "another machine"
         environment = await machine.environment(connection, where)
         with Node(plan, url, console) as node:
             await node.ready()
@@ -93,10 +95,10 @@ async def _soak(options: argparse.Namespace, url: str, console: Console, where: 
     )
 
 
-async def _every_execution_once(connection: Connection, enqueued: int) -> outcome.Check:
-    tally = await bench_queries.tally(connection, queue=QUEUE)
+async def _every_execution_once(connection: Connection, enqueued: int) -> Check:
+    tally = await bench_queries.tally(connection, queues=[QUEUE])
     return checks.every_execution_once(
-        enqueued=enqueued, lost=enqueued - tally.completed, doubled=tally.doubled, left=0
+        enqueued=enqueued, lost=enqueued - tally.completed, doubled=tally.doubled, amiss=tally.amiss, left=0
     )
 
 

@@ -29,6 +29,7 @@ class Load:
         self._url, self._node = url, node
         self._looked = asyncio.Event()
         self._moved_at = time.monotonic()
+        self._upto: float = 0
         self.enqueued = 0
         self.done = 0
 
@@ -42,9 +43,12 @@ class Load:
         self._moved_at = time.monotonic()
         try:
             async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(self._enqueue(jobs), name="enqueue")
+                self._upto = self.enqueued + jobs
+                tasks.create_task(self._enqueue(), name="enqueue")
                 yield
-                task.cancel()
+                # Not cancelled: what is under way may be in the table already, and must be counted.
+                self._upto = 0
+                self._looked.set()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
@@ -72,17 +76,16 @@ class Load:
             if self.done >= self.enqueued and not reply.unsaved:
                 return
 
-    async def _enqueue(self, jobs: float) -> None:
+    async def _enqueue(self) -> None:
         execution = new_execution(NOOP, b"[]", b"{}")
-        upto = self.enqueued + jobs
         connection = await connect(self._url, "currant:soak-enqueue", hot=True)
         try:
-            while self.enqueued < upto:
+            while self.enqueued < self._upto:
                 if self.enqueued - self.done >= BACKLOG_ROWS:
                     self._looked.clear()
                     await self._looked.wait()
                     continue
-                rows = int(min(ENQUEUE_ROWS, upto - self.enqueued))
+                rows = int(min(ENQUEUE_ROWS, self._upto - self.enqueued))
                 await enqueue(connection, new_ids(rows), [execution] * rows)
                 self.enqueued += rows
         finally:

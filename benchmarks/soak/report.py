@@ -22,7 +22,7 @@ def show(outcome: Outcome, console: Console) -> None:
 
 def _chunks(chunks: list[Chunk]) -> Table:
     table = Table(title="Sizes in MB, when so many executions were done")
-    for head in ("executions", "jobs/s", "table", "pkey", "ready", "others", "bytes each", "dead", "autovacuums"):
+    for head in ("done", "jobs/s", "table", "pkey", "ready", "others", "bytes each", "dead", "vacuums"):
         table.add_column(head, justify="right")
     for chunk in chunks:
         named = [chunk.sizes[name] for name in RELATIONS]

@@ -237,6 +237,10 @@ def nodes(url: str) -> int:
             "--json must name a file in a folder that exists, got /nowhere/at/all.json",
         ),
         (("--json", "/"), "--json must name a file, got the folder /"),
+        (
+            ("--mode", "ramp", "--rate", "10"),
+            "--rate is for --mode phases, steady or sweep, and means nothing to ramp",
+        ),
         (("--embedded", "--database-url", "postgresql://h/d"), "--embedded and --database-url exclude each other"),
         (
             ("--database-url", "mysql:///x"),

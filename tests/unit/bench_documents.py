@@ -25,9 +25,9 @@ def environment(**changed: Any) -> Environment:
     given: dict[str, Any] = {
         "currant": "0.3.0",
         "commit": "0123456789abcdef0123456789abcdef01234567",
-        "python": "3.11.9",
+        "python": "CPython 3.11.9",
         "packages": {"psycopg": "3.2.3", "uvloop": "0.21.0"},
-        "os": "Linux 6.8.0",
+        "os": "Debian GNU/Linux 12 (bookworm), Linux 6.8.0, x86_64",
         "cpu": "AMD EPYC 7B13",
         "cores": 2,
         "memory_bytes": 8 << 30,

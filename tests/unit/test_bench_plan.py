@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from currant.bench.plan import Plan, QueueShare, make_plan
+from currant.bench.plan import MODES, Plan, QueueShare, make_plan
+from currant.bench.uses import USES, check_used
 from currant.errors import ConfigurationError
 
 
@@ -18,6 +19,12 @@ def test_without_options_capacity_and_latency_are_measured() -> None:
     assert plan(rate=500.0).modes == ("steady",)
     assert plan(modes="idle, ramp").modes == ("idle", "ramp")
     assert plan(workers=7).idle_workers == 7
+
+
+@pytest.mark.parametrize(("workers", "counts"), [(1, (1,)), (2, (1, 2)), (8, (1, 2, 4, 8)), (10, (1, 2, 4, 8, 10))])
+def test_scale_goes_up_to_the_workers(workers: int, counts: tuple[int, ...]) -> None:
+    assert plan(workers=workers).scale_workers == counts
+    assert plan(workers=workers, scale_workers="3,5").scale_workers == (3, 5)
 
 
 def test_a_duration_alone_leaves_the_jobs_open() -> None:
@@ -65,11 +72,29 @@ def test_at_least_one_row_is_measured(rows: int, percent: float, warmup: int) ->
         ({"repeat": 0}, "--repeat must be an integer from 1 to 100, got 0"),
         ({"seed": -1}, "--seed must be an integer from 0 to 2147483647, got -1"),
         ({"payload_bytes": -1}, "--payload-bytes must be an integer from 0 to 1048576, got -1"),
-        ({"scale_workers": "4,2"}, "--scale-workers must be growing integers from 1 to 1000, as in 1,2,4, got 4,2"),
-        ({"ramp_rows": "1k"}, "--backlogs must be growing integers from 1 to 100000000, as in 1,2,4, got 1k"),
+        ({"scale_workers": "4,2"}, "--scale-workers must be growing integers from 1 to 1000 with commas, got 4,2"),
+        ({"ramp_rows": "1k"}, "--backlogs must be growing integers from 500 to 100000000 with commas, got 1k"),
+        (
+            {"ramp_rows": "100,1000"},
+            "--backlogs must be growing integers from 500 to 100000000 with commas, got 100,1000",
+        ),
     ],
 )
 def test_a_mistake_is_told_by_the_options_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         plan(**options)
     assert str(refused.value) == message
+
+
+def test_an_option_that_means_nothing_to_the_modes_is_refused() -> None:
+    check_used(["--rate", "--seed", "--json"], ["ramp", "steady"])
+    with pytest.raises(ConfigurationError) as refused:
+        check_used(["--repeat", "--rate"], ["ramp", "idle"])
+    assert str(refused.value) == "--rate is for --mode phases, steady or sweep, and means nothing to ramp, idle"
+    with pytest.raises(ConfigurationError) as refused:
+        check_used(["--backlogs"], ["capacity"])
+    assert str(refused.value) == "--backlogs is for --mode ramp, and means nothing to capacity"
+
+
+def test_uses_name_modes_that_there_are() -> None:
+    assert set[str]().union(*USES.values()) <= set(MODES)

@@ -6,7 +6,7 @@ from currant.bench.samples import PARTS_MAX, PlaceUse, Sample, at, part_s, serie
 
 
 def sample(at_s: float, completed: float, *, places: dict[int, PlaceUse] | None = None, in_flight: float = 0) -> Sample:
-    return Sample(at_s, completed, 0, in_flight, completed / 10, places or {}, 0.0, 0.0, 0.0)
+    return Sample(at_s, completed, 0, in_flight, completed / 10, places or {}, 0.0, 0.0)
 
 
 def test_between_two_samples_everything_is_on_the_line_between_them() -> None:

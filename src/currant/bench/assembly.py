@@ -14,7 +14,8 @@ from currant.bench.outcomes import Latencies, latencies
 from currant.bench.pace import pace_of
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.results import Check, Floor, Run, Series
-from currant.bench.sampler import Sampler, Window
+from currant.bench.sampler import Sampler
+from currant.bench.window import NODE, Window
 from currant.store import bench_queries
 from currant.store.bench_queries import Batch, Outcomes
 from currant.store.connections import Connection
@@ -61,7 +62,13 @@ async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler
         raise BenchFailed(f"{stretch.label}: no execution completed")
     warmup = _warmup(plan, stretch, outcomes, window)
     pace = pace_of(_batches(outcomes), warmup)
-    found = latencies(outcomes, warmup=warmup, intended_s=stretch.intended_s, offset_s=stretch.offset_s)
+    found = latencies(
+        outcomes,
+        warmup=warmup,
+        intended_s=stretch.intended_s,
+        offset_s=stretch.offset_s,
+        write_ms=sum(use.mean_ms for use in window.statements if (use.name, use.who) == (COMPLETE, NODE)),
+    )
     lost = stretch.enqueued - tally.completed - tally.failed - (tally.left if stretch.cut_off else 0)
     measured = range(warmup, len(outcomes.completed_s))
     return Run(
@@ -101,6 +108,7 @@ async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler
                 left=tally.left if stretch.cut_off else 0,
             ),
             *stretch.checks,
+            *window.checks,
         ],
     )
 
@@ -123,6 +131,7 @@ def assemble_idle(plan: Plan, label: str, sampler: Sampler, extra: dict[str, flo
         throughput_per_s=0.0,
         **_of_window(window),
         series=sampler.series(window.begin_s, window.end_s),
+        checks=window.checks,
         extra=extra,
     )
 
@@ -145,6 +154,9 @@ def _of_window(window: Window) -> dict[str, Any]:
         "wal_bytes_per_job": window.wal_bytes_per_job,
         "cpu_s_per_1000": window.cpu_s_per_1000,
         "memory": window.memory,
+        "statements": window.statements,
+        "connection_errors": window.connection_errors,
+        "server_transactions": window.server_transactions,
     }
 
 

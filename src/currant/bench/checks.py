@@ -5,7 +5,10 @@ from currant.bench.results import Check, Document
 
 #: By how much the rate that was reached may differ from the one that was asked for.
 RATE_TOLERANCE = 0.02
+#: Over a short run a delay of the last enqueue by so much is no rate.
 DELAY_S = 0.1
+#: The name of the check that compares the two.
+RATE_HELD = "rate held"
 
 
 def every_execution_once(*, enqueued: int, lost: int, doubled: int, amiss: int, left: int) -> Check:
@@ -28,12 +31,12 @@ def rate_held(*, asked_per_s: float, reached_per_s: float, seconds: float, late:
     """Compares the rate at which enqueues began with the one that was asked for.
 
     Args:
-        seconds: how long the enqueues were meant to take: over a short time a moment's delay of the last is no rate.
+        seconds: how long the enqueues were meant to take.
         late: the share of the enqueues that began later than 10 ms after their moment.
     """
     behind_s = seconds * abs(asked_per_s / reached_per_s - 1) if reached_per_s else seconds
     return Check(
-        name="rate held",
+        name=RATE_HELD,
         ok=behind_s <= max(RATE_TOLERANCE * seconds, DELAY_S),
         text=f"{asked_per_s:,.5g} enqueues a second were asked for, and {reached_per_s:,.5g} began,"
         f" {late:.1%} of them more than 10 ms late",

@@ -9,7 +9,7 @@ from currant.bench.amounts import amount, bar, levels, merged, percent, size
 from currant.bench.results import Cpu, Memory, Percentiles, Run, StatementUse
 
 #: Lines of a histogram, characters of its longest bar, and lines of statements: a screen holds two modes' answers.
-HISTOGRAM_LINES, BAR_WIDTH, STATEMENT_LINES = 10, 40, 4
+HISTOGRAM_LINES, BAR_WIDTH, STATEMENT_LINES = 10, 40, 3
 #: With more of them, a character for each child says less than the least and the most.
 CHILDREN_SHOWN = 8
 _PERCENTILES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
@@ -19,7 +19,7 @@ def run_lines(run: Run, *, brief: bool = False) -> Iterator[Text]:
     """Returns the run's lines.
 
     Args:
-        brief: without the histogram and the statements.
+        brief: the rates, the latencies and what they cost alone.
     """
     yield Text.assemble(("  " + run.label, "bold"), (": " + _setting(run), "dim"))
     yield from _rates(run)
@@ -27,16 +27,16 @@ def run_lines(run: Run, *, brief: bool = False) -> Iterator[Text]:
         yield from _latencies(run)
         if not brief:
             yield from _histogram(run)
-    yield from _costs(run)
-    if _troubles(run):
-        yield _line("trouble", "", "", _troubles(run), style="yellow")
+    yield from _costs(run, brief=brief)
+    if troubles := ", ".join(f"{count:,} {name}" for name, count in troubles_of(run).items() if count):
+        yield _line("trouble", "", "", troubles, style="yellow")
     if not brief:
         yield from _statements(run.statements)
 
 
 def _line(name: str, value: str, unit: str, more: str = "", style: str = "") -> Text:
     """Returns a name, a number whose ends stand below each other, its unit, and what else there is to say."""
-    return Text(f"    {name:<12}{value:>9} {unit:<9}  {more}".rstrip(), style=style)
+    return Text(f"    {name:<11}{value:>8} {unit:<8}  {more}".rstrip(), style=style)
 
 
 def _setting(run: Run) -> str:
@@ -46,7 +46,7 @@ def _setting(run: Run) -> str:
         parts.append(f"{run.enqueued:,} × {run.job}{warmup}")
     parts.append(f"{run.workers} children × {run.concurrency}")
     if run.rate_per_s is not None:
-        parts.append(f"{amount(run.rate_per_s)}/s asked for, {run.arrivals or 'even'}")
+        parts.append(f"{amount(run.rate_per_s)}/s {run.arrivals or 'even'}")
     return ", ".join(parts)
 
 
@@ -54,7 +54,7 @@ def _rates(run: Run) -> Iterator[Text]:
     if run.completed:
         more = ""
         if spread := run.throughput_spread:
-            more = f"p5 {amount(spread.p5)} · p50 {amount(spread.p50)} · p95 {amount(spread.p95)}"
+            more = f"p5 {amount(spread.p5)}  p50 {amount(spread.p50)}  p95 {amount(spread.p95)}"
         yield _line("throughput", amount(run.throughput_per_s), "jobs/s", more)
     if floor := run.floor:
         halves = f"before {amount(floor.before_per_s)}"
@@ -73,10 +73,10 @@ def _close(one: float, other: float) -> bool:
 
 
 def _latencies(run: Run) -> Iterator[Text]:
-    rows = [("to start", run.start_ms), ("to complete", run.complete_ms)]
+    rows = [("  start", run.start_ms), ("  complete", run.complete_ms)]
     if any(latency for _, latency in rows):
         head = "".join(f"{'p99.9' if name == 'p999' else name:>8}" for name in _PERCENTILES)
-        yield Text(f"    {'latency, ms':<14}{head}", style="dim")
+        yield Text(f"    {'enqueue to, ms':<14}{head}", style="dim")
     for name, latency in rows:
         if latency is not None:
             yield Text(f"    {name:<14}" + "".join(f"{value:>8}" for value in _values(latency)))
@@ -90,29 +90,30 @@ def _histogram(run: Run) -> Iterator[Text]:
     buckets = merged(run.histogram, HISTOGRAM_LINES)
     total = sum(bucket.count for bucket in buckets)
     most = max((bucket.count for bucket in buckets), default=0)
-    for bucket in buckets:
+    for place, bucket in enumerate(buckets):
         share = percent(bucket.count / total) + " %" if bucket.count else ""
         drawn = bar(bucket.count / most, BAR_WIDTH)
-        yield Text.assemble(f"    {f'≤ {bucket.up_to_ms:g}':>14} ", (drawn, "cyan"), f" {share}".rstrip())
+        name = "    complete" if place == 0 else ""
+        yield Text.assemble(f"{name:<12}{f'≤ {bucket.up_to_ms:g} ms':>12} ", (drawn, "cyan"), f" {share}".rstrip())
 
 
-def _costs(run: Run) -> Iterator[Text]:
+def _costs(run: Run, *, brief: bool) -> Iterator[Text]:
     if run.utilization is not None:
         yield _line("children", percent(run.utilization), "% busy", _busy(run))
-    if run.wal_bytes_per_job is not None:
+    if run.wal_bytes_per_job is not None and not brief:
         value, unit = size(run.wal_bytes_per_job)
         yield _line("WAL", value, f"{unit}/job")
     if cpu := run.cpu_s_per_1000:
         yield _line("CPU", amount(_whole_cpu(cpu) * 1000), "ms/1,000", _parts_of_cpu(cpu))
-    if memory := run.memory:
-        yield _memory(memory)
+    if run.memory and not brief:
+        yield _memory(run.memory)
 
 
 def _busy(run: Run) -> str:
     if len(run.children) < 2:
         return ""
     shares = [child.utilization for child in run.children]
-    text = f"min {percent(min(shares))} · median {percent(statistics.median(shares))} · max {percent(max(shares))}"
+    text = f"min {percent(min(shares))}  median {percent(statistics.median(shares))}  max {percent(max(shares))}"
     return f"{text}  {levels(shares)}" if len(shares) <= CHILDREN_SHOWN else text
 
 
@@ -123,7 +124,7 @@ def _whole_cpu(cpu: Cpu) -> float:
 
 def _parts_of_cpu(cpu: Cpu) -> str:
     postgres = "Postgres unseen" if cpu.postgres is None else f"Postgres {amount(cpu.postgres * 1000)}"
-    return f"supervisor {amount(cpu.supervisor * 1000)} · children {amount(cpu.children * 1000)} · {postgres}"
+    return f"supervisor {amount(cpu.supervisor * 1000)}  children {amount(cpu.children * 1000)}  {postgres}"
 
 
 def _memory(memory: Memory) -> Text:
@@ -137,16 +138,12 @@ def _memory(memory: Memory) -> Text:
         if number
     ]
     whole = memory.supervisor + memory.children + memory.fork_server
-    return _line("memory", f"{whole / 1e6:,.0f}", "MB peak", " · ".join(parts))
+    return _line("memory", f"{whole / 1e6:,.0f}", "MB peak", "  ".join(parts))
 
 
-def _troubles(run: Run) -> str:
-    counts = {
-        "failed": run.failed,
-        "retries": run.retries,
-        "connection errors": run.connection_errors,
-    }
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+def troubles_of(run: Run) -> dict[str, int]:
+    """Returns how often what should not happen did, by its name."""
+    return {"failed": run.failed, "retries": run.retries, "connection errors": run.connection_errors}
 
 
 def _statements(statements: list[StatementUse]) -> Iterator[Text]:

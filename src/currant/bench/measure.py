@@ -100,7 +100,6 @@ async def saturated(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     warmup = None if jobs is None else plan.warmup_rows(jobs)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
-        await feed.ready(paced=False)
         async with _running(bench, plan, label, jobs, warmup, interval_s=SATURATED_INTERVAL_S, feed=feed) as running:
             until_s = _until_s(plan)
             fed = False
@@ -142,7 +141,6 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     warmup = plan.warmup_rows(expected)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
-        await feed.ready(paced=True)
         async with _running(bench, plan, label, expected, warmup, feed=feed) as running:
             fed = False
 
@@ -217,6 +215,8 @@ async def _running(
     """Starts a `currantd`, and watches it from when its children are ready to the end of the block."""
     server = await Server.open(bench.url)
     try:
+        if feed is not None:
+            await feed.ready(paced=plan.rate_per_s is not None)
         with Node(plan, bench.url, bench.console) as node:
             await node.ready()
             async with Sampler(

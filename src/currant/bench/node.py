@@ -58,6 +58,11 @@ class Node:
         self._log = Path(self._folder.name) / "currantd.log"
         # In the environment, where other users cannot read the address's password.
         environment = settings.child_environment(see_database=True) | {settings.environment_name("database_url"): url}
+        environment |= {
+            settings.environment_name(name): str(value)
+            for name, value in plan.switches._asdict().items()
+            if value is not None
+        }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "currant.cli.tied", str(os.getpid()), *self._options()],

@@ -26,9 +26,11 @@ IDLE_S = 30.0
 IDLE_WORKERS = 100
 SCALE_WORKERS = (1, 2, 4, 8, 16, 32)
 RAMP_ROWS = (1_000, 10_000, 100_000, 1_000_000)
+#: The mode ramp claims so many at once.
+RAMP_ROWS_MIN = 500
 P99_LIMIT_MS = 10.0
-#: Concurrent callers of `.queue()` in the mode enqueue.
-ENQUEUERS_CROWD = 200
+#: Concurrent enqueuers, at the least, of a paced run; of bulk enqueues; callers of `.queue()` in the mode enqueue.
+ENQUEUERS_SINGLE, ENQUEUERS_MANY, ENQUEUERS_CROWD = 8, 2, 200
 
 WORKERS_MAX = 1000
 #: `currantd`'s own bound.
@@ -84,7 +86,9 @@ class Plan:
     #: Of each job's arguments, beside the brackets.
     payload_bytes: int = 0
     job: JobSpec = NOOP_JOBS
-    #: None: what a mode takes by itself.
+    #: Whether the job was asked for: a mode may take another by itself.
+    job_given: bool = False
+    #: None: what the mode takes by itself.
     rate_per_s: float | None = None
     arrivals: str = "even"
     #: `single` or `many`; None: singly at a rate, in bulk as fast as possible.
@@ -175,6 +179,7 @@ def make_plan(
         queues=_queues(queues, queue_distribution),
         payload_bytes=payload_bytes,
         job=job or NOOP_JOBS,
+        job_given=job is not None,
         rate_per_s=rate,
         arrivals=arrivals,
         enqueue=enqueue,
@@ -183,10 +188,12 @@ def make_plan(
         repeat=repeat,
         switches=switches,
         p99_limit_ms=p99_limit_ms,
-        scale_workers=_increasing("--scale-workers", scale_workers, SCALE_WORKERS, WORKERS_MAX),
+        scale_workers=_increasing(
+            "--scale-workers", scale_workers, SCALE_WORKERS if workers is None else _doubling(workers), WORKERS_MAX
+        ),
         idle_s=idle_s,
         idle_workers=IDLE_WORKERS if workers is None else workers,
-        ramp_rows=_increasing("--backlogs", ramp_rows, RAMP_ROWS, JOBS_MAX),
+        ramp_rows=_increasing("--backlogs", ramp_rows, RAMP_ROWS, JOBS_MAX, low=RAMP_ROWS_MIN),
     )
 
 
@@ -227,14 +234,19 @@ def _parts(text: str, count: int) -> list[float]:
     return parts
 
 
-def _increasing(option: str, text: str | None, default: tuple[int, ...], high: int) -> tuple[int, ...]:
+def _doubling(upto: int) -> tuple[int, ...]:
+    """Returns 1, 2, 4 and so on, and the last one itself."""
+    return (*(1 << power for power in range((upto - 1).bit_length())), upto)
+
+
+def _increasing(option: str, text: str | None, default: tuple[int, ...], high: int, *, low: int = 1) -> tuple[int, ...]:
     if text is None:
         return default
     items = _items(text)
     numbers = tuple(int(each) for each in items if each.isascii() and each.isdigit() and len(each) < 12)
-    good = len(numbers) == len(items) > 0 and all(1 <= each <= high for each in numbers)
+    good = len(numbers) == len(items) > 0 and all(low <= each <= high for each in numbers)
     if not good or any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise ConfigurationError(f"{option} must be growing integers from 1 to {high}, as in 1,2,4, got {text}")
+        raise ConfigurationError(f"{option} must be growing integers from {low} to {high} with commas, got {text}")
     return numbers
 
 

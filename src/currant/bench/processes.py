@@ -1,108 +1,64 @@
-"""The CPU and the memory of the processes of a run, from outside: the supervisor, its fork servers, its children."""
+"""The processes of a run that `currantd` does not tell of, from outside: itself, its fork servers, and the bench's."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from currant import proc
-from currant.bench.results import Memory
 from currant.protocol.status import ChildStatus
 
 
-@dataclass(slots=True)
-class _Uses:
-    """What processes have used so far. One that has ended keeps what was seen last."""
-
-    #: By pid: a run is too short for the kernel to give one twice.
-    cpu_s: dict[int, float] = field(default_factory=dict)
-
-    def look(self, pids: Iterable[int]) -> None:
-        for pid in pids:
-            if (seconds := proc.cpu_s(pid)) is not None:
-                self.cpu_s[pid] = seconds
-
-    @property
-    def total_s(self) -> float:
-        return sum(self.cpu_s.values())
-
-
 class Processes:
-    """Looks at the processes of one `currantd` whenever it is told to, and remembers those that have ended."""
+    """Looks at them whenever it is told to, one system call for each, and remembers those that have ended."""
 
     def __init__(self, helpers: Callable[[], Iterable[int]]) -> None:
         """
         Args:
-            helpers: returns the bench's own other processes, whose CPU counts as the bench's.
+            helpers: returns the bench's own other processes.
         """
         self._helpers = helpers
-        self._supervisor, self._children, self._bench = _Uses(), _Uses(), _Uses()
         self._supervisor_pid = 0
         self._fork_servers: set[int] = set()
-        #: By the pid of each child that there has been.
-        self._places: dict[int, int] = {}
-        self._children_bytes = 0
-        self._peaks: dict[int, int] = {}
-        #: By place, the most that a child of it was seen with.
-        self.child_bytes_max: dict[int, int] = {}
+        #: Children whose parent is known.
+        self._known: set[int] = set()
+        # By pid: a run is too short for the kernel to give one twice.
+        self._supervisor: dict[int, float] = {}
+        self._bench: dict[int, float] = {}
 
     def look(self, supervisor: int, children: Sequence[ChildStatus]) -> None:
-        """Looks at the CPU: one system call for each process."""
+        """Looks at the CPU."""
         self._supervisor_pid = supervisor
-        alive = {child.pid: child.child for child in children if child.pid is not None}
-        for pid in alive.keys() - self._places.keys():
+        for pid in {child.pid for child in children if child.pid is not None} - self._known:
             self._note_parent(pid)
-        self._places.update(alive)
-        self._children.look(alive)
-        self._supervisor.look({supervisor} | self._fork_servers)
-        self._bench.look({os.getpid(), *self._helpers()})
-
-    def look_at_memory(self, children: Sequence[ChildStatus]) -> None:
-        """Looks at the memory: one file of /proc for each process."""
-        total = 0
-        for child in children:
-            if child.pid is not None and (size := proc.resident_bytes(child.pid)) is not None:
-                total += size
-                self.child_bytes_max[child.child] = max(size, self.child_bytes_max.get(child.child, 0))
-        self._children_bytes = max(total, self._children_bytes)
-        for pid in {self._supervisor_pid} | self._fork_servers:
-            if (size := proc.peak_bytes(pid)) is not None:
-                self._peaks[pid] = size
+            self._known.add(pid)
+        _note_cpu(self._supervisor, {supervisor} | self._fork_servers)
+        _note_cpu(self._bench, {os.getpid(), *self._helpers()})
 
     @property
     def supervisor_cpu_s(self) -> float:
         """Of the supervisor and its fork servers."""
-        return self._supervisor.total_s
-
-    @property
-    def children_cpu_s(self) -> float:
-        return self._children.total_s
+        return sum(self._supervisor.values())
 
     @property
     def bench_cpu_s(self) -> float:
-        return self._bench.total_s
+        return sum(self._bench.values())
 
-    def place_cpu_s(self) -> dict[int, float]:
-        """Returns what the children of each place have used, one after the other."""
-        found: dict[int, float] = {}
-        for pid, seconds in self._children.cpu_s.items():
-            found[self._places[pid]] = found.get(self._places[pid], 0.0) + seconds
-        return found
+    def supervisor_bytes(self) -> int:
+        """Returns the most memory that the supervisor has had; 0 where that is not to be seen."""
+        return proc.peak_bytes(self._supervisor_pid) or 0
 
-    @property
-    def memory(self) -> Memory:
-        """The peaks: the kernel's own of supervisor and fork servers, and the largest sum that the children were
-        seen with."""
-        return Memory(
-            supervisor=self._peaks.get(self._supervisor_pid, 0),
-            children=self._children_bytes,
-            fork_server=sum(self._peaks.get(pid, 0) for pid in self._fork_servers),
-        )
+    def fork_server_bytes(self) -> int:
+        """Returns the most memory that the fork servers have had which are there now, each of them."""
+        return sum(proc.peak_bytes(pid) or 0 for pid in self._fork_servers)
 
     def _note_parent(self, child: int) -> None:
         # Of a fork server that has ended the kernel has given the children to somebody else.
-        if (
-            (found := proc.stat(child))
-            and (parent := proc.stat(found.parent))
-            and parent.parent == self._supervisor_pid
-        ):
+        found = proc.stat(child)
+        parent = proc.stat(found.parent) if found else None
+        if found and parent and parent.parent == self._supervisor_pid:
             self._fork_servers.add(found.parent)
+
+
+def _note_cpu(used_s: dict[int, float], pids: Iterable[int]) -> None:
+    for pid in pids:
+        if (seconds := proc.cpu_s(pid)) is not None:
+            used_s[pid] = seconds

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
+
+from currant.bench.liveline import LineColumn
 
 LINE_S = 5.0
 REFRESH_PER_S = 4.0
@@ -30,14 +32,8 @@ def live(console: Console, text: str, total: int | None) -> Iterator["Live"]:
     if not console.is_terminal:
         yield Live(_Lines(console, text, total).show)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn() if total is not None else TextColumn("{task.completed:,.0f}"),
-        TextColumn("{task.fields[now]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, refresh_per_second=REFRESH_PER_S, transient=True) as bar:
+    column = LineColumn(console)
+    with Progress(column, console=console, refresh_per_second=REFRESH_PER_S, transient=True) as bar:
         task = bar.add_task(text, total=total, now="")
         yield Live(lambda done, now: bar.update(task, completed=done, now=now))
 

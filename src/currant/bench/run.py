@@ -11,9 +11,9 @@ from rich.console import Console
 
 from currant.bench.machine import environment
 from currant.bench.measure import Bench
-from currant.bench.modes import capacity, enqueue, steady
+from currant.bench.modes import capacity, enqueue, idle, phases, ramp, scale, steady, sweep
 from currant.bench.outcomes import clock_offset_s
-from currant.bench.plan import BenchFailed, Plan
+from currant.bench.plan import Plan
 from currant.bench.repeats import merge
 from currant.bench.results import Document, Section
 from currant.bench.server import is_same_machine
@@ -28,6 +28,11 @@ Mode = Callable[[Bench, Plan], Awaitable[Section]]
 MODES: dict[str, Mode] = {
     "capacity": capacity.run,
     "steady": steady.run,
+    "sweep": sweep.run,
+    "scale": scale.run,
+    "idle": idle.run,
+    "ramp": ramp.run,
+    "phases": phases.run,
     "enqueue": enqueue.run,
 }
 
@@ -66,8 +71,6 @@ async def _measure(plan: Plan, url: str, console: Console, *, throwaway: bool, c
         sections: dict[str, list[Section]] = {mode: [] for mode in plan.modes}
         for number in range(plan.repeat):
             for mode in plan.modes:
-                if mode not in MODES:
-                    raise BenchFailed(f"--mode {mode} is not there yet")
                 if plan.repeat > 1:
                     console.print(f"repetition {number + 1} of {plan.repeat}: {mode}", highlight=False)
                 sections[mode].append(await MODES[mode](bench, plan))

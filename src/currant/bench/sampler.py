@@ -6,44 +6,27 @@ The measured window begins when the warm-up's executions have their outcome (or 
 
 import asyncio
 import contextlib
-import functools
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 
-from currant.bench import samples
+from currant.bench import samples, window
+from currant.bench.audit import audit
 from currant.bench.plan import BenchFailed
 from currant.bench.processes import Processes
-from currant.bench.results import ChildUse, Cpu, Memory, Series
+from currant.bench.results import Check, ChildUse, Memory, Series
 from currant.bench.samples import PlaceUse, Sample
-from currant.bench.server import Mark, Server
+from currant.bench.server import Server
+from currant.bench.window import End, Window
 from currant.errors import CurrantError
 from currant.protocol.status import ChildStatus, StatusReply
+from currant.records import StatementUse as Sent
 
-#: The memory of children is looked at less often: a file for each of them costs more than their CPU.
-MEMORY_EVERY = 8
 #: Each child costs some 20 µs a look, of the supervisor and of the bench: so all of it stays below 1 % of a core.
 INTERVAL_PER_CHILD_S = 0.005
 #: When there are so many, every second one goes, and from then on half as many are taken.
 SAMPLES_MAX = 1200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """What the measured part cost. What is per job is None without jobs, and where it cannot be seen from here."""
-
-    #: Unix time of this machine, and the seconds between.
-    begin_s: float
-    end_s: float
-    seconds: float
-    #: Executions that got their outcome.
-    jobs: int
-    cpu_s_per_1000: Cpu | None
-    wal_bytes_per_job: float | None
-    children: list[ChildUse]
-    utilization: float | None
-    memory: Memory
 
 
 class Sampler:
@@ -60,21 +43,28 @@ class Sampler:
         warmup_jobs: int | None,
         interval_s: float = 0.25,
         helpers: Callable[[], Iterable[int]] = tuple,
+        sent: Callable[[], Mapping[str, Sent]] = dict,
     ) -> None:
         """
         Args:
             ask: asks the node how it is; may raise CurrantError, which is taken for no answer.
             warmup_jobs: after how many outcomes the measured window begins; None: when `begin` is called.
             helpers: returns the pids of the bench's other processes, whose CPU is the bench's.
+            sent: returns what the bench itself has sent to the database since the server's baseline, by name.
         """
         self._ask, self._server = ask, server
         self._warmup_jobs, self._interval_s = warmup_jobs, interval_s
+        self._sent = sent
         self._processes, self._places = Processes(helpers), _Places()
         self._samples: list[Sample] = []
-        self._looks = 0
-        self._first: _End | None = None
-        self._begin: _End | None = None
-        self._end: _End | None = None
+        self._node_sent: dict[str, Sent] = {}
+        self._connection_errors = 0
+        self._memory = Memory(supervisor=0, children=0, fork_server=0)
+        self._first: End | None = None
+        self._begin: End | None = None
+        self._end: End | None = None
+        self._transactions: float | None = None
+        self._checks: list[Check] = []
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -110,6 +100,22 @@ class Sampler:
         await self._task
         self._end = await self._mark()
 
+    async def audit(self, *, alone: bool) -> None:
+        """Compares what was sent since before the start of `currantd` with what the server counted.
+
+        To be called when `currantd` has ended and nobody sends anything: what rests is told late.
+
+        Args:
+            alone: nobody else uses the server.
+        """
+        assert self._end is not None, "not before `end`"
+        sent: Counter[str] = Counter()
+        for uses in (self._end.sent[window.NODE], self._sent()):
+            sent.update({name: use.calls for name, use in uses.items()})
+        last = await self._server.told(sent)
+        self._transactions = window.minus(last.transactions, self._server.baseline.transactions)
+        self._checks.append(audit(sent, self._server.baseline, last, alone=alone, lost=self._connection_errors))
+
     def window(self) -> Window:
         """Returns what was between the two ends.
 
@@ -121,29 +127,32 @@ class Sampler:
         if end.sample.at_s - begin.sample.at_s < 2 * self._interval_s:
             begin = self._first
         jobs = end.sample.ended - begin.sample.ended
-        wal_bytes = _minus(end.mark.wal_bytes, begin.mark.wal_bytes)
-        before = begin.sample.places
-        uses = {place: use.minus(before.get(place, PlaceUse())) for place, use in end.sample.places.items()}
-        everything = functools.reduce(PlaceUse.plus, uses.values(), PlaceUse())
+        wal_bytes = window.minus(end.mark.wal_bytes, begin.mark.wal_bytes)
+        uses = window.uses_by_place(begin.sample, end.sample)
+        everything = window.total(uses)
         return Window(
             begin_s=begin.sample.at_s,
             end_s=end.sample.at_s,
             seconds=end.sample.at_s - begin.sample.at_s,
             jobs=int(jobs),
-            cpu_s_per_1000=_cpu(begin, end, jobs) if jobs else None,
+            cpu_s_per_1000=window.cpu(begin, end),
             wal_bytes_per_job=None if wal_bytes is None or not jobs else wal_bytes / jobs,
             children=[
                 ChildUse(
                     child=place,
                     executions=int(use.executions),
                     utilization=use.utilization,
-                    cpu_s=end.place_cpu_s.get(place, 0.0) - begin.place_cpu_s.get(place, 0.0),
-                    memory_bytes_max=self._processes.child_bytes_max.get(place, 0),
+                    cpu_s=use.cpu_s,
+                    memory_bytes_max=self._places.bytes_max.get(place, 0),
                 )
-                for place, use in sorted(uses.items())
+                for place, use in uses.items()
             ],
             utilization=everything.utilization if everything.slot_s else None,
-            memory=self._processes.memory,
+            memory=self._memory,
+            statements=window.statements(begin, end),
+            connection_errors=self._connection_errors,
+            server_transactions=None if self._transactions is None else int(self._transactions),
+            checks=list(self._checks),
         )
 
     def series(self, begin_s: float | None = None, end_s: float | None = None, part_s: float | None = None) -> Series:
@@ -170,11 +179,17 @@ class Sampler:
                 await self._stopping.wait()
         return self._stopping.is_set()
 
-    async def _mark(self, sample: Sample | None = None) -> "_End":
+    async def _mark(self, sample: Sample | None = None) -> End:
         sample = sample or await self._look() or self.last
         if sample is None:
             raise BenchFailed("currantd does not say how it is")
-        return _End(sample, await self._server.mark(), self._processes.place_cpu_s())
+        sent = {window.NODE: self._node_sent, window.BENCH: dict(self._sent())}
+        self._memory = Memory(
+            supervisor=self._processes.supervisor_bytes(),
+            children=self._places.sum_bytes_max,
+            fork_server=self._processes.fork_server_bytes(),
+        )
+        return End(sample, await self._server.mark(), sent)
 
     async def _look(self) -> Sample | None:
         try:
@@ -182,9 +197,8 @@ class Sampler:
         except CurrantError:
             return None  # it has ended, or hangs: whoever waits for its work says so
         self._processes.look(reply.pid, reply.children)
-        if self._looks % MEMORY_EVERY == 0:
-            self._processes.look_at_memory(reply.children)
-        self._looks += 1
+        self._places.look(reply.children)
+        self._node_sent, self._connection_errors = reply.statements, reply.connection_errors
         sample = self._sample(reply)
         self._samples.append(sample)
         if len(self._samples) > SAMPLES_MAX:
@@ -193,63 +207,39 @@ class Sampler:
         return sample
 
     def _sample(self, reply: StatusReply) -> Sample:
-        now = time.time()
-        elapsed_s = now - self._samples[-1].at_s if self._samples else 0.0
         return Sample(
-            at_s=now,
+            at_s=time.time(),
             completed=reply.executions["completed"],
             failed=reply.executions["failed"],
             in_flight=sum(child.running + child.waiting for child in reply.children) + reply.unsaved,
-            statements=0.0,
-            places=self._places.add(reply.children, elapsed_s),
+            statements=sum(use.calls for sent in (reply.statements, self._sent()) for use in sent.values()),
+            places=self._places.sums(),
             supervisor_cpu_s=self._processes.supervisor_cpu_s,
-            children_cpu_s=self._processes.children_cpu_s,
             bench_cpu_s=self._processes.bench_cpu_s,
         )
 
 
 class _Places:
-    """Sums what the children of each place have done, also those that have ended."""
+    """Sums what the children of each place have done, also those that have ended: of them what was seen last."""
 
     def __init__(self) -> None:
-        #: By the number of a child, which no other ever has.
+        #: By the number of a child, which no other ever has: its place, and what it has done.
         self._uses: dict[int, tuple[int, PlaceUse]] = {}
+        #: By place, the most memory that a child of it was seen with; and the most of all at a time.
+        self.bytes_max: dict[int, int] = {}
+        self.sum_bytes_max = 0
 
-    def add(self, children: Sequence[ChildStatus], elapsed_s: float) -> dict[int, PlaceUse]:
-        """Returns the sums by place."""
+    def look(self, children: Sequence[ChildStatus]) -> None:
         for child in children:
             if child.id is not None:
-                _, use = self._uses.get(child.id, (0, PlaceUse()))
-                busy, slots = child.running * elapsed_s, child.slots * elapsed_s
-                self._uses[child.id] = child.child, PlaceUse(child.finished, use.busy_slot_s + busy, use.slot_s + slots)
+                use = PlaceUse(child.finished, child.busy_slot_s, child.slot_s, child.cpu_s)
+                self._uses[child.id] = child.child, use
+                self.bytes_max[child.child] = max(child.memory_bytes, self.bytes_max.get(child.child, 0))
+        self.sum_bytes_max = max(sum(child.memory_bytes for child in children), self.sum_bytes_max)
+
+    def sums(self) -> dict[int, PlaceUse]:
+        """Returns them by place."""
         sums: dict[int, PlaceUse] = {}
         for place, use in self._uses.values():
             sums[place] = sums.get(place, PlaceUse()).plus(use)
         return sums
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """One end of the measured window."""
-
-    sample: Sample
-    mark: Mark
-    place_cpu_s: dict[int, float]
-
-
-def _cpu(begin: _End, end: _End, jobs: float) -> Cpu:
-    def per_1000(seconds: float) -> float:
-        return seconds / jobs * 1000
-
-    postgres = _minus(end.mark.cpu_s, begin.mark.cpu_s)
-    before, after = begin.sample, end.sample
-    return Cpu(
-        supervisor=per_1000(after.supervisor_cpu_s - before.supervisor_cpu_s),
-        children=per_1000(after.children_cpu_s - before.children_cpu_s),
-        postgres=None if postgres is None else per_1000(postgres),
-        bench=per_1000(after.bench_cpu_s - before.bench_cpu_s),
-    )
-
-
-def _minus(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before

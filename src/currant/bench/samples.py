@@ -19,6 +19,7 @@ class PlaceUse(NamedTuple):
     executions: float = 0.0
     busy_slot_s: float = 0.0
     slot_s: float = 0.0
+    cpu_s: float = 0.0
 
     def plus(self, other: "PlaceUse") -> "PlaceUse":
         return PlaceUse(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -40,10 +41,10 @@ class Sample(NamedTuple):
     failed: float
     #: Executions that the node has claimed and whose outcome is not in the database yet.
     in_flight: float
+    #: That were sent to the database, by the node and by the bench.
     statements: float
     places: dict[int, PlaceUse]
     supervisor_cpu_s: float
-    children_cpu_s: float
     bench_cpu_s: float
 
     @property
@@ -105,6 +106,5 @@ def at(samples: Sequence[Sample], moment_s: float) -> Sample:
         statements=between(before.statements, after.statements),
         places=places,
         supervisor_cpu_s=between(before.supervisor_cpu_s, after.supervisor_cpu_s),
-        children_cpu_s=between(before.children_cpu_s, after.children_cpu_s),
         bench_cpu_s=between(before.bench_cpu_s, after.bench_cpu_s),
     )

@@ -1,10 +1,12 @@
 """The server's own word on a run: its counters, and the CPU of its processes when they are on this machine."""
 
+import asyncio
 import contextlib
 import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -18,6 +20,8 @@ _PROGRAMS = ("postgres", "postmaster")
 #: The server's word and the kernel's on when it was started differ by less, however slow the machine.
 _START_S = 10.0
 _READS_MAX = 5
+#: Sessions that have ended have told theirs within milliseconds; one that rests tells the rest after ten seconds.
+TOLD_S, POLL_S = 12.0, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,17 @@ class Server:
             cpu_s=None if self.postmaster is None else server_cpu_s(self.postmaster),
             calls=calls,
         )
+
+    async def told(self, sent: Mapping[str, int]) -> Mark:
+        """Returns the counters when the server has told as many transactions as were sent, or after TOLD_S."""
+        deadline = time.monotonic() + TOLD_S
+        while True:
+            mark = await self.mark()
+            if mark.transactions is None or self.baseline.transactions is None or time.monotonic() > deadline:
+                return mark
+            if mark.transactions - self.baseline.transactions >= sum(sent.values()):
+                return mark
+            await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
         await self._connection.close()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from currant.bench import results
+from currant.bench import csvs, results
 from currant.bench.plan import BenchFailed
 from currant.bench.results import Document
 from currant.errors import ConfigurationError
@@ -41,6 +41,8 @@ def _content(option: str, document: Document) -> bytes:
     match option:
         case "--json":
             return results.encode(document)
+        case "--csv":
+            return csvs.rows(document).encode()
         case _:
             raise BenchFailed(f"{option} is not there yet")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,8 @@ from currant.bench.jobs import KINDS, MIX, JobSpec, make_spec
 from currant.bench.plan import (
     ARRIVALS,
     ENQUEUERS_CROWD,
+    ENQUEUERS_MANY,
+    ENQUEUERS_SINGLE,
     ENQUEUES,
     IDLE_S,
     JOBS,
@@ -25,12 +27,14 @@ from currant.bench.plan import (
     make_plan,
 )
 from currant.bench.run import run_bench
-from currant.bench.supply import ENQUEUERS_MANY, ENQUEUERS_MIN
 from currant.bench.targets import check_targets
+from currant.bench.uses import check_used
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
+from currant.cli.comparing import compare_command
 from currant.cli.shell import App
 from currant.cli.values import duration
+from currant.errors import ConfigurationError
 
 _WHAT, _JOBS, _ENQUEUEING = "What to measure", "Jobs", "Enqueueing"
 _NODE, _MODES, _RESULTS = "currantd", "For single modes", "Results"
@@ -205,8 +209,8 @@ def bench(
         typer.Option(
             "--enqueuers",
             metavar="N",
-            help="How many enqueue at once."
-            f" [{ENQUEUERS_MIN} or more, by the rate; {ENQUEUERS_MANY} in bulk; {ENQUEUERS_CROWD} in the mode enqueue]",
+            help=f"How many enqueue at once. [{ENQUEUERS_SINGLE} or more, by the rate; {ENQUEUERS_MANY} in bulk;"
+            f" {ENQUEUERS_CROWD} in the mode enqueue]",
             rich_help_panel=_ENQUEUEING,
         ),
     ] = None,
@@ -332,6 +336,8 @@ def bench(
     on a throwaway Postgres. Fails when a job was lost or ran twice, or a rate was not held.
     """
     if context.invoked_subcommand is not None:
+        with reported("currant bench"):
+            _check_alone(context)
         return
     with reported("currant bench"):
         check_exclusive(embedded=embedded, url_option=database_url)
@@ -348,7 +354,7 @@ def bench(
             queues=queues,
             queue_distribution=queue_distribution,
             payload_bytes=payload_bytes,
-            job=make_spec(
+            job=_job(
                 job_type,
                 sleep_ms=sleep_ms,
                 cpu_ms=cpu_ms,
@@ -369,6 +375,7 @@ def bench(
             ramp_rows=ramp_rows,
             switches=Switches(claim_batch, complete_batch, False if no_prefetch else None, poll_s),
         )
+        check_used(_given(context), plan.modes)
         targets = check_targets({"--json": json_file, "--csv": csv_file, "--report": html_file})
         console = Console()
         url = None if embedded else settings.database_url
@@ -380,6 +387,23 @@ def bench(
         report.show(document, console)
         targets.write(document)
         checks.raise_failed(document)
+
+
+app.command("compare")(compare_command)
+
+
+def _job(kind: str | None, **parameters: Any) -> JobSpec | None:
+    """Returns None when none is asked for. Raises ConfigurationError for a parameter that breaks its rule."""
+    nothing = kind is None and all(each is None for each in parameters.values())
+    return None if nothing else make_spec(kind, **parameters)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Raises ConfigurationError when an option of the bench stands before the name of another command."""
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigurationError(f"{each.opts[0]} means nothing to {context.invoked_subcommand}")
 
 
 def _given(context: typer.Context) -> list[str]:

@@ -16,6 +16,9 @@ from currant.protocol.status import StatusReply
 from currant.supervisor.control import ask, ask_reload
 from currant.supervisor.instance import SOCKET_NAME
 
+#: Of the statements those that took the most time.
+STATEMENTS_SHOWN = 8
+
 app = App(no_args_is_help=True)
 
 
@@ -29,7 +32,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     runtime_dir: RuntimeDirOption = None,
 ) -> None:
-    """Shows its children and slots, what became of the executions, and the rates."""
+    """Shows its children and slots, what became of the executions, the rates, and the costliest statements.
+
+    How busy a child is, is the part of its slots' time, since it was ready, in which they ran something.
+    """
     with reported("currantctl"):
         settings = setting.load({"runtime_dir": runtime_dir})
         reply = ask(settings.runtime_dir / SOCKET_NAME)
@@ -77,13 +83,19 @@ def show(reply: StatusReply, console: Console) -> None:
     for name, reason in reply.connections_lost.items():
         console.print(f"[red]connection {name} is lost:[/] {reason}")
 
-    children = Table("child", "pid", "state", "running", "slots", "waiting", "finished", "lag", title="children")
+    children = Table(
+        "child", "pid", "state", "running", "slots", "busy", "waiting", "finished", "lag", title="children"
+    )
     for child in reply.children:
         pid = str(child.pid or "")
-        cells = (child.running, child.slots, child.waiting, child.finished)
+        # Since it was ready.
+        busy = f"{child.busy_slot_s / child.slot_s:.0%}" if child.slot_s else ""
         state = child.state if child.stalled_s is None else f"stalled {_duration(child.stalled_s)}"
         lag = f"{1000 * child.lag_s:,.0f} ms"
-        children.add_row(str(child.child), pid, state, *(f"{cell:,}" for cell in cells), lag)
+        children.add_row(
+            str(child.child), pid, state, f"{child.running:,}", f"{child.slots:,}", busy, f"{child.waiting:,}",
+            f"{child.finished:,}", lag,
+        )  # fmt: skip
     console.print(children)
     if reply.child_deaths:
         console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")
@@ -92,6 +104,11 @@ def show(reply: StatusReply, console: Console) -> None:
     for outcome, count in {**reply.executions, "unsaved": reply.unsaved}.items():
         executions.add_row(outcome, f"{count:,}")
     console.print(executions)
+
+    statements = Table("statements since the start", "calls", "rows", "mean")
+    for name, use in sorted(reply.statements.items(), key=lambda item: -item[1].seconds)[:STATEMENTS_SHOWN]:
+        statements.add_row(name, f"{use.calls:,}", f"{use.rows:,}", f"{1000 * use.seconds / max(1, use.calls):,.1f} ms")
+    console.print(statements)
 
     if reply.pending is None or reply.parked is None:
         console.print("[red]the database does not answer: what waits there is not known[/]")

@@ -10,7 +10,8 @@ from currant.store.statements import fetch, load
 
 
 class ServerCounters(NamedTuple):
-    """Since ever: bytes of write-ahead log of the whole server, and transactions of this database, everybody's."""
+    """Since ever: bytes of write-ahead log of the whole server, and transactions of this database, everybody's but this
+    connection's own."""
 
     wal_bytes: int
     transactions: int
@@ -34,7 +35,9 @@ _STATEMENTS = load("server_statements")
 
 async def counters(connection: Connection) -> ServerCounters:
     """Reads the counters. Raises psycopg.Error where the server keeps none, such as a standby."""
-    return ServerCounters(*(await fetch(connection, _COUNTERS, {}))[0])
+    own = connection.usage.calls
+    ((wal_bytes, transactions, _),) = await fetch(connection, _COUNTERS, {})
+    return ServerCounters(wal_bytes, transactions - own)
 
 
 async def identity(connection: Connection) -> Identity:

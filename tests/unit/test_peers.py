@@ -1,0 +1,171 @@
+"""The pure parts of `benchmarks/peers`: what is seen from outside, the table, the order of the rounds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import notes
+from benchmarks.peers.__main__ import _names, _numbers
+from benchmarks.peers.errors import PeersError
+from benchmarks.peers.results import Document, Machine, System, decode, encode, ratios, table
+from benchmarks.peers.run import CASES, Plan, steps
+from benchmarks.peers.systems import PEERS
+from benchmarks.peers.watch import STALL_S, until_done
+
+
+def system(name: str, **figures: list[float | None]) -> System:
+    return System(
+        name=name,
+        title=name.title(),
+        version="1",
+        settings="",
+        figures={k.replace("_at_", "@"): v for k, v in figures.items()},
+    )
+
+
+def document(*systems: System) -> Document:
+    machine = Machine(
+        cpu="c", cores=2, memory_gib=1, os="o", postgres="18", postgres_where="w", redis=None, python="3", load=0.0
+    )
+    return Document(
+        started="2026-01-01T00:00:00+00:00", commit=None, command=[], machine=machine, systems=list(systems)
+    )
+
+
+class Backlog:
+    """Jobs that are done at a steady rate from the second `begin_s` on; looking at them costs no time."""
+
+    def __init__(self, jobs: int, rate: float, begin_s: float) -> None:
+        self.now_s, self.looks = 0.0, 0
+        self._jobs, self._rate, self._begin_s = jobs, rate, begin_s
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def left(self, guess: bool) -> int:
+        self.looks += 1
+        return max(0, self._jobs - int(self._rate * max(0.0, self.now_s - self._begin_s)))
+
+
+def watch(backlog: Backlog, jobs: int, left: Callable[[bool], int] | None = None) -> float:
+    return until_done(jobs, left or backlog.left, lambda: None, clock=backlog.clock, sleep=backlog.sleep).per_s
+
+
+@pytest.mark.parametrize(("jobs", "rate"), [(20_000, 80_000.0), (200_000, 60_000.0), (20_000, 1_000.0)])
+def test_a_steady_rate_is_found_with_few_looks(jobs: int, rate: float) -> None:
+    backlog = Backlog(jobs, rate, begin_s=1.0)
+    assert watch(backlog, jobs) == pytest.approx(rate, rel=0.05)
+    assert backlog.looks < 100 + 60
+
+
+def test_a_guess_of_nothing_left_is_not_believed() -> None:
+    backlog = Backlog(200_000, 10_000.0, begin_s=0.0)
+    assert watch(backlog, 200_000, lambda guess: 0 if guess else backlog.left(False)) == pytest.approx(10_000, rel=0.05)
+
+
+def test_a_backlog_that_does_not_move_is_an_error() -> None:
+    backlog = Backlog(1000, 0.0, begin_s=0.0)
+    with pytest.raises(PeersError, match=f"within {STALL_S:g} s"):
+        watch(backlog, 1000)
+
+
+def test_a_backlog_that_gets_stuck_is_an_error() -> None:
+    backlog = Backlog(1000, 100.0, begin_s=0.0)
+    with pytest.raises(PeersError, match="400 of 1,000 jobs left"):
+        watch(backlog, 1000, lambda guess: max(400, backlog.left(guess)))
+
+
+def test_notes_are_read_from_all_processes(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_text("stamp 1.5\nran 20\n")
+    (tmp_path / "2.txt").write_text("ran 22\nhold 7 1.0\n")
+    assert notes.ran(tmp_path) == 42
+    assert notes.lines(tmp_path, "stamp") == [["1.5"]]
+    assert notes.lines(tmp_path, "hold") == [["7", "1.0"]]
+
+
+def test_the_table_shows_medians_and_marks_the_best() -> None:
+    shown = table(
+        document(
+            system("ours", drain_per_s_at_20000=[10_000.0, 30_000.0, 20_000.0], process_s=[0.1], cpu_us_at_20000=[9.0]),
+            system("theirs", drain_per_s_at_20000=[25_000.0], process_s=[None], cpu_us_at_20000=[50.0]),
+            system("slow", process_s=[25.0]),
+        )
+    )
+    head, _, ours, theirs, slow = shown.strip().splitlines()
+    assert head == (
+        "| | drain of 20,000: jobs/s | killed process: job runs again after s | drain of 20,000: CPU µs a job |"
+    )
+    assert ours == "| Ours 1 | 20,000 | **0.1** | **9** |"
+    assert theirs == "| Theirs 1 | **25,000** | not within the wait | 50 |"
+    assert slow == "| Slow 1 | – | 25.0 | – |"
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    text = ratios(
+        document(
+            system("ours", drain_per_s_at_20000=[10.0, 20.0, 30.0], bulk_per_s=[5.0]),
+            system("theirs", drain_per_s_at_20000=[20.0, 40.0, 10.0], bulk_per_s=[1.0]),
+        ),
+        "ours",
+    )
+    assert text.splitlines() == [
+        "drain of 20,000: jobs/s: 0.50 × Theirs's, worse",
+        "enqueue in bulk, /s: 5.00 × Theirs's, better",
+    ]
+    assert ratios(document(system("theirs", bulk_per_s=[1.0])), "ours") == ""
+
+
+def test_the_file_can_be_read_again() -> None:
+    written = document(system("ours", process_s=[0.1, None]))
+    assert decode(encode(written)) == written
+    with pytest.raises(PeersError, match="no file of"):
+        decode(b"{}")
+
+
+def test_rounds_alternate_and_slow_systems_get_no_large_backlog() -> None:
+    plan = Plan(
+        peers=[PEERS["currant"], PEERS["celery"]],
+        cases=["drain", "enqueue"],
+        jobs=[2000, 200_000],
+        rounds=2,
+        rate=100,
+        seconds=1,
+        idle_processes=[2],
+        wait_s=1.0,
+        database_url=None,
+    )
+    first = [(step.what, step.peer.name) for step in steps(plan, 0)]
+    assert first == [
+        ("drain 2000", "currant"),
+        ("drain 2000", "celery"),
+        ("drain 200000", "currant"),
+        ("enqueue", "currant"),
+        ("enqueue", "celery"),
+    ]
+    assert [name for _, name in [(step.what, step.peer.name) for step in steps(plan, 1)]] == [
+        "celery",
+        "currant",
+        "currant",
+        "celery",
+        "currant",
+    ]
+
+
+def test_every_case_has_steps_for_every_system() -> None:
+    plan = Plan(list(PEERS.values()), CASES, [1000], 1, 100, 1, [2, 10], 1.0, None)
+    assert len(steps(plan, 0)) == (len(CASES) + 1) * len(PEERS)
+
+
+def test_options_that_make_no_sense_are_refused_by_name() -> None:
+    with pytest.raises(PeersError, match="--peers: there is no 'currrant'"):
+        _names("currrant", list(PEERS), "--peers")
+    with pytest.raises(PeersError, match="--cases must name at least one"):
+        _names("", list(CASES), "--cases")
+    with pytest.raises(PeersError, match="--jobs must be a whole number, got 'many'"):
+        _numbers("many", "--jobs", least=1)
+    with pytest.raises(PeersError, match="--jobs must be at least 1000, got 1"):
+        _numbers("1,2000", "--jobs", least=1000)
