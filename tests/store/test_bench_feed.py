@@ -6,42 +6,32 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from currant.bench.feed import Feed
 from currant.bench.jobs import JobSpec
-from currant.bench.plan import BenchFailed
+from currant.bench.plan import BenchFailed, Plan, QueueShare
 from tests.store.support import column, connected, fetch, one
 from tests.support import in_loop
 
-QUEUES = (("one", 0.7), ("two", 0.3))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    jobs: int | None = 1000
-    queues: tuple[tuple[str, float], ...] = QUEUES
-    job: JobSpec = field(default_factory=JobSpec)
-    payload_bytes: int = 0
-    rate_per_s: float | None = None
-    arrivals: str = "even"
-    enqueue: str | None = None
-    enqueuers: int | None = None
-    seed: int = 3
+QUEUES = (QueueShare("one", 0.7), QueueShare("two", 0.3))
 
 
 @asynccontextmanager
 async def feeding(url: str, **wanted: Any) -> AsyncIterator[Feed]:
-    async with Feed(url, Wanted(**wanted)) as feed:
+    async with Feed(url, Plan(**{"workers": 1, "jobs": 1000, "queues": QUEUES, "seed": 3, **wanted})) as feed:
         yield feed
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+async def eventually(running: "asyncio.Task[None]", condition: Callable[[], bool]) -> None:
+    """Returns when the condition is true; raises what ended the feed before."""
+    while not condition():
+        await asyncio.wait({running}, timeout=0.01)
+        if running.done():
+            await running
+            assert condition()
 
 
 @in_loop
@@ -89,6 +79,7 @@ async def test_paced_rows_are_enqueued_at_or_after_their_intended_moments(
         created = dict(await fetch(connection, "SELECT id, extract(epoch FROM created_at)::float8 FROM executions"))
         functions = set(await column(connection, "SELECT function_name FROM executions"))
     assert (feed.enqueued, feed.errors, feed.error) == (300, 0, None)
+    assert 1 <= sum(use.calls for name, use in feed.statements.items() if name.startswith("enqueue")) <= 300
     assert feed.intended.keys() == created.keys()
     # The two clocks are one, read at different moments, and timestamps have whole microseconds.
     assert all(created[id] > moment - 0.001 for id, moment in feed.intended.items())
@@ -109,7 +100,7 @@ async def test_a_stall_shows_in_the_latencies_of_all_that_were_meant_for_it(url:
         async with connection.transaction():
             await fetch(connection, "LOCK TABLE executions IN SHARE MODE")
             running = asyncio.create_task(feed.paced())
-            await eventually(lambda: feed.begun > 0)
+            await eventually(running, lambda: feed.begun > 0)
             await asyncio.sleep(stall_s)
         await running
         rows = await fetch(connection, "SELECT id, extract(epoch FROM created_at)::float8 FROM executions")
@@ -124,11 +115,11 @@ async def test_a_stall_shows_in_the_latencies_of_all_that_were_meant_for_it(url:
 async def test_saturating_feed_keeps_its_bound_until_something_ends(url: str) -> None:
     async with connected(url) as connection, feeding(url, jobs=3000) as feed:
         running = asyncio.create_task(feed.saturate(backlog=1000))
-        await eventually(lambda: feed.enqueued >= 1000)
+        await eventually(running, lambda: feed.enqueued >= 1000)
         assert await one(connection, "SELECT count(*) FROM executions") < 1500
         assert not running.done()
         feed.note_completed(1000)
-        await eventually(lambda: feed.enqueued >= 2000)
+        await eventually(running, lambda: feed.enqueued >= 2000)
         feed.note_completed(3000)
         await running
         assert await one(connection, "SELECT count(*) FROM executions") == 3000
@@ -151,7 +142,7 @@ async def test_a_feed_ends_when_its_time_is_over(url: str) -> None:
 async def test_the_end_of_its_process_ends_a_feed(url: str) -> None:
     async with feeding(url, jobs=None, rate_per_s=10.0) as feed:
         running = asyncio.create_task(feed.paced())
-        await eventually(lambda: feed.enqueued > 0)
+        await eventually(running, lambda: feed.enqueued > 0)
         os.kill(feed.pids[0], signal.SIGKILL)
         with pytest.raises(BenchFailed, match="the process that enqueues ended, with status -9"):
             await running

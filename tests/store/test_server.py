@@ -1,14 +1,19 @@
 """What the bench reads of the server: counters, processes, settings, sizes."""
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
+from psycopg import conninfo
 
 import currant
 from currant import proc
 from currant.bench import machine
-from currant.bench.server import Server, is_same_machine
+from currant.bench.server import Server, find_postmaster, is_same_machine
 from currant.store import server_queries
 from currant.store.scratch import Scratch
 from tests.conftest import empty_schema
@@ -59,6 +64,42 @@ async def test_the_servers_processes_are_found_and_one_that_has_ended_keeps_its_
     # What has ended is told in hundredths.
     assert ended.cpu_s > busy.cpu_s - 0.1
     await server.close()
+
+
+@asynccontextmanager
+async def over_tcp(url: str) -> AsyncIterator[str]:
+    """The address of the server over TCP, which the throwaway one does not offer itself."""
+    socket = f"{conninfo.conninfo_to_dict(url)['host']}/.s.PGSQL.5432"
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, on = await asyncio.open_unix_connection(socket)
+        await asyncio.gather(carry(reader, on), carry(back, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield conninfo.make_conninfo(url, host="127.0.0.1", port=port)
+
+
+@users_own
+@in_loop
+async def test_over_tcp_the_server_is_known_by_its_age(server: Scratch) -> None:
+    async with connected(server.url) as near, over_tcp(server.url) as url, connected(url) as far:
+        assert is_same_machine(far)
+        found = await find_postmaster(far)
+        assert found is not None
+        assert found == await find_postmaster(near)
+        true = await server_queries.identity(far)
+        # In a container of its own: the same pid is somebody else's here, even if that is a Postgres too.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server_queries, "identity", AsyncMock(return_value=true._replace(running_s=1e6)))
+            assert await find_postmaster(far) is None
+            patch.setattr(server_queries, "identity", AsyncMock(return_value=true._replace(backend=os.getpid())))
+            assert await find_postmaster(far) is None
 
 
 @in_loop

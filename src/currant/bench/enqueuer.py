@@ -15,6 +15,7 @@ from currant.bench.supply import Supply
 from currant.client import DatabaseBackend
 from currant.client.backend import POOL_SIZE
 from currant.errors import DatabaseError
+from currant.records import StatementUse
 from currant.settings import Settings
 
 #: An enqueue that begins so much later than it was meant to is late.
@@ -36,8 +37,9 @@ class Enqueuer:
         """
         self._supply = supply
         # No more connections than an application has that sets nothing; callers beyond share their statements.
+        self._connections = min(supply.enqueuers, POOL_SIZE)
         self._backend = DatabaseBackend(
-            url, payload_bytes_max=Settings().payload_bytes_max, pool_size=min(supply.enqueuers, POOL_SIZE)
+            url, payload_bytes_max=Settings().payload_bytes_max, pool_size=self._connections
         )
         self._offset_s = offset_s
         self._executions = supply.executions()
@@ -57,9 +59,14 @@ class Enqueuer:
         #: When the first and the last enqueue began, and were meant to; by `time.monotonic`.
         self.first_s = self.last_s = self.first_due_s = self.last_due_s = 0.0
 
+    @property
+    def statements(self) -> dict[str, StatementUse]:
+        """What was sent to the database so far, by name."""
+        return self._backend.statements
+
     async def __aenter__(self) -> "Enqueuer":
         """Opens the connections, as those of an application that runs are. Raises DatabaseError."""
-        await asyncio.gather(*(self._backend.cancel(["no such execution"]) for _ in range(self._supply.enqueuers)))
+        await asyncio.gather(*(self._backend.cancel(["no such execution"]) for _ in range(self._connections)))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -23,10 +23,11 @@ from currant.bench.feeding import (
     ToFeeding,
     moments_of,
 )
-from currant.bench.plan import BenchFailed
-from currant.bench.supply import Supply, Wanted, supply_of
+from currant.bench.plan import BenchFailed, Plan
+from currant.bench.supply import Supply, supply_of
 from currant.identifiers import new_ids
 from currant.protocol.frames import FrameReader, encode
+from currant.records import StatementUse
 from currant.store.connections import connect
 from currant.store.enqueue import enqueue
 
@@ -41,7 +42,7 @@ class Feed:
     What it counts is of `paced` and `saturate`, whose enqueues are made by a process of their own.
     """
 
-    def __init__(self, url: str, plan: Wanted, *, offset_s: float = 0.0) -> None:
+    def __init__(self, url: str, plan: Plan, *, offset_s: float = 0.0) -> None:
         """
         Args:
             offset_s: by how much the database's clock is ahead of this machine's.
@@ -50,7 +51,7 @@ class Feed:
         self._process: asyncio.subprocess.Process | None = None
         self._frames = FrameReader[FromFeeding](msgspec.msgpack.Decoder(FromFeeding), FRAME_BYTES_MAX)
         self._messages: list[FromFeeding] = []
-        self._state = State(0, 0, 0, 0, None, 0.0, 0.0, 0.0, 0.0)
+        self._state = State(0, 0, 0, 0, None, 0.0, 0.0, 0.0, 0.0, {})
         self._supply: Supply | None = None
         #: Of a paced run, when it has ended: the intended moments by id, in Unix time of the database's clock.
         self.intended: dict[str, float] = {}
@@ -97,6 +98,11 @@ class Feed:
     def enqueuers(self) -> int | None:
         """How many enqueues are under way at a time, at the most; None before there are any."""
         return self._supply.enqueuers if self._supply else None
+
+    @property
+    def statements(self) -> dict[str, StatementUse]:
+        """What was sent to the database by now, by name; what opened the connections is in it."""
+        return self._state.statements
 
     @property
     def pids(self) -> tuple[int, ...]:

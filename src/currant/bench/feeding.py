@@ -5,6 +5,7 @@ when its input does.
 """
 
 import asyncio
+import gc
 import os
 import selectors
 from array import array
@@ -15,6 +16,7 @@ from currant.bench.enqueuer import Enqueuer
 from currant.bench.supply import Supply
 from currant.errors import CurrantError
 from currant.protocol.frames import FrameReader, encode
+from currant.records import StatementUse
 
 FRAME_BYTES_MAX = 8 << 20
 #: Of ids, in a frame.
@@ -59,6 +61,7 @@ class State(msgspec.Struct, tag="state"):
     last_s: float
     first_due_s: float
     last_due_s: float
+    statements: dict[str, StatementUse]
 
 
 class Page(msgspec.Struct, tag="page"):
@@ -161,5 +164,8 @@ def _precise_loop() -> asyncio.AbstractEventLoop:
 
 
 if __name__ == "__main__":
+    # What is imported need not be looked through again and again, which takes milliseconds.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
         runner.run(_Process().run())

@@ -63,6 +63,8 @@ class Sampler:
         self._first: End | None = None
         self._begin: End | None = None
         self._end: End | None = None
+        #: Whether the window began where it was told to, and not by the warm-up's jobs.
+        self._told = False
         self._transactions: float | None = None
         self._checks: list[Check] = []
         self._stopping = asyncio.Event()
@@ -78,7 +80,7 @@ class Sampler:
         self._first = await self._mark()
         self._interval_s = max(self._interval_s, INTERVAL_PER_CHILD_S * len(self._first.sample.places))
         if self._warmup_jobs == 0:
-            self._begin = self._first
+            self._warmup_jobs, self._begin = None, self._first
         self._task = asyncio.create_task(self._run(), name="sampler")
         return self
 
@@ -91,6 +93,7 @@ class Sampler:
 
     async def begin(self) -> None:
         """Begins the measured window now."""
+        self._warmup_jobs, self._told = None, True
         self._begin = await self._mark()
 
     async def end(self) -> None:
@@ -124,7 +127,7 @@ class Sampler:
         assert self._first is not None
         assert self._end is not None, "not before `end`"
         begin, end = self._begin or self._first, self._end
-        if end.sample.at_s - begin.sample.at_s < 2 * self._interval_s:
+        if not self._told and end.sample.at_s - begin.sample.at_s < 2 * self._interval_s:
             begin = self._first
         jobs = end.sample.ended - begin.sample.ended
         wal_bytes = window.minus(end.mark.wal_bytes, begin.mark.wal_bytes)
@@ -170,7 +173,8 @@ class Sampler:
     async def _run(self) -> None:
         while not await self._stops_within(self._interval_s):
             sample = await self._look()
-            if sample and self._begin is None and self._warmup_jobs is not None and sample.ended >= self._warmup_jobs:
+            if sample and self._warmup_jobs is not None and sample.ended >= self._warmup_jobs:
+                self._warmup_jobs = None
                 self._begin = await self._mark(sample)
 
     async def _stops_within(self, seconds: float) -> bool:

@@ -62,6 +62,8 @@ class Server:
             postmaster=await find_postmaster(connection),
             by_text=await server_queries.find_statements(connection),
         )
+        # The first has the server told of this connection's beginning.
+        await server.mark()
         server.baseline = await server.mark()
         return server
 

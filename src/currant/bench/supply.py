@@ -2,15 +2,15 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
 from currant.backends import NewExecution
 from currant.bench.arrivals import deal
 from currant.bench.jobs import CPU, FAIL, IO, NOOP, SLEEP, STAMP, JobSpec
+from currant.bench.plan import ENQUEUERS_MANY, ENQUEUERS_SINGLE, Plan
 from currant.new_executions import new_execution
 from currant.registry import Definition
 
@@ -18,32 +18,8 @@ _DEFINITIONS = {"noop": NOOP, "sleep": SLEEP, "cpu": CPU, "io": IO, "fail": FAIL
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-#: Enqueuers that nobody asked for: of a rate, one for so many enqueues a second; in bulk.
-ENQUEUERS_MIN, ENQUEUER_PER_S = 8, 50.0
-ENQUEUERS_MANY = 2
-
-
-class Wanted(Protocol):
-    """What of a plan its enqueueing needs. `enqueue` and `enqueuers` None: what is best for the rate."""
-
-    @property
-    def jobs(self) -> int | None: ...
-    @property
-    def queues(self) -> Sequence[tuple[str, float]]: ...
-    @property
-    def job(self) -> JobSpec: ...
-    @property
-    def payload_bytes(self) -> int: ...
-    @property
-    def rate_per_s(self) -> float | None: ...
-    @property
-    def arrivals(self) -> str: ...
-    @property
-    def enqueue(self) -> str | None: ...
-    @property
-    def enqueuers(self) -> int | None: ...
-    @property
-    def seed(self) -> int: ...
+#: When nobody says how many enqueue, there is one for so many enqueues a second: callers come, however many wait.
+ENQUEUER_PER_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +66,7 @@ class Supply:
         return _always(_row(definition, queue, payload, *([values[kind]] if kind in values else [])))
 
 
-def supply_of(plan: Wanted, *, paced: bool) -> Supply:
+def supply_of(plan: Plan, *, paced: bool) -> Supply:
     """Returns what the plan has enqueued.
 
     Args:
@@ -99,7 +75,7 @@ def supply_of(plan: Wanted, *, paced: bool) -> Supply:
     rate_per_s = plan.rate_per_s if paced else None
     assert rate_per_s is not None or not paced
     many = plan.enqueue == "many" or (plan.enqueue is None and not paced)
-    by_rate = ENQUEUERS_MANY if many else max(ENQUEUERS_MIN, math.ceil((rate_per_s or 0.0) / ENQUEUER_PER_S))
+    default = ENQUEUERS_MANY if many else max(ENQUEUERS_SINGLE, math.ceil((rate_per_s or 0.0) / ENQUEUER_PER_S))
     return Supply(
         jobs=plan.jobs,
         queues=tuple((name, share) for name, share in plan.queues),
@@ -108,7 +84,7 @@ def supply_of(plan: Wanted, *, paced: bool) -> Supply:
         rate_per_s=rate_per_s,
         arrivals=plan.arrivals,
         many=many,
-        enqueuers=plan.enqueuers or by_rate,
+        enqueuers=plan.enqueuers or default,
         seed=plan.seed,
     )
 

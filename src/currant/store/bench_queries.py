@@ -39,17 +39,6 @@ class Outcomes(NamedTuple):
     completed_s: "array[float]"
 
 
-class Latency(NamedTuple):
-    """In milliseconds, over so many executions; `seconds` are from the first enqueued to the last completed."""
-
-    p50: float
-    p95: float
-    p99: float
-    max: float
-    executions: int
-    seconds: float
-
-
 class Inside(NamedTuple):
     """How many executions were enqueued, and the seconds between the first and the last."""
 
@@ -79,8 +68,6 @@ _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _OUTCOMES = load("bench_outcomes")
 _CLOCK = load("clock")
-_LATENCY = load("bench_latency")
-_BATCHES = load("bench_batches")
 _ENQUEUE_ONE = load("enqueue_one")
 #: Turned into Python objects at a time.
 _ROWS = 10_000
@@ -138,17 +125,6 @@ async def clock(connection: Connection) -> float:
     """Returns the database's clock, in Unix time."""
     ((clock_s,),) = await fetch(connection, _CLOCK, {})
     return float(clock_s)
-
-
-async def latency(connection: Connection, *, queue: str, warmup: int) -> Latency | None:
-    """Returns the latencies without the first `warmup` executions; None when no other is completed."""
-    (row,) = await fetch(connection, _LATENCY, {"queue": queue, "warmup": warmup})
-    return Latency(*row) if row[4] else None
-
-
-async def batches(connection: Connection, *, queue: str) -> list[Batch]:
-    """Returns the batches of completions in order."""
-    return [Batch(*row) for row in await fetch(connection, _BATCHES, {"queue": queue})]
 
 
 async def insert_one(connection: Connection, id: str, *, function: str, queue: str) -> None:
