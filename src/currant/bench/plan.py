@@ -39,7 +39,8 @@ JOBS_MAX = 100_000_000
 DURATION_S_MAX = 86_400.0
 RATE_PER_S_MAX = 1e6
 ENQUEUERS_MAX = 100_000
-PAYLOAD_BYTES_MAX = 1 << 20
+#: What surrounds it must go into what `currantd` takes of arguments when nothing else is set.
+PAYLOAD_BYTES_MAX = (1 << 20) - 1024
 REPEAT_MAX = 100
 QUEUES_MAX = 100
 SEED_MAX = 2**31 - 1
