@@ -225,6 +225,7 @@ async def _running(
                 warmup_jobs=warmup,
                 interval_s=interval_s,
                 helpers=lambda: feed.pids if feed else (),
+                sent=lambda: feed.statements if feed else {},
             ) as sampler:
                 with live(bench.console, label, total) as line:
                     yield _Running(node, sampler, line, time.time())
