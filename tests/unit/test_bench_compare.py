@@ -114,9 +114,14 @@ def test_other_options_are_a_warning() -> None:
 
 
 def test_an_option_that_runs_do_not_tell_is_a_warning() -> None:
-    assert compare(document(), document(command=["--claim-batch", "1"])).warnings == [
-        "other options: --workers 4 --jobs 10000 and --claim-batch 1"
+    command = ["--workers", "4", "--jobs", "10000", "--claim-batch", "1", "--no-prefetch", "--poll=0.1"]
+    assert compare(document(), document(command=command)).warnings == [
+        "other options: --claim-batch none and 1, --no-prefetch none and given, --poll none and 0.1"
     ]
+
+
+def test_an_option_that_is_the_default_is_no_warning() -> None:
+    assert compare(document(), document(command=["--embedded"])).warnings == []
 
 
 def test_a_floor_that_moved_is_a_warning() -> None:

@@ -56,6 +56,16 @@ def test_brackets_in_a_document_are_text() -> None:
     assert "[red]half[/red] of them [/]" in shown
 
 
+def test_a_document_does_not_control_the_terminal() -> None:
+    shown = printed(document(steady(runs=[run("\x1b[2Jsteady\n\x9b")])), terminal=True)
+    assert "?[2Jsteady??: " in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def test_numbers_that_only_a_mode_has_are_told_by_name() -> None:
+    shown = printed(document(steady(runs=[run(extra={"table_bytes": 8_192.0, "claim_ms": 1.234})])))
+    assert "also: table bytes 8,192, claim ms 1.23" in shown
+
+
 def test_the_answer_comes_before_the_figures() -> None:
     shown = printed(document(steady()))
     assert shown.startswith("steady: At 1,000 jobs/s half of the jobs completed within 1.5 ms")

@@ -1,6 +1,6 @@
 """What differs between two documents beside the code, and so may be why a figure does. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from currant.bench.results import Document, Environment, Run
 
@@ -14,8 +14,23 @@ _OPTIONS = (
     *("workers", "concurrency", "job", "queues", "payload_bytes", "rate_per_s", "arrivals", "enqueue", "enqueuers"),
     *("jobs", "seed"),
 )
-#: Of the command, what says where the results go or how often they are taken; each has a value.
-_NOT_MEASURED = ("--json", "--csv", "--report", "--repeat")
+#: Options that differ in the runs themselves if they matter, or that change no figure: where results go, how often.
+_TOLD_BY_RUNS = {
+    *("--workers", "--concurrency", "--queues", "--queue-distribution", "--payload-bytes", "--rate", "--arrivals"),
+    *(
+        "--enqueue",
+        "--enqueuers",
+        "--jobs",
+        "--seed",
+        "--mode",
+        "--embedded",
+        "--repeat",
+        "--json",
+        "--csv",
+        "--report",
+    ),
+    *("--job-type", "--sleep-ms", "--cpu-ms", "--io-bytes", "--mix", "--fail-percent"),
+}
 
 
 def warnings(a: Document, b: Document) -> list[str]:
@@ -67,25 +82,27 @@ def _options(a: Document, b: Document) -> Iterator[str]:
     for key, run in _runs(a).items():
         if key in of_b:
             found.update(dict.fromkeys(_pairs(run, of_b[key], _OPTIONS)))
-    commands = [" ".join(_measured(document.command)) or "no options" for document in (a, b)]
+    # What a run does not tell: `--claim-batch`, or how a mode goes about it.
+    found.update(dict.fromkeys(_entries(_given(a.command), _given(b.command))))
     if found:
         yield "other options: " + ", ".join(found)
-    elif commands[0] != commands[1]:
-        # What a run does not tell: `--claim-batch`, or how a mode goes about it.
-        yield f"other options: {commands[0]} and {commands[1]}"
 
 
 def _runs(document: Document) -> dict[tuple[str, str], Run]:
     return {(section.mode, run.label): run for section in document.sections for run in section.runs}
 
 
-def _measured(command: list[str]) -> Iterator[str]:
-    words = iter(command)
-    for word in words:
-        if word in _NOT_MEASURED:
-            next(words, None)
-        elif not word.startswith(tuple(name + "=" for name in _NOT_MEASURED)):
-            yield word
+def _given(command: Sequence[str]) -> dict[str, str]:
+    """Returns the options of the command that runs do not tell, and their values."""
+    options: dict[str, str] = {}
+    name = ""
+    for word in command:
+        if word.startswith("--"):
+            name, _, value = word.partition("=")
+            options[name] = value or "given"
+        elif name:
+            options[name] = word
+    return {name: value for name, value in options.items() if name not in _TOLD_BY_RUNS}
 
 
 def _pairs(one: object, other: object, names: tuple[str, ...]) -> Iterator[str]:

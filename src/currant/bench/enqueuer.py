@@ -37,8 +37,9 @@ class Enqueuer:
         """
         self._supply = supply
         # No more connections than an application has that sets nothing; callers beyond share their statements.
+        self._connections = min(supply.enqueuers, POOL_SIZE)
         self._backend = DatabaseBackend(
-            url, payload_bytes_max=Settings().payload_bytes_max, pool_size=min(supply.enqueuers, POOL_SIZE)
+            url, payload_bytes_max=Settings().payload_bytes_max, pool_size=self._connections
         )
         self._offset_s = offset_s
         self._executions = supply.executions()
@@ -65,7 +66,7 @@ class Enqueuer:
 
     async def __aenter__(self) -> "Enqueuer":
         """Opens the connections, as those of an application that runs are. Raises DatabaseError."""
-        await asyncio.gather(*(self._backend.cancel(["no such execution"]) for _ in range(self._supply.enqueuers)))
+        await asyncio.gather(*(self._backend.cancel(["no such execution"]) for _ in range(self._connections)))
         return self
 
     async def __aexit__(self, *_: object) -> None:

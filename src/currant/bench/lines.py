@@ -1,6 +1,7 @@
 """A run as lines of text for a terminal 80 columns wide: what is not known is left out."""
 
 import statistics
+import textwrap
 from collections.abc import Iterator
 
 from rich.text import Text
@@ -8,6 +9,7 @@ from rich.text import Text
 from currant.bench.amounts import amount, bar, levels, merged, percent, size
 from currant.bench.results import Cpu, Memory, Percentiles, Run, StatementUse
 
+WIDTH = 80
 #: Lines of a histogram, characters of its longest bar, and lines of statements: a screen holds two modes' answers.
 HISTOGRAM_LINES, BAR_WIDTH, STATEMENT_LINES = 10, 40, 3
 #: With more of them, a character for each child says less than the least and the most.
@@ -28,6 +30,9 @@ def run_lines(run: Run, *, brief: bool = False) -> Iterator[Text]:
         if not brief:
             yield from _histogram(run)
     yield from _costs(run, brief=brief)
+    if extra := ", ".join(f"{name.replace('_', ' ')} {amount(value)}" for name, value in run.extra.items()):
+        lines = textwrap.wrap(f"also: {extra}", WIDTH - 4)
+        yield from (Text("    " + line) for line in lines)
     if troubles := ", ".join(f"{count:,} {name}" for name, count in troubles_of(run).items() if count):
         yield _line("trouble", "", "", troubles, style="yellow")
     if not brief:

@@ -8,10 +8,9 @@ from rich.text import Text
 
 from currant.bench.amounts import amount
 from currant.bench.differences import is_busy
-from currant.bench.lines import run_lines, troubles_of
+from currant.bench.lines import WIDTH, run_lines, troubles_of
 from currant.bench.results import FIGURES, Check, Document, Environment, Run, Section
 
-WIDTH = 80
 #: A section with more runs shows a table: the mode's own, or a line for each run.
 RUNS_IN_FULL = 2
 #: For terminals that have no more than ASCII.
@@ -20,6 +19,8 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("▏▎▍▌▋▊▉█", "#")
     | dict(zip("▁▂▃▄▅▆▇", "__--==#", strict=True))
 )
+
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "?")
 
 
 def show(document: Document, console: Console) -> None:
@@ -30,6 +31,8 @@ def show(document: Document, console: Console) -> None:
 
 def print_line(line: Text, console: Console) -> None:
     """Prints a line as it is: not wrapped, and with plain characters where there are no others."""
+    # A document is a file, which somebody else may have written: it is not to control the terminal.
+    line.plain = line.plain.translate(_CONTROLS)
     if not console.encoding.lower().startswith("utf"):
         line = Text(line.plain.translate(_PLAIN).encode("ascii", "replace").decode(), style=line.style)
     console.print(line, soft_wrap=True, highlight=False)
@@ -59,6 +62,8 @@ def _section(section: Section) -> Iterator[Text]:
     if not section.rows and len(runs) <= RUNS_IN_FULL:
         for place, run in enumerate(runs):
             yield from run_lines(run, brief=place > 0)
+    elif len(runs) == 1:
+        yield from run_lines(runs[0], brief=True)
 
 
 def one_each(runs: Sequence[Run]) -> list[Run]:

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from currant.bench.amounts import amount
 from currant.bench.compare import ALIKE, BETTER, DIFFERENT, TOO_FEW, WORSE, Compared, Comparison, Sample, Side
-from currant.bench.report import WIDTH, print_line
+from currant.bench.lines import WIDTH
+from currant.bench.report import print_line
 
 _STYLES = {BETTER: "bold green", WORSE: "bold red", DIFFERENT: "yellow", ALIKE: "", TOO_FEW: "dim"}
 
