@@ -76,6 +76,7 @@ _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
 _UPKEEP = load("bench_upkeep")
 _CONNECTIONS = load("bench_connections")
+_RECENT = load("bench_recent")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -158,3 +159,13 @@ async def connections(connection: Connection) -> int:
     """Returns how many connections a currantd has here; those of every one that uses this database."""
     ((count,),) = await fetch(connection, _CONNECTIONS, {})
     return int(count)
+
+
+async def recent_p99_ms(connection: Connection, *, rows: int, seconds: float) -> float | None:
+    """Returns the p99 from enqueue to completion of what was completed in the last seconds; None of nothing.
+
+    Args:
+        rows: so many of the newest are looked at.
+    """
+    ((p99_ms,),) = await fetch(connection, _RECENT, {"rows": rows, "seconds": seconds})
+    return p99_ms if p99_ms is None else float(p99_ms)
