@@ -69,7 +69,7 @@ async def _soak(options: argparse.Namespace, url: str, console: Console, *, thro
         environment = await machine.environment(connection, where)
         with Node(plan, url, console) as node:
             await node.ready()
-            soak = Soak(url, connection, Load(url, node), console)
+            soak = Soak(url, connection, Load(url, plan, node), console)
             chunks = await run_many(soak, options.jobs, options.chunk)
             found = [outcome.pace_kept(chunks), await _every_execution_once(connection, soak.load.enqueued)]
             stretches = await run_held(soak, options.held) if options.held else []

@@ -17,6 +17,8 @@ from currant.store.connections import Connection, connect
 
 #: The time with the transaction open is told of in so many parts: does the cost grow with it?
 PARTS = 6
+#: What may go by between two parts, in all.
+SLACK_S = 3.0
 #: Of the time that the transaction is open, before and after it.
 ASIDE = 1 / 3
 
@@ -48,7 +50,6 @@ async def run_many(soak: Soak, jobs: int, chunk: int) -> list[Chunk]:
                     upkeep = await bench_queries.upkeep(soak.connection)
                     sizes = await server_queries.sizes(soak.connection)
                     chunks.append(Chunk((len(chunks) + 1) * chunk, per_s, sizes, *upkeep))
-    await soak.load.drain()
     return chunks
 
 
@@ -62,7 +63,7 @@ async def run_held(soak: Soak, held_s: float) -> list[Stretch]:
     part_s = held_s / PARTS
     stretches: list[Stretch] = []
     with progress(soak.console, "stretches around a long transaction", PARTS + 3) as show:
-        async with soak.load.enqueueing(float("inf")):
+        async with soak.load.enqueueing(None, part_s + held_s * (1 + 2 * ASIDE) + SLACK_S):
             stretches.append(await _stretch(soak, "warming up", part_s))
             show(1)
             stretches[0] = await _stretch(soak, "before", held_s * ASIDE)
@@ -82,7 +83,6 @@ async def run_held(soak: Soak, held_s: float) -> list[Stretch]:
                 await holder.close()
             stretches.append(await _stretch(soak, "after", held_s * ASIDE))
             show(3 + PARTS)
-    await soak.load.drain()
     return stretches
 
 

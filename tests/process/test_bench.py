@@ -84,20 +84,50 @@ def test_a_backlog_is_set_beside_the_floor_of_the_same_run(tmp_path: Path) -> No
     read = document(file)
     assert read.command == ["--mode", "capacity", "--jobs", "2000", "--workers", "2"]
     (section,) = read.sections
-    figures, floor = section.figures, section.runs[0].floor
+    drained, end_to_end = section.runs
+    figures, floor = section.figures, drained.floor
     assert floor is not None
     assert floor.after_per_s is not None
     low, high = sorted((floor.before_per_s, floor.after_per_s))
     assert low <= floor.per_s <= high
     assert figures["floor_per_s"] == floor.per_s
     assert figures["ratio_to_floor"] == pytest.approx(figures["throughput_per_s"] / floor.per_s)
+    assert figures["end_to_end_ratio"] == pytest.approx(end_to_end.throughput_per_s / floor.per_s)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_so_few_jobs_that_nothing_can_be_left_out_still_give_figures(tmp_path: Path, users_url: str, jobs: str) -> None:
+def test_latency_counts_from_the_intended_moment(tmp_path: Path, users_url: str) -> None:
+    file = tmp_path / "figures.json"
+    options = ("--rate", "50", "--arrivals", "poisson", "--jobs", "60", "--workers", "1", "--json", str(file))
+    done = bench(*options, "--job-type", "sleep", "--sleep-ms", "5", "--queues", "a,b", url=users_url)
+    # On a machine that is too slow the rate is not held, and that is said.
+    assert done.returncode == 0 or "enqueues a second were asked for" in done.stderr, done.stdout + done.stderr
+    assert "schema of its own" in done.stdout
+    assert schemas(users_url) == []
+    (section,) = results.decode(file.read_bytes()).sections
+    (run,) = section.runs
+    assert (section.mode, run.completed, run.job, run.queues) == ("steady", 60, "sleep 5 ms", {"a": 0.5, "b": 0.5})
+    assert run.start_ms is not None
+    assert run.complete_ms is not None
+    assert run.start_ms.count == run.complete_ms.count == 54
+    assert 0 < run.start_ms.p50 < run.complete_ms.p50
+    assert section.figures["complete_p99_ms"] == run.complete_ms.p99
+
+
+def test_the_duration_ends_a_run_and_what_is_left_is_no_loss(tmp_path: Path, users_url: str) -> None:
+    file = tmp_path / "figures.json"
+    options = ("--duration", "2s", "--jobs", "3000", "--job-type", "sleep", "--sleep-ms", "500", "--concurrency", "4")
+    done = bench("--mode", "capacity", "--workers", "1", *options, "--json", str(file), url=users_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (section,) = results.decode(file.read_bytes()).sections
+    for run in section.runs:
+        assert 0 < run.completed < run.enqueued
+        assert run.lost == 0
+
+
+def test_one_job_still_gives_figures(tmp_path: Path, users_url: str) -> None:
     file = tmp_path / "figures.json"
     done = bench(
-        "--mode", "capacity", "--workers", "1", "--jobs", jobs, "--warmup-percent", "99", "--json", str(file),
+        "--mode", "capacity", "--workers", "1", "--jobs", "1", "--warmup-percent", "99", "--json", str(file),
         url=users_url,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -106,20 +136,13 @@ def test_so_few_jobs_that_nothing_can_be_left_out_still_give_figures(tmp_path: P
 
 def test_enqueue_is_set_beside_the_bare_statement_of_the_same_run(tmp_path: Path, users_url: str) -> None:
     file = tmp_path / "figures.json"
-    done = bench("--mode", "enqueue", "--jobs", "1000", "--enqueuers", "50", "--json", str(file), url=users_url)
+    done = bench("--mode", "enqueue", "--jobs", "200", "--enqueuers", "50", "--json", str(file), url=users_url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     (section,) = document(file).sections
     assert (section.mode, section.runs) == ("enqueue", [])
     assert min(section.figures.values()) > 0
     assert "50 callers at once" in section.answer
-    assert schemas(users_url) == []
-
-
-def test_users_database_keeps_nothing_of_it(users_url: str) -> None:
-    done = bench("--mode", "capacity", "--workers", "1", "--jobs", "50", url=users_url)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "schema of its own" in done.stdout
     assert schemas(users_url) == []
 
 
@@ -146,15 +169,17 @@ def test_table_is_checked_afterwards(users_url: str) -> None:
     finally:
         end(bench)
     assert bench.returncode == 1, out + error
-    assert error == "currant bench: error: of 1,000 executions 1 were lost and 1 were run more often than needed\n"
+    assert "of 1,000 executions 1 were lost and 1 were run more often than needed" in error
+    assert error.count("\n") == 1
 
 
 def test_death_of_currantd_is_reported_with_the_end_of_its_log(users_url: str) -> None:
     bench = running_bench(users_url)
     try:
         eventually(lambda: nodes(users_url) > 0, DEADLINE_S)
-        (currantd,) = Path(f"/proc/{bench.pid}/task/{bench.pid}/children").read_text().split()
-        os.kill(int(currantd), signal.SIGKILL)
+        children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children").read_text().split()
+        (currantd,) = [int(pid) for pid in children if b"--runtime-dir" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(currantd, signal.SIGKILL)
         out, error = bench.communicate(timeout=DEADLINE_S)
     finally:
         end(bench)

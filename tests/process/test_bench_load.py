@@ -28,7 +28,7 @@ async def test_every_kind_of_job_ends_as_it_is_meant_to(url: str) -> None:
         with Node(plan, url, Console(quiet=True)) as node:
             await node.ready()
             await feed.paced()
-            await node.until_ended(200, enqueued=lambda: 200)
+            await node.until_ended(lambda: 200, enqueued=lambda: 200)
     async with connected(url) as connection:
         tally = await bench_queries.tally(connection, queues=plan.queue_names, failing=FAIL.name)
         outcomes = await bench_queries.outcomes(connection, queues=plan.queue_names, ids=True)

@@ -3,8 +3,12 @@
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+from base64 import b64encode
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -238,3 +242,48 @@ def test_uplot_is_as_it_was_released_and_its_licence_comes_along() -> None:
     folder = files("currant.bench.page") / "uplot"
     assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RELEASED} == RELEASED
     assert (folder / "LICENSE").read_text().strip() in page(document()).decode()
+
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+#: Opens what is folded up, waits until every plot has a canvas, and leaves in the page how many have something on them.
+LOOK = """
+document.querySelectorAll("details").forEach(each => { each.open = true; });
+const timer = setInterval(() => {
+  const canvases = [...document.querySelectorAll(".drawing canvas")];
+  if (canvases.length < document.querySelectorAll(".drawing").length) return;
+  clearInterval(timer);
+  const pixels = each => each.getContext("2d").getImageData(0, 0, each.width, each.height).data;
+  const drawn = canvases.filter(each => pixels(each).some(Boolean));
+  document.body.dataset.drawn = drawn.length;
+}, 100);
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_draws_every_plot_and_has_nothing_to_complain_of(tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    document = of_modes()
+    content = page(document).decode()
+    allowed = b64encode(hashlib.sha256(LOOK.encode()).digest()).decode()
+    content = content.replace("script-src ", f"script-src &#x27;sha256-{allowed}&#x27; ", 1)
+    file = tmp_path / "report.html"
+    file.write_text(content.replace("</body>", f"<script>{LOOK}</script></body>"))
+    browser = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--enable-logging=stderr",
+    ]
+    browser += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom", file.as_uri()]
+    try:
+        ended = subprocess.run(browser, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip("Chromium does not come to an end here")
+    if ended.returncode or "</html>" not in ended.stdout:
+        pytest.skip(f"Chromium does not run here: {ended.stderr[-200:]}")
+    assert "CONSOLE" not in ended.stderr
+    assert f'data-drawn="{len(Read(page(document)).plots())}"' in ended.stdout

@@ -71,7 +71,7 @@ def test_at_least_one_row_is_measured(rows: int, percent: float, warmup: int) ->
         ({"enqueuers": 0}, "--enqueuers must be an integer from 1 to 100000, got 0"),
         ({"repeat": 0}, "--repeat must be an integer from 1 to 100, got 0"),
         ({"seed": -1}, "--seed must be an integer from 0 to 2147483647, got -1"),
-        ({"payload_bytes": -1}, "--payload-bytes must be an integer from 0 to 1048576, got -1"),
+        ({"payload_bytes": -1}, "--payload-bytes must be an integer from 0 to 1047552, got -1"),
         ({"scale_workers": "4,2"}, "--scale-workers must be growing integers from 1 to 1000 with commas, got 4,2"),
         ({"ramp_rows": "1k"}, "--backlogs must be growing integers from 500 to 100000000 with commas, got 1k"),
         (

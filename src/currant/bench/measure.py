@@ -4,33 +4,35 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from currant.bench.assembly import Stretch, assemble
+from currant.bench import checks
+from currant.bench.assembly import Stretch, assemble, assemble_idle
+from currant.bench.enqueuer import together
+from currant.bench.feed import Feed
 from currant.bench.floor import FLOOR_QUEUE, measure_floor
-from currant.bench.jobs import NOOP, STAMP
+from currant.bench.modes import rest
 from currant.bench.node import Node, ended
 from currant.bench.pace import Pace
-from currant.bench.plan import ENQUEUERS_SINGLE, JOBS_MAX, RATE_PER_S, BenchFailed, Plan
-from currant.bench.progress import Live, Show, live, progress
-from currant.bench.results import Environment, Floor, Run
+from currant.bench.plan import JOBS, RATE_PER_S, Plan, QueueShare
+from currant.bench.progress import Live, live, progress
+from currant.bench.results import Check, Environment, Floor, Run
 from currant.bench.sampler import Sampler
 from currant.bench.server import Server
-from currant.identifiers import new_ids
-from currant.new_executions import new_execution
 from currant.protocol.status import StatusReply
 from currant.store import bench_queries
 from currant.store.connections import Connection
-from currant.store.enqueue import enqueue
 
-#: In a statement, as `enqueue_many` does it.
-ENQUEUE_ROWS = 1000
-#: A backlog is gone in seconds: it is looked at more often.
-DRAIN_INTERVAL_S, INTERVAL_S = 0.1, 0.25
+#: How often `currantd` is asked: a backlog is gone in seconds, and a saturating feed goes by what has ended.
+INTERVAL_S, DRAIN_INTERVAL_S, SATURATED_INTERVAL_S = 0.25, 0.1, 0.1
+#: A node at rest is left alone: each question would be work.
+IDLE_INTERVAL_S = 5.0
+#: After its start a node has things to see to.
+SETTLE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,20 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
     after_rows = rows // 2 if floor else 0
     await bench_queries.clear(bench.connection)
     if floor:
-        with progress(bench.console, f"{label}: enqueueing for the floor", rows) as show:
-            await _fill(bench.connection, FLOOR_QUEUE, rows, show)
-    with progress(bench.console, f"{label}: enqueueing", rows) as show:
-        await _fill(bench.connection, plan.queue_names[0], rows, show)
+        of_floor = replace(plan, queues=(QueueShare(FLOOR_QUEUE, 1.0),))
+        await _prefill(bench, of_floor, f"{label}: enqueueing for the floor", rows)
+    await _prefill(bench, plan, f"{label}: enqueueing", rows)
     await bench_queries.vacuum(bench.connection)
     before = await _floor(bench, plan, rows - after_rows) if floor else None
     warmup = plan.warmup_rows(rows)
     async with _running(bench, plan, label, rows, warmup, interval_s=DRAIN_INTERVAL_S) as running:
         complete = await running.node.until_ended(
-            rows, enqueued=lambda: rows, until_s=_until_s(plan), seen=running.seen
+            lambda: rows, enqueued=lambda: rows, until_s=_until_s(plan), seen=running.seen, poll_s=DRAIN_INTERVAL_S
         )
     after = await _floor(bench, plan, after_rows) if after_rows else None
     stretch = Stretch(
         label=label,
+        began_s=running.began_s,
         jobs=rows,
         enqueued=rows,
         enqueue="many",
@@ -87,62 +89,78 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
     return await assemble(bench.connection, plan, stretch, running.sampler)
 
 
-async def saturated(bench: Bench, plan: Plan, label: str, *, floor_per_s: float | None = None) -> Run:
+async def saturated(bench: Bench, plan: Plan, label: str) -> Run:
     """Enqueues in bulk, as fast as the bounded backlog allows, in a process of its own, while `currantd` runs.
-
-    Args:
-        floor_per_s: beside which the throughput is set, from a drain of the same minutes.
 
     Raises:
         BenchFailed: currantd or the enqueuers ended, or nothing moved.
     """
-    raise BenchFailed("saturated runs are not there yet")
+    jobs = JOBS if plan.jobs is None and plan.duration_s is None else plan.jobs
+    plan = replace(plan, jobs=jobs, rate_per_s=None)
+    await bench_queries.clear(bench.connection)
+    warmup = None if jobs is None else plan.warmup_rows(jobs)
+    async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
+        async with _running(bench, plan, label, jobs, warmup, interval_s=SATURATED_INTERVAL_S, feed=feed) as running:
+            until_s = _until_s(plan)
+            fed = False
+
+            async def feeding() -> None:
+                nonlocal fed
+                await feed.saturate(until_s)
+                fed = True
+
+            def seen(reply: StatusReply) -> None:
+                running.seen(reply)
+                feed.note_completed(ended(reply))
+
+            watching = running.node.until_ended(
+                lambda: feed.enqueued if fed else None,
+                enqueued=lambda: feed.enqueued,
+                until_s=until_s,
+                seen=seen,
+                poll_s=SATURATED_INTERVAL_S,
+            )
+            complete = await _beside(feeding(), running.after_warmup(plan), watching)
+        stretch = _of_feed(bench, running, feed, plan.enqueue or "many", label, jobs, warmup, cut_off=not complete)
+    return await assemble(bench.connection, plan, replace(stretch, backlogged=True), running.sampler)
 
 
 async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     """Enqueues at the plan's rate, whatever becomes of it, while `currantd` runs: an open loop.
 
+    Ends when all that was enqueued has ended, also where the duration ends the enqueues.
+
     Raises:
         BenchFailed: currantd or the enqueuers ended, or nothing moved.
     """
     rate_per_s = plan.rate_per_s or RATE_PER_S
-    plan = replace(plan, rate_per_s=rate_per_s)
-    jobs = plan.jobs or JOBS_MAX
-    if plan.duration_s is not None:
-        jobs = min(jobs, max(1, round(plan.duration_s * rate_per_s)))
+    jobs = JOBS if plan.jobs is None and plan.duration_s is None else plan.jobs
+    plan = replace(plan, jobs=jobs, rate_per_s=rate_per_s)
+    by_time = math.inf if plan.duration_s is None else plan.duration_s * rate_per_s
+    expected = max(1, round(min(math.inf if jobs is None else jobs, by_time)))
     await bench_queries.clear(bench.connection)
-    enqueued = 0
+    warmup = plan.warmup_rows(expected)
+    async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
+        async with _running(bench, plan, label, expected, warmup, feed=feed) as running:
+            fed = False
 
-    async def feed() -> None:
-        nonlocal enqueued
-        began_s = time.monotonic()
-        for number in range(jobs):
-            await asyncio.sleep(began_s + number / rate_per_s - time.monotonic())
-            await enqueue(bench.connection, new_ids(1), [new_execution(STAMP, b"[]", b"{}")])
-            enqueued += 1
+            async def feeding() -> None:
+                nonlocal fed
+                await feed.paced(_until_s(plan))
+                fed = True
 
-    warmup = plan.warmup_rows(jobs)
-    began_s = time.monotonic()
-    async with _running(bench, plan, label, jobs, warmup) as running:
-        feeding = asyncio.create_task(feed())
-        try:
-            await running.node.until_ended(jobs, enqueued=lambda: enqueued, seen=running.seen)
-            await feeding
-        finally:
-            feeding.cancel()
-    reached_per_s = jobs / (time.monotonic() - began_s)
-    stretch = Stretch(
-        label=label,
-        jobs=jobs,
-        enqueued=enqueued,
-        enqueue=plan.enqueue or "single",
-        enqueuers=plan.enqueuers or ENQUEUERS_SINGLE,
-        rate_per_s=rate_per_s,
-        backlogged=False,
-        warmup_jobs=warmup,
-        offset_s=bench.offset_s,
-        enqueue_per_s=reached_per_s,
-    )
+            watching = running.node.until_ended(
+                lambda: feed.enqueued if fed else None, enqueued=lambda: feed.enqueued, seen=running.seen
+            )
+            await _beside(feeding(), watching)
+        stretch = _of_feed(bench, running, feed, plan.enqueue or "single", label, jobs, warmup, cut_off=False)
+        held = checks.rate_held(
+            asked_per_s=feed.intended_per_s or rate_per_s,
+            reached_per_s=feed.per_s or rate_per_s,
+            seconds=expected / rate_per_s,
+            late=feed.late,
+        )
+    stretch = replace(stretch, rate_per_s=rate_per_s, intended_s=feed.intended, checks=(*stretch.checks, held))
     return await assemble(bench.connection, plan, stretch, running.sampler)
 
 
@@ -152,7 +170,14 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
     Raises:
         BenchFailed: currantd ended.
     """
-    raise BenchFailed("idle runs are not there yet")
+    await bench_queries.clear(bench.connection)
+    async with _running(bench, plan, label, None, None, interval_s=IDLE_INTERVAL_S) as running:
+        await running.node.rest(SETTLE_S)
+        await running.sampler.begin()
+        begin = rest.look(await running.node.status())
+        await running.node.rest(plan.idle_s)
+        used = begin.until(rest.look(await running.node.status()))
+    return assemble_idle(plan, label, running.sampler, used)
 
 
 class _Running(NamedTuple):
@@ -161,34 +186,100 @@ class _Running(NamedTuple):
     node: Node
     sampler: Sampler
     line: Live
+    #: Unix time.
+    began_s: float
 
     def seen(self, reply: StatusReply) -> None:
+        """Shows how far it is."""
         self.line.show(ended(reply), sum(child.running for child in reply.children))
+
+    async def after_warmup(self, plan: Plan) -> None:
+        """Begins the measured part after its share of the time, where there is no number of jobs to go by."""
+        if plan.jobs is None:
+            assert plan.duration_s is not None
+            await asyncio.sleep(plan.duration_s * plan.warmup_percent / 100)
+            await self.sampler.begin()
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    bench: Bench, plan: Plan, label: str, total: int | None, warmup: int | None, *, interval_s: float = INTERVAL_S
+    bench: Bench,
+    plan: Plan,
+    label: str,
+    total: int | None,
+    warmup: int | None,
+    *,
+    interval_s: float = INTERVAL_S,
+    feed: Feed | None = None,
 ) -> AsyncIterator[_Running]:
     """Starts a `currantd`, and watches it from when its children are ready to the end of the block."""
     server = await Server.open(bench.url)
     try:
+        if feed is not None:
+            await feed.ready(paced=plan.rate_per_s is not None)
         with Node(plan, bench.url, bench.console) as node:
             await node.ready()
-            async with Sampler(node.status, server, warmup_jobs=warmup, interval_s=interval_s) as sampler:
+            async with Sampler(
+                node.status,
+                server,
+                warmup_jobs=warmup,
+                interval_s=interval_s,
+                helpers=lambda: feed.pids if feed else (),
+            ) as sampler:
                 with live(bench.console, label, total) as line:
-                    yield _Running(node, sampler, line)
+                    yield _Running(node, sampler, line, time.time())
                 await sampler.end()
     finally:
         await server.close()
 
 
-async def _fill(connection: Connection, queue: str, jobs: int, show: Show) -> None:
-    execution = new_execution(NOOP._replace(queue=queue), b"[]", b"{}")
-    for begin in range(0, jobs, ENQUEUE_ROWS):
-        count = min(ENQUEUE_ROWS, jobs - begin)
-        await enqueue(connection, new_ids(count), [execution] * count)
-        show(begin + count)
+async def _beside(*works: Coroutine[Any, Any, Any]) -> Any:
+    """Runs them until all have ended, or one has failed; returns the last one's result."""
+    *others, last = works
+    results: list[Any] = []
+
+    async def keep() -> None:
+        results.append(await last)
+
+    await together(*others, keep())
+    return results[0]
+
+
+async def _prefill(bench: Bench, plan: Plan, text: str, rows: int) -> None:
+    with progress(bench.console, text, rows) as show:
+        await Feed(bench.url, plan).prefill(show, rows)
+
+
+def _of_feed(
+    bench: Bench,
+    running: _Running,
+    feed: Feed,
+    way: str,
+    label: str,
+    jobs: int | None,
+    warmup: int | None,
+    *,
+    cut_off: bool,
+) -> Stretch:
+    plain = Check(
+        name="every enqueue written",
+        ok=not feed.errors,
+        text=f"{feed.errors:,} of {feed.begun:,} enqueues failed" + (f": {feed.error}" if feed.error else ""),
+    )
+    return Stretch(
+        label=label,
+        began_s=running.began_s,
+        jobs=jobs,
+        enqueued=feed.enqueued,
+        enqueue=way,
+        enqueuers=feed.enqueuers or 1,
+        backlogged=False,
+        cut_off=cut_off,
+        warmup_jobs=warmup,
+        offset_s=bench.offset_s,
+        enqueue_per_s=feed.per_s,
+        checks=(plain,),
+    )
 
 
 async def _floor(bench: Bench, plan: Plan, rows: int) -> Pace:

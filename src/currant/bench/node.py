@@ -30,6 +30,8 @@ POLL_BOOT_S = 0.05
 #: The grace period of its drain, and how long all of its end may take before it is killed.
 GRACE_S, STOP_S = 1.0, 30.0
 TAIL_LINES = 25
+#: Between the attempts of jobs that are meant to fail.
+RETRY_S = 0.1
 
 
 class Node:
@@ -81,6 +83,9 @@ class Node:
             "--runtime-dir": self._runtime_dir,
             "--log-level": "info",
         }
+        if "fail" in dict(self._plan.job.parts):
+            # Nothing happens between two attempts: it is the attempts that are measured.
+            options |= {"--retry-base": RETRY_S, "--retry-max": RETRY_S}
         return [f"{name}={value}" for name, value in options.items()]
 
     async def ready(self) -> None:
@@ -104,19 +109,20 @@ class Node:
 
     async def until_ended(
         self,
-        jobs: int | None,
+        goal: Callable[[], int | None],
         *,
         enqueued: Callable[[], int],
         until_s: float = math.inf,
         seen: Callable[[StatusReply], None] = lambda reply: None,
+        poll_s: float = POLL_S,
     ) -> bool:
         """Returns whether so many executions have their outcome in the database; False when the time is over first.
 
         Args:
-            jobs: None for as many as the time lets through.
+            goal: how many; None as long as nobody knows.
             enqueued: how many there are by now: with none waiting, nothing ends, and that is no stall.
-            until_s: of time.monotonic().
-            seen: gets what currantd says of itself, four times a second.
+            until_s: by time.monotonic.
+            seen: gets what currantd says of itself, each time.
 
         Raises:
             BenchFailed: currantd ended, or nothing moved for 30 s.
@@ -124,19 +130,27 @@ class Node:
         last, moved_at = dict[str, int](), time.monotonic()
         while True:
             self._check_alive()
-            reply = self._just_seen() or await self.status()
+            reply = self._just_seen(poll_s) or await self.status()
             seen(reply)
-            done = ended(reply)
-            if jobs is not None and done >= jobs and reply.unsaved == 0:
+            done, wanted = ended(reply), goal()
+            if wanted is not None and done >= wanted and reply.unsaved == 0:
                 return True
             if time.monotonic() >= until_s:
                 return False
             if reply.executions != last or done >= enqueued():
                 last, moved_at = reply.executions, time.monotonic()
             if time.monotonic() - moved_at > STALL_S:
-                wanted = "" if jobs is None else f" of {jobs:,}"
-                raise BenchFailed(f"nothing moved for {STALL_S:g} s: {done:,}{wanted} had ended, by currantd's word")
-            await asyncio.sleep(POLL_S)
+                raise BenchFailed(
+                    f"nothing moved for {STALL_S:g} s: {done:,} of {enqueued():,} had ended, by currantd's word"
+                )
+            await asyncio.sleep(poll_s)
+
+    async def rest(self, seconds: float) -> None:
+        """Waits so long, and asks nothing. Raises BenchFailed when currantd ends meanwhile."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self._check_alive()
+            await asyncio.sleep(min(left_s, POLL_S))
 
     async def status(self) -> StatusReply:
         """Returns what currantd says of itself. Raises BenchFailed when it has ended."""
@@ -151,9 +165,9 @@ class Node:
             self._check_alive()
             raise
 
-    def _just_seen(self) -> StatusReply | None:
+    def _just_seen(self, within_s: float) -> StatusReply | None:
         """Returns what it said to whoever asked last, unless that was long ago: each question costs it a little."""
-        return self._seen[1] if self._seen and time.monotonic() - self._seen[0] < POLL_S else None
+        return self._seen[1] if self._seen and time.monotonic() - self._seen[0] < within_s else None
 
     def _check_alive(self) -> None:
         status = self._process.poll()

@@ -29,7 +29,7 @@ RAMP_ROWS = (1_000, 10_000, 100_000, 1_000_000)
 #: The mode ramp claims so many at once.
 RAMP_ROWS_MIN = 500
 P99_LIMIT_MS = 10.0
-#: Concurrent enqueuers of a paced run, of bulk enqueues, and callers of `.queue()` in the mode enqueue.
+#: Concurrent enqueuers, at the least, of a paced run; of bulk enqueues; callers of `.queue()` in the mode enqueue.
 ENQUEUERS_SINGLE, ENQUEUERS_MANY, ENQUEUERS_CROWD = 8, 2, 200
 
 WORKERS_MAX = 1000
@@ -39,7 +39,8 @@ JOBS_MAX = 100_000_000
 DURATION_S_MAX = 86_400.0
 RATE_PER_S_MAX = 1e6
 ENQUEUERS_MAX = 100_000
-PAYLOAD_BYTES_MAX = 1 << 20
+#: What surrounds it must go into what `currantd` takes of arguments when nothing else is set.
+PAYLOAD_BYTES_MAX = (1 << 20) - 1024
 REPEAT_MAX = 100
 QUEUES_MAX = 100
 SEED_MAX = 2**31 - 1
@@ -93,6 +94,7 @@ class Plan:
     arrivals: str = "even"
     #: `single` or `many`; None: singly at a rate, in bulk as fast as possible.
     enqueue: str | None = None
+    #: None: what supply.py takes by itself.
     enqueuers: int | None = None
     seed: int = 0
     repeat: int = 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from currant.bench import csvs, results
+from currant.bench.page import page
 from currant.bench.plan import BenchFailed
 from currant.bench.results import Document
 from currant.errors import ConfigurationError
@@ -44,7 +45,7 @@ def _content(option: str, document: Document) -> bytes:
         case "--csv":
             return csvs.rows(document).encode()
         case _:
-            raise BenchFailed(f"{option} is not there yet")
+            return page(document)
 
 
 def _check(option: str, file: Path) -> None:

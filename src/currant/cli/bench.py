@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from currant import settings as setting
 from currant.bench import checks, report
+from currant.bench.jobs import KINDS, MIX, JobSpec, make_spec
 from currant.bench.plan import (
     ARRIVALS,
     ENQUEUERS_CROWD,
@@ -41,6 +42,10 @@ _NODE, _MODES, _RESULTS = "currantd", "For single modes", "Results"
 _UNTOLD = ("database_url", "json_file", "csv_file", "html_file")
 
 app = App(invoke_without_command=True)
+
+
+def _mix() -> str:
+    return ",".join(f"{kind}={100 * share:g}" for kind, share in MIX)
 
 
 def _numbers(numbers: Sequence[int]) -> str:
@@ -121,6 +126,56 @@ def bench(
             rich_help_panel=_JOBS,
         ),
     ] = 0,
+    job_type: Annotated[
+        str | None,
+        typer.Option("--job-type", metavar="|".join(KINDS), help="What each job does. [noop]", rich_help_panel=_JOBS),
+    ] = None,
+    sleep_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--sleep-ms", metavar="MS", help=f"sleep: how long. [{JobSpec.sleep_ms:g}]", rich_help_panel=_JOBS
+        ),
+    ] = None,
+    cpu_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--cpu-ms",
+            metavar="MS",
+            help=f"cpu: how much of its thread's time. [{JobSpec.cpu_ms:g}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    io_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--io-bytes",
+            metavar="N",
+            help=f"io: how much goes through a pair of sockets. [{JobSpec.io_bytes}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    fail_percent: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-percent",
+            metavar="N",
+            help=f"fail: which share of the jobs does. [{JobSpec.fail_percent:g}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries",
+            metavar="N",
+            help=f"fail: how often each is tried again. [{JobSpec.retries}]",
+            rich_help_panel=_JOBS,
+        ),
+    ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option("--mix", metavar="KINDS", help=f"mixed: of what. [{_mix()}]", rich_help_panel=_JOBS),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -154,8 +209,8 @@ def bench(
         typer.Option(
             "--enqueuers",
             metavar="N",
-            help="How many enqueue at once."
-            f" [{ENQUEUERS_SINGLE} singly, {ENQUEUERS_MANY} in bulk, {ENQUEUERS_CROWD} in the mode enqueue]",
+            help=f"How many enqueue at once. [{ENQUEUERS_SINGLE} or more, by the rate; {ENQUEUERS_MANY} in bulk;"
+            f" {ENQUEUERS_CROWD} in the mode enqueue]",
             rich_help_panel=_ENQUEUEING,
         ),
     ] = None,
@@ -299,6 +354,15 @@ def bench(
             queues=queues,
             queue_distribution=queue_distribution,
             payload_bytes=payload_bytes,
+            job=_job(
+                job_type,
+                sleep_ms=sleep_ms,
+                cpu_ms=cpu_ms,
+                io_bytes=io_bytes,
+                fail_percent=fail_percent,
+                retries=retries,
+                mix=mix,
+            ),
             rate=rate,
             arrivals=arrivals,
             enqueue=enqueue,
@@ -326,6 +390,12 @@ def bench(
 
 
 app.command("compare")(compare_command)
+
+
+def _job(kind: str | None, **parameters: Any) -> JobSpec | None:
+    """Returns None when none is asked for. Raises ConfigurationError for a parameter that breaks its rule."""
+    nothing = kind is None and all(each is None for each in parameters.values())
+    return None if nothing else make_spec(kind, **parameters)
 
 
 def _check_alone(context: typer.Context) -> None:

@@ -18,15 +18,32 @@ async def run(bench: Bench, plan: Plan) -> Section:
     return section(await idle(bench, replace(plan, workers=plan.idle_workers), f"{plan.idle_workers} workers idle"))
 
 
+#: What a run keeps of the machine's side of it, and how people call that.
+_OF_THE_MACHINE = {
+    "supervisor_wakeups_per_s": "wake-ups of the supervisor",
+    "children_wakeups_per_s": "wake-ups of all children",
+    "supervisor_cpu_ms_per_s": "CPU of the supervisor, ms",
+    "children_cpu_ms_per_s": "CPU of all children, ms",
+}
+
+
 def section(run: Run) -> Section:
+    """Returns what the run tells."""
     per_s = sum(each.per_s for each in run.statements)
     rows = [[each.name, f"{each.calls:,}", f"{each.per_s:.3f}"] for each in run.statements]
+    rows.append(["all statements", f"{sum(each.calls for each in run.statements):,}", f"{per_s:.3f}"])
+    if run.server_transactions is not None and run.seconds:
+        told = run.server_transactions
+        rows.append(["transactions, by the server's count", f"{told:,}", f"{told / run.seconds:.3f}"])
+    if (connections := run.extra.get("connections")) is not None:
+        rows.append(["connections", f"{connections:.0f}", ""])
+    rows += [[text, "", f"{run.extra[name]:.2f}"] for name, text in _OF_THE_MACHINE.items() if name in run.extra]
     return Section(
         mode="idle",
         question=QUESTION,
-        answer=f"{run.workers} idle workers: {per_s:.2f} statements a second.",
+        answer=f"With {run.workers} idle children it sends {per_s:.2f} statements a second.",
         runs=[run],
         figures={"idle_statements_per_s": round(per_s, 3)},
-        head=["statement", "calls", "a second"],
+        head=["while idle", "in all", "a second"],
         rows=rows,
     )

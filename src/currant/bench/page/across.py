@@ -79,7 +79,7 @@ def _ramp(section: Section) -> Iterable[Plot]:
         y_label="ms",
         xs=[point[0] for point in whole],
         lines=[
-            Line(section.head[column].removesuffix(" ms").rstrip(":, "), [point[at] for point in whole], at, dots=True)
+            Line(section.head[column].removesuffix("ms").rstrip(":, "), [point[at] for point in whole], at, dots=True)
             for at, column in enumerate(columns, 1)
         ],
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from currant.bench.page.markup import Html, element
-from currant.bench.page.numbers import short, size
+from currant.bench.page.numbers import per_s, short, size
 from currant.bench.results import Run
 
 Format = Callable[[float], str]
@@ -98,17 +98,17 @@ def of_runs(runs: Sequence[Run]) -> list[Html]:
 
 
 def of_phases(runs: Sequence[Run]) -> list[Html]:
-    """Returns what each step of the mode `phases` came to: throughput of the drains, p99 of the paced runs."""
-    drains = [Bar(run.label, [run.throughput_per_s]) for run in runs if run.backlogged]
-    paced = [Bar(run.label, [run.complete_ms.p99]) for run in runs if run.rate_per_s and run.complete_ms]
-    idle = [
-        Bar(run.label, [sum(each.per_s for each in run.statements)])
-        for run in runs
-        if not run.backlogged and not run.rate_per_s and run.statements
-    ]
+    """Returns what each step of the mode `phases` came to: its drain, its paced run, and its stretch without work."""
+    drains = [Bar(_step(run), [run.throughput_per_s]) for run in runs if run.backlogged]
+    paced = [Bar(_step(run), [run.complete_ms.p99]) for run in runs if run.rate_per_s and run.complete_ms]
+    idle = [Bar(_step(run), [sum(each.per_s for each in run.statements)]) for run in runs if not run.enqueued]
     charts = [
-        chart("Throughput", ["throughput"], drains, lambda value: f"{short(value)}/s"),
-        chart("p99, intended to completed", ["p99"], paced, lambda value: f"{short(value)} ms"),
-        chart("Statements while idle", ["statements"], idle, lambda value: f"{short(value)}/s"),
+        chart("Throughput of a drain", ["throughput"], drains, per_s),
+        chart("p99 from intended to completed", ["p99"], paced, lambda value: f"{short(value)} ms"),
+        chart("Statements while idle", ["statements"], idle, per_s),
     ]
     return [each for each in charts if each]
+
+
+def _step(run: Run) -> str:
+    return run.label.rpartition(": ")[0] or run.label

@@ -2,8 +2,9 @@
 
 import shlex
 
+from currant.bench.differences import is_busy
 from currant.bench.page import numbers, sections, tables
-from currant.bench.page.markup import Html, element, join
+from currant.bench.page.markup import Html, element
 from currant.bench.results import Document, Environment, Section
 
 #: The figures that are worth a tile, in their order, by a name that fits one; two of them share it.
@@ -11,8 +12,8 @@ TILES: dict[str, tuple[str, ...]] = {
     "Throughput": ("throughput_per_s",),
     "Ratio to SQL floor": ("ratio_to_floor",),
     "Enqueued and run": ("end_to_end_per_s",),
-    "To start, p50 / p99": ("start_p50_ms", "start_p99_ms"),
-    "To completion, p50 / p99": ("complete_p50_ms", "complete_p99_ms"),
+    "Start, p50 / p99": ("start_p50_ms", "start_p99_ms"),
+    "Completion, p50 / p99": ("complete_p50_ms", "complete_p99_ms"),
     "Highest rate in the limit": ("knee_per_s",),
     "Speed-up": ("speed_up",),
     "Efficiency": ("efficiency",),
@@ -26,12 +27,15 @@ TILES: dict[str, tuple[str, ...]] = {
     "In bulk": ("enqueue_many_per_s",),
 }
 
+BUSY = "The machine was busy with something else when this began, which the figures include."
+
 
 def head(document: Document, anchors: list[str]) -> Html:
     """Returns title, outcome, tiles, and links to the sections. `anchors`: their ids, in their order."""
     failed = document.failed
-    count = sum(len(run.checks) for it in document.sections for run in it.runs)
-    outcome = f"{len(failed)} of {count} checks failed" if failed else f"All {count} checks held"
+    count = sum(len(each) for it in document.sections for each in (it.checks, *(run.checks for run in it.runs)))
+    checks = numbers.counted(count, "check")
+    outcome = f"{len(failed)} of {checks} failed" if failed else f"{checks} held"
     links = [element("a", it.mode, href=f"#{anchor}") for it, anchor in zip(document.sections, anchors, strict=True)]
     return element(
         "header",
@@ -40,6 +44,7 @@ def head(document: Document, anchors: list[str]) -> Html:
         element("p", _when(document), class_="when"),
         element("p", outcome, class_="verdict failed" if failed else "verdict ok") if count else None,
         _failed(document),
+        element("p", BUSY, class_="warning") if is_busy(document.environment) else None,
         element("div", *_tiles(document.sections, anchors), class_="tiles"),
         element("nav", *links, element("a", "environment", href="#environment"), aria_label="Sections"),
     )
@@ -71,45 +76,61 @@ def _when(document: Document) -> str:
     it = document.environment
     commit = f" ({it.commit[:10]})" if it.commit else ""
     return (
-        f"{document.started[:16].replace('T', ' ')} UTC · Currant {it.currant}{commit} · Python {it.python}"
+        f"{document.started[:16].replace('T', ' ')} UTC · Currant {it.currant}{commit} · {it.python}"
         f" · Postgres {it.postgres} · {it.cpu}, {it.cores} cores"
     )
 
 
 def _failed(document: Document) -> Html | None:
-    found = [
-        element("section", element("h2", f"{it.mode}: {run.label}"), sections.checks(bad))
+    checked = [
+        named
         for it in document.sections
-        for run in it.runs
-        if (bad := [check for check in run.checks if not check.ok])
+        for named in [(it.mode, it.checks), *((f"{it.mode}: {run.label}", run.checks) for run in it.runs)]
+    ]
+    found = [
+        element("section", element("h2", name), sections.checks(failed))
+        for name, checks in checked
+        if (failed := [check for check in checks if not check.ok])
     ]
     return element("div", *found, class_="alarm", role="alert") if found else None
 
 
 def _tiles(found: list[Section], anchors: list[str]) -> list[Html]:
     tiles = []
+    known = [_costs(it) | it.figures for it in found]
     for title, names in TILES.items():
         # The first mode that has them: capacity and steady, which ask for them, come before what varies them.
-        place = next((at for at, it in enumerate(found) if all(name in it.figures for name in names)), None)
+        place = next((at for at, figures in enumerate(known) if all(name in figures for name in names)), None)
         if place is None:
             continue
-        figures = [numbers.figure(name, found[place].figures[name]) for name in names]
+        figures = [numbers.figure(name, known[place][name]) for name in names]
+        value = [" / ".join(text for text, _ in figures), element("small", " ", figures[0][1])]
         tiles.append(
             element(
                 "a",
                 element("span", title, class_="title"),
-                element(
-                    "span",
-                    " / ".join(text for text, _ in figures),
-                    element("small", " ", figures[0][1]),
-                    class_="value",
-                ),
-                element("span", join(found[place].mode, _aside(found[place], names[0])), class_="aside"),
+                element("span", *value, class_="value"),
+                element("span", found[place].mode, _aside(found[place], names[0]), class_="aside"),
                 href=f"#{anchors[place]}",
                 class_="tile",
             )
         )
     return tiles
+
+
+def _costs(it: Section) -> dict[str, float]:
+    """Returns what the section's first run cost, by the names of figures, for modes that do not name it themselves."""
+    if not it.runs or not it.runs[0].completed:
+        return {}
+    run = it.runs[0]
+    cpu = run.cpu_s_per_1000
+    found = {
+        "statements_per_job": run.statements_per_job,
+        "utilization": run.utilization,
+        "cpu_ms_per_1000": None if cpu is None else 1000 * (cpu.supervisor + cpu.children + (cpu.postgres or 0)),
+        "wal_bytes_per_job": run.wal_bytes_per_job,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _aside(it: Section, name: str) -> str:

@@ -30,9 +30,9 @@
   }
 
   // 1, 2, 5, 10, 20, …: the decades alone where there are many.
-  function logSplits(low, high) {
+  function logSplits(low, high, decadesOnly = false) {
     const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
-    const steps = to - from > 3 ? [1] : [1, 2, 5];
+    const steps = decadesOnly || to - from > 3 ? [1] : [1, 2, 5];
     const splits = [];
     for (let power = from; power <= to; power++)
       for (const step of steps) splits.push(Number(`${step}e${power}`));
@@ -54,7 +54,7 @@
       values: (u, splits) => splits.map(tick), ...options,
     };
     if (kind === "percentile") {
-      result.splits = (u, at, low, high) => [1, 2, ...logSplits(10, Math.max(high, 10))].filter(x => x <= high);
+      result.splits = (u, at, low, high) => [2, ...logSplits(10, Math.max(high, 10), true)].filter(x => x <= high);
       result.values = (u, splits) => splits.map(x => percent(x));
     } else if (kind === "log") {
       result.splits = (u, at, low, high) => logSplits(low, high);
@@ -168,6 +168,7 @@
   function drawHeat(u, plot) {
     const pen = u.ctx, xs = plot.xs, {left, top, width, height} = u.bbox;
     const shades = Array.from({length: 11}, (_, at) => mix(colour("heat0"), colour("heat1"), at / 10));
+    const shade = value => shades[Math.max(0, Math.min(10, Math.round(10 * value / plot.y_max)))];
     const edges = [0, ...xs].map(x => Math.round(u.valToPos(x, "x", true)));
     pen.save();
     pen.beginPath();
@@ -178,7 +179,7 @@
       const gap = below - above > 5 * uPlot.pxRatio ? Math.round(uPlot.pxRatio) : 0;
       row.forEach((value, at) => {
         if (value === null) return;
-        pen.fillStyle = shades[Math.max(0, Math.min(10, Math.round(value / 10)))];
+        pen.fillStyle = shade(value);
         pen.fillRect(edges[at], above, edges[at + 1] - edges[at], below - above - gap);
       });
     });
@@ -204,7 +205,7 @@
     const where = element("li", "where");
     if (plot.kind === "heat") {
       const scale = element("li");
-      scale.append("0 %", element("i", "ramp"), "100 % busy");
+      scale.append("0 %", element("i", "ramp"), `${tick(plot.y_max)} % busy`);
       list.append(scale, where);
       return {list, show: u => { where.textContent = heatText(u, plot); }};
     }
@@ -242,7 +243,7 @@
     const child = Math.floor(u.posToVal(top, "y")), x = u.posToVal(left, "x");
     const at = plot.xs.findIndex(end => end >= x);
     const value = plot.rows[names[child]]?.[at];
-    return value === undefined || value === null ? "" : `child ${names[child]}: ${value} % at ${x.toFixed(1)} s`;
+    return value === undefined || value === null ? "" : `child ${names[child]}: ${number(value)} % at ${x.toFixed(1)} s`;
   }
 
   function draw(figure) {

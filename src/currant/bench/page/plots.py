@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 import msgspec
+from msgspec.structs import replace
 
 from currant.bench.page.numbers import per_s, share, short
 from currant.bench.results import Bucket, Percentiles, Run, Series
@@ -68,14 +69,15 @@ def of_run(run: Run, together: str) -> list[Plot]:
     Args:
         together: a name for the run's plots over time, of its own on the page.
     """
-    plots = []
-    series = run.series
-    if series and series.at_s:
+    series = run.series if run.series and run.series.at_s else None
+    plots: list[Plot] = []
+    if series and run.completed:
         plots += [_throughput(run, series), *_latency(run, series)]
     plots += [*_spectrum(run), *_histogram(run)]
-    if series and series.at_s:
-        plots += [_in_flight(series), *_utilization(run, series), _statements(series)]
-    return [msgspec.structs.replace(plot, together=together) if plot.x_label == SECONDS else plot for plot in plots]
+    if series:
+        plots += [_in_flight(series)] if run.completed else []
+        plots += [*_utilization(run, series), _statements(series)]
+    return [replace(plot, together=together) if plot.x_label == SECONDS else plot for plot in plots]
 
 
 def _throughput(run: Run, series: Series) -> Plot:
@@ -86,7 +88,7 @@ def _throughput(run: Run, series: Series) -> Plot:
     if run.rate_per_s:
         lines.append(Line("asked for", [run.rate_per_s] * len(lines[0].ys), colour=3, dash=True))
     spread = run.throughput_spread
-    summary = f"{per_s(run.throughput_per_s)} over the measured part" + (
+    summary = per_s(run.throughput_per_s) + (
         f", {per_s(spread.p5)} to {per_s(spread.p95)} in 90 % of the time" if spread else ""
     )
     against = f"; the SQL floor is {per_s(floor.per_s)}" if floor else ""
@@ -158,7 +160,7 @@ def _histogram(run: Run) -> Iterable[Plot]:
 def _in_flight(series: Series) -> Plot:
     return Plot(
         title="In flight",
-        summary=f"at most {short(max(series.in_flight, default=0))} claimed and not completed",
+        summary=f"at most {math.ceil(max(series.in_flight, default=0)):,} claimed and not completed",
         y_label="executions",
         xs=_thin_ends(series.at_s),
         lines=[Line("in flight", _thin(series.in_flight), colour=3, area=True)],
@@ -177,38 +179,28 @@ def _statements(series: Series) -> Plot:
 
 
 def _utilization(run: Run, series: Series) -> Iterable[Plot]:
-    children = dict(sorted(series.utilization.items()))
-    if not children:
+    most = POINTS_MAX if len(series.utilization) <= CHILD_LINES_MAX else HEAT_POINTS_MAX
+    children = {
+        child: _thin([100 * each for each in values], most=most) for child, values in sorted(series.utilization.items())
+    }
+    highest = max((each for values in children.values() for each in values if each is not None), default=0)
+    if not highest:
         return
-    summary = f"{share(run.utilization)} of the slots' time over {len(children)} children"
-    title, x_label = "Utilization per child", SECONDS
-    if len(children) <= CHILD_LINES_MAX:
-        lines = [
-            Line(f"child {child}", _thin([100 * each for each in values]), colour=1 + at)
-            for at, (child, values) in enumerate(children.items())
-        ]
-        yield Plot(
-            title=title,
-            summary=summary,
-            x_label=x_label,
-            y_label="% busy",
-            y_max=100,
-            xs=_thin_ends(series.at_s),
-            lines=lines,
-        )
-        return
-    yield Plot(
-        kind="heat",
-        title=title,
-        summary=summary,
-        x_label=x_label,
-        y_label="child",
-        xs=_thin_ends(series.at_s, HEAT_POINTS_MAX),
-        rows={
-            str(child): _thin([100 * each for each in values], _whole_mean, HEAT_POINTS_MAX)
-            for child, values in children.items()
-        },
+    plot = Plot(
+        title="Utilization per child",
+        summary=f"{share(run.utilization)} of the slots' time over {len(children)} children",
+        y_label="% busy",
+        # Jobs that take no time keep nobody busy: what there is would not be seen on a scale up to 100.
+        y_max=next(top for top in (0.01, 0.1, 1, 5, 20, 100, highest) if highest <= top),
+        xs=_thin_ends(series.at_s, most),
     )
+    if len(children) <= CHILD_LINES_MAX:
+        lines = [Line(f"child {child}", values, at) for at, (child, values) in enumerate(children.items(), 1)]
+        yield replace(plot, lines=lines)
+    else:
+        yield replace(
+            plot, kind="heat", y_label="% busy by child", rows={str(each): ys for each, ys in children.items()}
+        )
 
 
 def _what(run: Run) -> str:
@@ -238,10 +230,6 @@ def _points(latency: Percentiles | None, buckets: list[Bucket]) -> dict[float, f
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _whole_mean(values: Sequence[float]) -> float:
-    return round(_mean(values))
 
 
 def _thin(

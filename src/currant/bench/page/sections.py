@@ -25,6 +25,7 @@ def section(it: Section, anchor: str) -> Html:
         element("p", it.answer, class_="answer"),
         _figures(it),
         table(it.head, it.rows, caption=f"What {it.mode} found") if it.rows else None,
+        checks(it.checks) if it.checks else None,
         element("div", *compared, class_="plots") if compared else None,
         *(
             _run(run, f"{anchor}-{number}", unfolded=len(it.runs) <= OPEN_RUNS_MAX)
@@ -39,7 +40,8 @@ def figure(plot: Plot) -> Html:
     return element(
         "figure",
         element("figcaption", plot.title, element("span", f", {plot.y_label}", class_="unit")),
-        element("div", class_="drawing", role="img", aria_label=f"{plot.title}: {plot.summary}"),
+        element("p", plot.summary, class_="summary"),
+        element("div", class_="drawing", role="img", aria_label=plot.title),
         script(msgspec.json.encode(plot).decode(), type="application/json"),
         class_="plot",
     )
@@ -62,16 +64,19 @@ def checks(found: list[Check]) -> Html:
 
 
 def _figures(it: Section) -> Html | None:
-    rows = []
-    for name, value in it.figures.items():
-        text, unit = numbers.figure(name, value)
-        row: list[str | Html] = [numbers.meaning(name).meaning, text, unit]
-        if it.repeats:
-            row.append(_repeats(name, value, it.repeats))
-        rows.append(row)
-    head = ["figure", "median" if it.repeats else "value", "unit"]
-    head += [f"{len(it.repeats)} repetitions, from lowest to highest"] if it.repeats else []
-    return table(head, rows, caption=f"Figures of {it.mode}") if rows else None
+    if not it.figures:
+        return None
+    if not it.repeats:
+        texts = {
+            numbers.meaning(name).meaning: " ".join(numbers.figure(name, value)) for name, value in it.figures.items()
+        }
+        return tables.definitions(texts, class_="facts figures")
+    head = ["figure", "median", "unit", f"{len(it.repeats)} repetitions, from lowest to highest"]
+    rows = [
+        (numbers.meaning(name).meaning, *numbers.figure(name, value), _repeats(name, value, it.repeats))
+        for name, value in it.figures.items()
+    ]
+    return table(head, rows, caption=f"Figures of {it.mode}")
 
 
 def _repeats(name: str, median: float, repeats: list[dict[str, float]]) -> str | Html:
@@ -81,7 +86,8 @@ def _repeats(name: str, median: float, repeats: list[dict[str, float]]) -> str |
 
 def _run(run: Run, anchor: str, *, unfolded: bool) -> Html:
     failed = [check for check in run.checks if not check.ok]
-    outcome = f"{len(failed)} of {len(run.checks)} checks failed" if failed else f"{len(run.checks)} checks held"
+    count = numbers.counted(len(run.checks), "check")
+    outcome = f"{len(failed)} of {count} failed" if failed else f"{count} held"
     title = element(
         "summary",
         element("h3", run.label),

@@ -111,7 +111,7 @@ def _particulars(run: Run) -> Html:
     return definitions({name: text for name, text in {**facts, **extra}.items() if text})
 
 
-def definitions(facts: dict[str, str]) -> Html:
+def definitions(facts: dict[str, str], class_: str = "facts") -> Html:
     """Returns names and what they are."""
     pairs = (element("div", element("dt", name), element("dd", text)) for name, text in facts.items())
-    return element("dl", *pairs, class_="facts")
+    return element("dl", *pairs, class_=class_)
