@@ -177,6 +177,7 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
         begin = rest.look(await running.node.status())
         await running.node.rest(plan.idle_s)
         used = begin.until(rest.look(await running.node.status()))
+        used["connections"] = await bench_queries.connections(bench.connection)
     return assemble_idle(plan, label, running.sampler, used)
 
 
@@ -225,6 +226,7 @@ async def _running(
                 warmup_jobs=warmup,
                 interval_s=interval_s,
                 helpers=lambda: feed.pids if feed else (),
+                sent=lambda: feed.statements if feed else {},
             ) as sampler:
                 with live(bench.console, label, total) as line:
                     yield _Running(node, sampler, line, time.time())
