@@ -20,12 +20,14 @@ from currant.bench.node import Node, ended
 from currant.bench.pace import Pace
 from currant.bench.plan import JOBS, RATE_PER_S, Plan, QueueShare
 from currant.bench.progress import Live, live, progress
+from currant.bench.recent import both, watched
 from currant.bench.results import Check, Environment, Floor, Run
 from currant.bench.sampler import Sampler
 from currant.bench.server import Server
 from currant.protocol.status import StatusReply
 from currant.store import bench_queries
 from currant.store.connections import Connection
+from currant.store.usage import Usage
 
 #: How often `currantd` is asked: a backlog is gone in seconds, and a saturating feed goes by what has ended.
 INTERVAL_S, DRAIN_INTERVAL_S, SATURATED_INTERVAL_S = 0.25, 0.1, 0.1
@@ -214,7 +216,9 @@ async def _running(
     feed: Feed | None = None,
 ) -> AsyncIterator[_Running]:
     """Starts a `currantd`, and watches it from when its children are ready to the end of the block."""
-    server = await Server.open(bench.url)
+    server, looks = await Server.open(bench.url), Usage()
+    # Of a backlog a latency would only say how long it is.
+    looked = feed is not None and plan.rate_per_s is not None and bench.console.is_terminal
     try:
         if feed is not None:
             await feed.ready(paced=plan.rate_per_s is not None)
@@ -226,10 +230,11 @@ async def _running(
                 warmup_jobs=warmup,
                 interval_s=interval_s,
                 helpers=lambda: feed.pids if feed else (),
-                sent=lambda: feed.statements if feed else {},
+                sent=lambda: both(feed.statements if feed else {}, looks.snapshot()),
             ) as sampler:
                 with live(bench.console, label, total) as line:
-                    yield _Running(node, sampler, line, time.time())
+                    async with watched(bench.url, line, on=looked, usage=looks):
+                        yield _Running(node, sampler, line, time.time())
                 await sampler.end()
     finally:
         await server.close()

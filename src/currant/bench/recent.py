@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import psycopg
 
 from currant.bench.progress import Live
 from currant.errors import DatabaseError
+from currant.records import StatementUse
 from currant.store import bench_queries
 from currant.store.connections import connect
 from currant.store.usage import Usage
@@ -33,6 +34,15 @@ async def watched(url: str, line: Live, *, on: bool, usage: Usage) -> AsyncItera
     finally:
         task.cancel()
         await asyncio.wait((task,))
+
+
+def both(one: Mapping[str, StatementUse], other: Mapping[str, StatementUse]) -> dict[str, StatementUse]:
+    """Returns the sums of two counts, by name."""
+    sums = dict(one)
+    for name, use in other.items():
+        had = sums.get(name, StatementUse(0, 0, 0.0))
+        sums[name] = StatementUse(had.calls + use.calls, had.rows + use.rows, had.seconds + use.seconds)
+    return sums
 
 
 async def _watch(url: str, line: Live, usage: Usage) -> None:
