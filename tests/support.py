@@ -5,6 +5,9 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
+from currant.executions import NULL, Ending, Outcome
+from currant.protocol import work
+
 P = ParamSpec("P")
 
 #: What never comes ends the test, and does not hang it: far above what a slow machine needs.
@@ -30,3 +33,8 @@ async def comes_true(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(HANGS_S):
         while not condition():  # noqa: ASYNC110 – it is another process that makes it true
             await asyncio.sleep(0.01)
+
+
+def outcomes_in(message: work.Outcomes) -> list[Outcome]:
+    """Returns the outcomes of a message, those of which only the cells were sent behind the others."""
+    return message.outcomes + [Outcome(cell, Ending.COMPLETED, NULL) for cell in message.done]

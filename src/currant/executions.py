@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+#: The JSON of None: the result of most.
+NULL = b"null"
 #: No execution waits longer: 68 years.
 WAIT_S_MAX = 2.0**31
 

@@ -23,6 +23,8 @@ def new(**fields: object) -> NewExecution:
 TOLERATED: list[object] = [
     work.Hello(1),
     work.Outcomes([Outcome(cell, Ending.COMPLETED, b"1") for cell in (-1, 8000, 9000, 2**40)]),
+    work.Outcomes([], [-1, 8000, 9000, 2**40], float("nan")),
+    work.Outcomes([], [8001] * 10_000, -1e308),
     work.Recalled([-5, 8001, 8001, 2**63]),
     work.Overrun(2**40),
     work.Lend(-7),

@@ -22,6 +22,7 @@ from currant.executions import Ending, Execution, Outcome
 from currant.protocol import cells, control, frames, work
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
 from tests.nodes import eventually, is_alive
+from tests.support import outcomes_in
 
 DEADLINE_S = 60.0
 LIMIT = frames.frame_bytes_max(1 << 20)
@@ -186,7 +187,7 @@ class Child:
         """Returns the next `count` outcomes by their cells."""
         found: list[Outcome] = []
         while len(found) < count:
-            found += self.end.next(work.Outcomes).outcomes
+            found += outcomes_in(self.end.next(work.Outcomes))
         assert len(found) == count
         return {outcome.cell: outcome for outcome in found}
 
@@ -343,7 +344,7 @@ def test_a_long_backlog_is_worked_off_in_order(booted: Supervisor) -> None:
     expected = child.run(*[("add", number) for number in range(5000)])
     ended: list[int] = []
     while len(ended) < 5000:
-        ended += [outcome.cell for outcome in child.end.next(work.Outcomes).outcomes]
+        ended += [outcome.cell for outcome in outcomes_in(child.end.next(work.Outcomes))]
     assert ended == expected
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from currant.bench.checks import RATE_HELD
 from currant.bench.jobs import JobSpec
-from currant.bench.modes import phases, ramp, scale, sweep
+from currant.bench.modes import idle, phases, ramp, scale, sweep
 from currant.bench.modes.knee import Search
 from currant.bench.modes.ramp import Taken
 from currant.bench.plan import Plan
@@ -77,6 +77,24 @@ def test_scale_gives_each_count_work_for_the_same_time_and_no_more_than_a_machin
     assert many.workers * many.concurrency / 0.05 <= scale.JOBS_PER_S_MAX
     assert few.jobs is not None
     assert many.jobs == 32 * few.jobs
+
+
+def test_idle_tells_what_a_node_without_work_costs() -> None:
+    tick = StatementUse(name="tick", who="currantd", calls=6, rows=6, mean_ms=1.0, per_s=0.2, per_job=0.0)
+    section = idle.section(
+        run(
+            workers=100, statements=[tick], server_transactions=9, seconds=30.0,
+            extra={"connections": 2.0, "children_wakeups_per_s": 25.04},
+        )
+    )  # fmt: skip
+    assert section.figures == {"idle_statements_per_s": 0.2}
+    assert section.rows == [
+        ["tick", "6", "0.200"],
+        ["all statements", "6", "0.200"],
+        ["transactions, by the server's count", "9", "0.300"],
+        ["connections", "2", ""],
+        ["wake-ups of all children", "", "25.04"],
+    ]
 
 
 def test_ramp_compares_within_rounds() -> None:

@@ -61,7 +61,7 @@ class Node:
     def make_quick(self, child: int, count: int) -> None:
         """Gives the child a pace of `count` executions in this window."""
         for each in executions(count):
-            plan, _ = self.ledger.assign_to_slots([each])
+            plan, _ = self.ledger.assign_to_slots([each], self.now)
             ((name, (given,)),) = plan.items()
             assert name == child
             self.ledger.finish(child, [Outcome(given.cell, Ending.COMPLETED)], self.now)

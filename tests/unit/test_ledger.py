@@ -7,7 +7,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX
-from currant.supervisor.ledger import BYTES_MAX, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut, spread
+from currant.supervisor.dealing import deal, spread
+from currant.supervisor.ledger import BYTES_MAX, CHUNK_S, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut
 from tests.unit.support import execution, executions
 
 Plan = dict[int, list[Execution]]
@@ -93,7 +94,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for each in some:
             each.id, self.made = f"job_{self.made}", self.made + 1
         free = self.ledger.free
-        plan, rest = self.ledger.assign_to_slots(some) if slots_only else self.ledger.assign(some, self.now)
+        plan, rest = self.ledger.assign_to_slots(some, self.now) if slots_only else self.ledger.assign(some, self.now)
         given = [each for each_child in plan.values() for each in each_child]
         assert sorted(each.id for each in given + rest) == sorted(each.id for each in some)
         assert len(given) >= min(free, count)
@@ -278,6 +279,70 @@ def test_spread_among_equals_differs_by_one_at_most() -> None:
     assert sorted(spread(10, {1: 8, 2: 8, 3: 8}).values()) == [3, 3, 4]
 
 
+# Chunks
+
+
+@given(
+    st.integers(0, 200),
+    st.dictionaries(st.integers(0, 10), st.integers(-3, 30), max_size=8),
+    st.dictionaries(st.integers(0, 10), st.integers(0, 40), max_size=8),
+)
+def test_what_is_dealt_in_chunks_is_all_that_has_a_place(
+    count: int, places: dict[int, int], chunks: dict[int, int]
+) -> None:
+    shares = deal(count, places, chunks)
+    assert sum(shares.values()) == min(count, sum(max(0, free) for free in places.values()))
+    assert all(0 <= share <= places[name] for name, share in shares.items())
+
+
+@given(st.integers(0, 200), st.dictionaries(st.integers(0, 10), st.integers(-3, 30), max_size=8))
+def test_without_a_chunk_larger_than_an_even_share_all_is_dealt_evenly(count: int, places: dict[int, int]) -> None:
+    small = count // max(1, sum(free > 0 for free in places.values()))
+    even = {name: share for name, share in spread(count, places).items() if share}
+    assert {name: share for name, share in deal(count, places, dict.fromkeys(places, small)).items() if share} == even
+
+
+def test_short_executions_are_kept_together_and_long_ones_are_dealt_evenly() -> None:
+    quick = ledger_of(*[64] * 8)
+    quick.assign(executions(80), 0.0)
+    for child in range(8):
+        finish(quick, child, 10, 0.0)
+        quick.note_spent(child, 10 * CHUNK_S / 20)
+    plan, _ = quick.assign(executions(40), 0.0)
+    assert sorted(shares_of(plan).values()) == [20, 20]
+    slow = ledger_of(*[64] * 8)
+    slow.assign(executions(80), 0.0)
+    for child in range(8):
+        finish(slow, child, 10, 0.0)
+        slow.note_spent(child, 10 * CHUNK_S * 2)
+    plan, _ = slow.assign(executions(40), 0.0)
+    assert list(shares_of(plan).values()) == [5] * 8
+
+
+def test_while_nothing_is_known_of_their_pace_and_when_it_is_long_ago_all_get_the_same() -> None:
+    ledger = ledger_of(*[64] * 4)
+    plan, _ = ledger.assign(executions(4), 0.0)
+    assert list(shares_of(plan).values()) == [1] * 4
+    for child in range(4):
+        finish(ledger, child, 1, 0.0)
+        ledger.note_spent(child, 1e-6)
+    plan, _ = ledger.assign(executions(4), 3 * WINDOW_S)
+    assert list(shares_of(plan).values()) == [1] * 4
+
+
+@pytest.mark.parametrize("spent_s", [0.0, -1.0, float("nan"), float("inf"), 1e-300])
+def test_whatever_a_child_says_of_its_pace_it_gets_no_more_than_its_slots(spent_s: float) -> None:
+    ledger = ledger_of(4, 4)
+    for child in (0, 1):
+        ledger.assign(executions(8), 0.0)
+        finish(ledger, child, 4, 0.0)
+        ledger.note_spent(child, spent_s)
+        finish(ledger, 1 - child, 4, 0.0)
+    plan, rest = ledger.assign(executions(8), 0.0)
+    assert shares_of(plan) == {0: 4, 1: 4}
+    assert not rest
+
+
 # room
 
 
@@ -382,7 +447,7 @@ def test_executions_are_given_in_their_order() -> None:
 def test_a_returned_execution_goes_to_a_free_slot_and_to_no_backlog() -> None:
     ledger = ledger_of(2)
     make_quick(ledger, 0, 10, now=0.0)
-    plan, rest = ledger.assign_to_slots(executions(5))
+    plan, rest = ledger.assign_to_slots(executions(5), 0.0)
     assert shares_of(plan) == {0: 2}
     assert len(rest) == 3
 
@@ -478,7 +543,7 @@ def test_a_closed_child_gets_nothing_until_it_is_opened_again() -> None:
     assert (ledger.room(0.0), ledger.free) == (3, 3)
     plan, rest = ledger.assign(executions(5), 0.0)
     assert (shares_of(plan), len(rest)) == ({1: 3}, 2)
-    assert ledger.assign_to_slots(executions(1)) == ({}, executions(1))
+    assert ledger.assign_to_slots(executions(1), 0.0) == ({}, executions(1))
     ledger.reopen(0, Shut.OVERRUN)
     assert ledger.room(0.0) == 2
 

@@ -12,7 +12,7 @@ from currant.child.threads import Threads
 from currant.executions import CANCELLED, Ending, Execution, Outcome
 from currant.protocol import cells, work
 from currant.registry import Definition
-from tests.support import in_loop
+from tests.support import in_loop, outcomes_in
 
 LIMIT = 1 << 20
 
@@ -53,7 +53,7 @@ class Supervised:
     async def outcomes(self, count: int) -> list[Outcome]:
         """Returns the outcomes when there are so many."""
         while True:
-            outcomes = [each for some in self.sent if isinstance(some, work.Outcomes) for each in some.outcomes]
+            outcomes = [each for some in self.sent if isinstance(some, work.Outcomes) for each in outcomes_in(some)]
             if len(outcomes) >= count:
                 return outcomes
             self._came.clear()

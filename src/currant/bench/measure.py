@@ -162,6 +162,7 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
         begin = rest.look(await running.node.status())
         await running.node.rest(plan.idle_s)
         used = begin.until(rest.look(await running.node.status()))
+        used["connections"] = await bench_queries.connections(bench.connection)
     return assemble_idle(plan, label, running.sampler, used)
 
 

@@ -16,7 +16,7 @@ from currant.codec import codec_of
 from currant.context import CurrentExecution, running
 from currant.endings import Discard, Retry, Snooze
 from currant.errors import PayloadError, PayloadTooLarge, RegistrationError
-from currant.executions import CANCELLED, Ending, Execution, encode_failure
+from currant.executions import CANCELLED, NULL, Ending, Execution, encode_failure
 from currant.limits import seconds_of
 from currant.registry import Definition, registry
 
@@ -24,7 +24,7 @@ from currant.registry import Definition, registry
 Result = tuple[Ending, bytes | None, float | None]
 
 _UNKNOWN: Result = (Ending.UNKNOWN, None, None)
-_COMPLETED_NONE: Result = (Ending.COMPLETED, b"null", None)
+_COMPLETED_NONE: Result = (Ending.COMPLETED, NULL, None)
 
 
 class _RejectedError(Exception):

@@ -21,7 +21,7 @@ from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
 from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
-from currant.executions import Ending, Execution, Outcome
+from currant.executions import NULL, Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
@@ -73,6 +73,10 @@ class Runner:
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
         self._outcome_bytes = 0
+        #: The cells of what completed and returned None.
+        self._done: list[int] = []
+        #: When the first of what is not answered came, or outcomes were sent last.
+        self._spent_from = 0.0
         self._turn_is_due = False
 
     @property
@@ -83,6 +87,8 @@ class Runner:
     def receive(self, message: ToChild) -> None:
         """Takes a message of the supervisor's."""
         if type(message) is Run:
+            if not self._running and not self._backlog:
+                self._spent_from = time.monotonic()
             self._backlog.extend(message.executions)
             self._ask_for_turn()
         elif type(message) is Recall:
@@ -245,20 +251,26 @@ class Runner:
             self._slots.ended(cell)
         if self._cancel_asked:
             self._cancel_asked.pop(cell, None)
-        self._outcomes.append(Outcome(cell, ending, body, delay_s))
-        if body is not None:
-            self._outcome_bytes += len(body)
+        if body == NULL and ending is Ending.COMPLETED:
+            self._done.append(cell)
+        else:
+            self._outcomes.append(Outcome(cell, ending, body, delay_s))
+            if body is not None:
+                self._outcome_bytes += len(body)
         if not self._turn_is_due:
             self._ask_for_turn()
 
     def _flush(self) -> None:
-        outcomes = self._outcomes
-        if not outcomes:
+        outcomes, done = self._outcomes, self._done
+        if not outcomes and not done:
             return
         batches = [outcomes] if self._outcome_bytes <= BATCH_BYTES else cut(outcomes, _size)
-        self._outcomes, self._outcome_bytes = [], 0
+        now = time.monotonic()
+        spent_s, self._spent_from = now - self._spent_from, now
+        self._outcomes, self._outcome_bytes, self._done = [], 0, []
         for batch in batches:
-            self._send(Outcomes(batch))
+            self._send(Outcomes(batch, done, spent_s))
+            done, spent_s = [], 0.0
 
     def _cancel(self, cells: set[int], ending: Ending) -> None:
         for execution in self._take_unstarted(cells):

@@ -72,9 +72,15 @@ class Hello(msgspec.Struct, tag="hello", array_like=True, gc=False):
 
 
 class Outcomes(msgspec.Struct, tag="outcomes", array_like=True, gc=False):
-    """From the child: what became of some executions."""
+    """From the child: what became of some executions.
+
+    `spent_s`: since it was given the first of them, or sent the outcomes before.
+    """
 
     outcomes: list[Outcome]
+    #: The cells of those that completed and returned None, as most do: no Outcome is made for each.
+    done: list[int] = []
+    spent_s: float = 0.0
 
 
 class Recalled(msgspec.Struct, tag="recalled", array_like=True, gc=False):

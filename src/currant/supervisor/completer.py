@@ -44,7 +44,7 @@ class _Lane(Generic[T]):
         *,
         rows_max: int,
         execution: Callable[[T], Execution],
-        size: Callable[[T], int],
+        sizes: Callable[[list[T]], list[int]],
         status: Callable[[T], Status | None],
         refuse: Callable[[T, str], None],
     ) -> None:
@@ -54,16 +54,17 @@ class _Lane(Generic[T]):
         #: Those whose rows someone else holds: each is tried again, alone, after a while.
         self.locked: list[T] = []
         self.write, self.rows_max = write, rows_max
-        self.execution, self.size, self.status, self.refuse = execution, size, status, refuse
+        self.execution, self.sizes, self.status, self.refuse = execution, sizes, status, refuse
 
-    def take(self) -> list[T]:
-        """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row."""
+    def take(self) -> tuple[list[T], int]:
+        """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row. Returns its bytes."""
         batch = self.waiting[: self.rows_max]
-        if sum(map(self.size, batch)) >= WRITE_BYTES_MAX:
-            ends = accumulate(map(self.size, batch))
-            batch = batch[: 1 + sum(1 for _ in takewhile(lambda end: end < WRITE_BYTES_MAX, ends))]
+        sizes = self.sizes(batch)
+        if sum(sizes) >= WRITE_BYTES_MAX:
+            sizes = sizes[: 1 + sum(1 for _ in takewhile(lambda end: end < WRITE_BYTES_MAX, accumulate(sizes)))]
+            batch = batch[: len(sizes)]
         self.writing, self.waiting = batch, self.waiting[len(batch) :]
-        return batch
+        return batch, sum(sizes)
 
 
 class Completer:
@@ -95,7 +96,7 @@ class Completer:
             writer.settle,
             rows_max=min(rows_max, SETTLE_ROWS_MAX),
             execution=lambda verdict: verdict.execution,
-            size=lambda verdict: len(verdict.error or b""),
+            sizes=lambda verdicts: [len(verdict.error or b"") for verdict in verdicts],
             status=lambda verdict: verdict.status,
             refuse=self._refuse_verdict,
         )
@@ -103,7 +104,7 @@ class Completer:
             writer.park,
             rows_max=min(rows_max, SETTLE_ROWS_MAX),
             execution=lambda execution: execution,
-            size=lambda _: 0,
+            sizes=lambda executions: [0] * len(executions),
             status=lambda _: Status.SCHEDULED,
             refuse=self._refuse_unknown,
         )
@@ -151,7 +152,7 @@ class Completer:
             write,
             rows_max=self._rows_max,
             execution=lambda result: result[0],
-            size=lambda result: len(result[1]),
+            sizes=lambda results: [len(body) for _, body in results],
             status=lambda _: status,
             refuse=self._refuse_result,
         )
@@ -163,15 +164,14 @@ class Completer:
             self._wake.set()
 
     async def _write(self, lane: _Lane[T]) -> None:
-        batch = lane.take()
+        # The size is that before the write: an error that the database refuses is taken off its verdict there.
+        batch, size = lane.take()
         if not batch:
             return
-        # Before the write: an error that the database refuses is taken off its verdict there.
-        size = sum(map(lane.size, batch))
         locked = await self._write_batch(lane, batch)
         lane.writing = []
+        size -= sum(lane.sizes(locked))
         for item in locked:
-            size -= lane.size(item)
             lane.locked.append(item)
             asyncio.get_running_loop().call_later(LOCKED_S, self._try_again, lane, item)
         self._written += len(batch)

@@ -78,7 +78,7 @@ class Dispatcher:
 
     def returned(self, executions: list[Execution]) -> None:
         """Takes what a child gave back: to other children's free slots, or released."""
-        plan, rest = self._ledger.assign_to_slots(executions)
+        plan, rest = self._ledger.assign_to_slots(executions, self._clock())
         self._send(plan, sum(map(_bytes_of, executions)))
         if rest:
             self._release(rest)

@@ -6,6 +6,10 @@ at once, and counts as unsaved until its outcome is in the database. Prefetch, t
 child finished within the last window of 100 ms: none while that is unknown, none for a child busy with long
 executions.
 
+A frame costs the child and the supervisor as much as several short executions. So of what is dealt to free slots a
+child gets a chunk, where the time that it needs for each, while it has any, is known to be short: as many as it gets
+through within 5 ms. What takes longer than that is dealt evenly, one by one where there are few.
+
 An execution that waits for others lends its slot, and another starts in its place: `lent` is added to the slots. A
 child takes slots back on its own, so that for a moment more may run than it has slots; these count as a backlog, of
 which a recall finds nothing unstarted.
@@ -17,8 +21,11 @@ from dataclasses import dataclass, field
 
 from currant.executions import Execution, Outcome
 from currant.protocol.cells import CELLS_MAX
+from currant.supervisor.dealing import deal, spread
 
 WINDOW_S = 0.1
+#: A chunk is what a child gets through within so long.
+CHUNK_S = 0.005
 #: The most executions beyond the slots, per child: enough to hide a claim, and few to move when the child dies.
 PREFETCH_MAX = 1000
 #: Beyond this much that is not saved yet nothing is claimed.
@@ -56,6 +63,9 @@ class _Child:
     window_began: float = 0.0
     finished_now: int = 0
     finished_before: int = 0
+    #: How long it took for these, by its own word.
+    spent_now_s: float = 0.0
+    spent_before_s: float = 0.0
     progress_at: float = 0.0
     finished: int = 0
     lent: int = 0
@@ -83,9 +93,23 @@ class _Child:
     def roll(self, now: float) -> None:
         elapsed = now - self.window_began
         if elapsed >= WINDOW_S:
-            self.finished_before = self.finished_now if elapsed < 2 * WINDOW_S else 0
-            self.finished_now = 0
+            recent = elapsed < 2 * WINDOW_S
+            self.finished_before, self.finished_now = self.finished_now if recent else 0, 0
+            self.spent_before_s, self.spent_now_s = self.spent_now_s if recent else 0.0, 0.0
             self.window_began = now
+
+    def chunk(self, now: float) -> int:
+        """Returns how many executions it gets through within CHUNK_S; 0 while that is unknown."""
+        self.roll(now)
+        spent_s = self.spent_before_s + self.spent_now_s
+        return int(min(CELLS_MAX, CHUNK_S * (self.finished_before + self.finished_now) / spent_s)) if spent_s > 0 else 0
+
+    def take(self, executions: list[Execution]) -> None:
+        """Gives each execution a cell."""
+        cells, held = self.free_cells, self.held
+        for execution in executions:
+            execution.cell = cell = cells.pop()
+            held[cell] = execution
 
 
 class Ledger:
@@ -150,7 +174,7 @@ class Ledger:
         Returns what each child gets, and what nobody has room for.
         """
         plan: dict[int, list[Execution]] = {}
-        rest = self._deal(executions, {name: child.free for name, child in self._children.items()}, plan)
+        rest = self._deal_to_slots(executions, plan, now)
         if rest:
             backlogs = {name: child.prefetch(now) - child.backlog for name, child in self._children.items()}
             for name in backlogs:
@@ -158,19 +182,19 @@ class Ledger:
                 if not child.backlog:
                     # How long a backlog has not moved counts from its beginning.
                     child.progress_at = now
-            rest = self._deal(rest, backlogs, plan)
+            rest = self._deal(rest, spread(len(rest), backlogs), plan)
         return plan, rest
 
-    def assign_to_slots(self, executions: list[Execution]) -> tuple[dict[int, list[Execution]], list[Execution]]:
+    def assign_to_slots(
+        self, executions: list[Execution], now: float
+    ) -> tuple[dict[int, list[Execution]], list[Execution]]:
         """As `assign`, but to free slots alone."""
         plan: dict[int, list[Execution]] = {}
-        return plan, self._deal(executions, {name: child.free for name, child in self._children.items()}, plan)
+        return plan, self._deal_to_slots(executions, plan, now)
 
     def assign_to(self, child: int, execution: Execution) -> None:
         """Gives a cell of this child to the execution, also of a closed one, which must have one free."""
-        of = self._children[child]
-        execution.cell = cell = of.free_cells.pop()
-        of.held[cell] = execution
+        self._children[child].take([execution])
         self._bytes += _size([execution])
 
     def idle(self, why: Shut) -> list[int]:
@@ -217,15 +241,26 @@ class Ledger:
         of = self._children.get(child)
         if of is None:
             return []
-        of.roll(now)
         take = of.held.pop
         finished = [(execution, outcome) for outcome in outcomes if (execution := take(outcome.cell, None)) is not None]
-        of.free_cells += [outcome.cell for _, outcome in finished]
-        self._bytes -= _size([execution for execution, _ in finished])
-        of.finished_now += len(finished)
-        of.finished += len(finished)
-        of.progress_at = now
+        self._note_finished(of, [execution for execution, _ in finished], now)
         return finished
+
+    def finish_done(self, child: int, cells: Iterable[int], now: float) -> list[Execution]:
+        """As `finish`, of those that completed and returned None."""
+        of = self._children.get(child)
+        if of is None:
+            return []
+        take = of.held.pop
+        done = [execution for cell in cells if (execution := take(cell, None)) is not None]
+        self._note_finished(of, done, now)
+        return done
+
+    def note_spent(self, child: int, spent_s: float) -> None:
+        """Takes the child's word on how long it took for what it finished last."""
+        of = self._children.get(child)
+        if of is not None and spent_s > 0:
+            of.spent_now_s += spent_s
 
     def give_back(self, child: int, cells: Iterable[int]) -> list[Execution]:
         """Takes back what the child has not started."""
@@ -338,42 +373,34 @@ class Ledger:
             return 0, 0, 0, 0
         return of.slots, len(of.held) - of.backlog, of.backlog, of.finished
 
-    def _deal(
-        self, executions: list[Execution], places: dict[int, int], plan: dict[int, list[Execution]]
+    def _note_finished(self, child: _Child, executions: list[Execution], now: float) -> None:
+        child.roll(now)
+        child.free_cells += [execution.cell for execution in executions]
+        child.finished_now += len(executions)
+        child.finished += len(executions)
+        child.progress_at = now
+        self._bytes -= _size(executions)
+
+    def _deal_to_slots(
+        self, executions: list[Execution], plan: dict[int, list[Execution]], now: float
     ) -> list[Execution]:
+        free = {name: child.free for name, child in self._children.items()}
+        chunks = {name: child.chunk(now) for name, child in self._children.items()}
+        return self._deal(executions, deal(len(executions), free, chunks), plan)
+
+    def _deal(
+        self, executions: list[Execution], shares: dict[int, int], plan: dict[int, list[Execution]]
+    ) -> list[Execution]:
+        """Gives each child its share, adds that to the plan, and returns what is left."""
         start = 0
-        for name, count in spread(len(executions), places).items():
-            child = self._children[name]
+        for name, count in shares.items():
             dealt = executions[start : start + count]
             start += count
-            take, held = child.free_cells.pop, child.held
-            for execution in dealt:
-                execution.cell = cell = take()
-                held[cell] = execution
+            self._children[name].take(dealt)
             self._bytes += _size(dealt)
             if dealt:
                 plan.setdefault(name, []).extend(dealt)
         return executions[start:]
-
-
-def spread(count: int, places: dict[int, int]) -> dict[int, int]:
-    """Deals `count` things to the places so that those with most places left get most: what remains is even."""
-    shares = {name: 0 for name, free in places.items() if free > 0}
-    left = dict(sorted(((name, places[name]) for name in shares), key=lambda item: -item[1]))
-    names = list(left)
-    while count > 0 and names:
-        # Lower the roomiest ones together to the next level, or as far as the count goes.
-        top = left[names[0]]
-        level = [name for name in names if left[name] == top]
-        below = max((left[name] for name in names if left[name] < top), default=0)
-        share, extra = divmod(min(count, (top - below) * len(level)), len(level))
-        for position, name in enumerate(level):
-            taken = share + (position < extra)
-            shares[name] += taken
-            left[name] -= taken
-            count -= taken
-        names = sorted((name for name in names if left[name] > 0), key=lambda name: -left[name])
-    return shares
 
 
 def _size(executions: list[Execution]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from currant.executions import CANCELLED, Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
+from currant.executions import CANCELLED, NULL, Ending, Execution, Outcome, RetryPolicy, Verdict, encode_failure, judge
 from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog, LateLog
@@ -34,15 +34,19 @@ class Outcomes:
     def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
         """Takes what a child sent back."""
         results = [
-            (execution, outcome.body or b"null")
-            for execution, outcome in finished
-            if outcome.ending is Ending.COMPLETED
+            (execution, outcome.body or NULL) for execution, outcome in finished if outcome.ending is Ending.COMPLETED
         ]
         self._counts.completed += len(results)
         self._ledger.add_unsaved(len(results), sum(len(body) for _, body in results))
         self._completer.add_results(results)
         if len(results) < len(finished):
             self._unfinished([pair for pair in finished if pair[1].ending is not Ending.COMPLETED])
+
+    def done(self, executions: list[Execution]) -> None:
+        """Takes what completed and returned None."""
+        self._counts.completed += len(executions)
+        self._ledger.add_unsaved(len(executions), len(NULL) * len(executions))
+        self._completer.add_results([(execution, NULL) for execution in executions])
 
     def release(self, executions: list[Execution]) -> None:
         """Gives back what has not started, or was cut off by a drain: uncounted."""

@@ -91,7 +91,7 @@ class Traffic:
     def child_sent(self, child: Child, message: FromChild) -> None:
         """Takes a child's message. Raises ProtocolError: the child may not ask for so much."""
         if isinstance(message, OutcomesFrame):
-            self._outcomes.finished(self._ledger.finish(child.id, message.outcomes, self._clock()))
+            self._finished(child.id, message)
         elif isinstance(message, Recalled):
             self.returned(self._ledger.give_back(child.id, message.cells))
         elif isinstance(message, Pong):
@@ -177,6 +177,14 @@ class Traffic:
         while self._ledger.held:
             self._emptied.clear()
             await self._emptied.wait()
+
+    def _finished(self, child: int, message: OutcomesFrame) -> None:
+        now = self._clock()
+        if message.done:
+            self._outcomes.done(self._ledger.finish_done(child, message.done, now))
+        if message.outcomes:
+            self._outcomes.finished(self._ledger.finish(child, message.outcomes, now))
+        self._ledger.note_spent(child, message.spent_s)
 
     def _dismiss_when_empty(self, child: Child) -> None:
         if not self._ledger.cells_of(child.id):

@@ -49,6 +49,7 @@ def judge(rate_per_s: float, run: Run, limit_ms: float) -> Step:
     """Returns what became of a rate. That it was not held is an answer here, and no failed check any more."""
     held = all(check.ok for check in run.checks if check.name == RATE_HELD)
     run.checks = [check for check in run.checks if check.name != RATE_HELD]
+    run.extra["p99_limit_ms"] = limit_ms
     if not held:
         return Step(rate_per_s, run, "rate not held")
     if run.complete_ms is None or run.complete_ms.p99 > limit_ms:
