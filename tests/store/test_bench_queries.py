@@ -103,17 +103,3 @@ async def test_outcomes_without_ids_are_as_many(url: str) -> None:
 async def test_clocks_of_one_machine_are_one(url: str) -> None:
     async with connected(url) as connection:
         assert await clock_offset_s(connection) == 0
-
-
-@in_loop
-async def test_recent_p99_is_of_what_was_just_completed(url: str) -> None:
-    async with node(url) as connection:
-        assert await bench_queries.recent_p99_ms(connection, rows=10, seconds=4) is None
-        await enqueue(connection, *[new()] * 3)
-        assert await bench_queries.recent_p99_ms(connection, rows=10, seconds=3600) is None
-        await complete(connection, (await claim(connection, 2)).executions)
-        p99_ms = await bench_queries.recent_p99_ms(connection, rows=10, seconds=3600)
-        assert p99_ms is not None
-        assert p99_ms > 0
-        await connection.execute("UPDATE executions SET completed_at = completed_at - interval '2 hours'")
-        assert await bench_queries.recent_p99_ms(connection, rows=10, seconds=3600) is None

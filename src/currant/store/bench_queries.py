@@ -67,6 +67,7 @@ _CLEAR = load("bench_clear")
 _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _OUTCOMES = load("bench_outcomes")
+_RECENT = load("bench_recent")
 _CLOCK = load("clock")
 _ENQUEUE_ONE = load("enqueue_one")
 #: Turned into Python objects at a time.
@@ -76,7 +77,6 @@ _FLUSH = load("bench_flush")
 _TOUCHED = load("bench_touched")
 _UPKEEP = load("bench_upkeep")
 _CONNECTIONS = load("bench_connections")
-_RECENT = load("bench_recent")
 
 
 async def vacuum(connection: Connection) -> None:
@@ -122,6 +122,11 @@ async def outcomes(connection: Connection, *, queues: Sequence[str], ids: bool =
     return found
 
 
+async def recent(connection: Connection, *, rows: int) -> list[float]:
+    """Returns the latencies, or the ages, of so many executions that were enqueued last, in milliseconds."""
+    return [float(ms) for (ms,) in await fetch(connection, _RECENT, {"rows": rows})]
+
+
 async def clock(connection: Connection) -> float:
     """Returns the database's clock, in Unix time."""
     ((clock_s,),) = await fetch(connection, _CLOCK, {})
@@ -159,13 +164,3 @@ async def connections(connection: Connection) -> int:
     """Returns how many connections a currantd has here; those of every one that uses this database."""
     ((count,),) = await fetch(connection, _CONNECTIONS, {})
     return int(count)
-
-
-async def recent_p99_ms(connection: Connection, *, rows: int, seconds: float) -> float | None:
-    """Returns the p99 from enqueue to completion of what was completed in the last seconds; None of nothing.
-
-    Args:
-        rows: so many of the newest are looked at.
-    """
-    ((p99_ms,),) = await fetch(connection, _RECENT, {"rows": rows, "seconds": seconds})
-    return p99_ms if p99_ms is None else float(p99_ms)

@@ -64,7 +64,7 @@
   }
 
   function axes(plot) {
-    const x = axis({size: 26}, plot, "x");
+    const x = axis({size: 26, space: 64}, plot, "x");
     if (plot.x_label === TIME) x.values = (u, splits) => splits.map(each => `${tick(each)} s`);
     else x.label = plot.x_label;
     const y = axis({size: (u, values) => 12 + 6.3 * Math.max(3, ...(values || []).map(each => each.length))}, plot, "y");
