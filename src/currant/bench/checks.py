@@ -44,7 +44,7 @@ def rate_held(*, asked_per_s: float, reached_per_s: float, seconds: float, late:
 
 
 def take_rate_held(run: Run) -> bool:
-    """Returns whether the rate was held, and takes the check off the run: to who asks, it is an answer like any other."""
+    """Returns whether the rate was held, and takes the check off the run: to who asks so, it is an answer."""
     held = all(check.ok for check in run.checks if check.name == RATE_HELD)
     run.checks = [check for check in run.checks if check.name != RATE_HELD]
     return held
