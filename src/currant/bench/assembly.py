@@ -11,13 +11,13 @@ import msgspec
 from currant.bench import checks, percentiles
 from currant.bench.jobs import FAIL
 from currant.bench.outcomes import Latencies, latencies
-from currant.bench.pace import pace_of
+from currant.bench.pace import Batch, pace_of
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.results import Check, Floor, Run, Series
 from currant.bench.sampler import Sampler
 from currant.bench.window import NODE, Window
 from currant.store import bench_queries
-from currant.store.bench_queries import Batch, Outcomes
+from currant.store.bench_queries import Outcomes
 from currant.store.connections import Connection
 
 #: The name by which the statement counts that writes outcomes.
