@@ -193,7 +193,8 @@ class Run(msgspec.Struct, kw_only=True):
     utilization: float | None = None
     connection_errors: int = 0
     statements: list[StatementUse] = []
-    #: Of this database by pg_stat_database, others' included, from before the start of `currantd` to its end.
+    #: Of this database by pg_stat_database, others' included, from before the start of `currantd` to its end; of an
+    #: idle run those of the measured part alone.
     server_transactions: int | None = None
     wal_bytes_per_job: float | None = None
     cpu_s_per_1000: Cpu | None = None
