@@ -20,6 +20,10 @@ NODE = "node_a"
 AnyConnection = AsyncConnection[tuple[Any, ...]]
 
 
+#: Whether `claim` asks where its last one stood, and so uses the statement for several queues for one as well.
+asks_for_place = False
+
+
 @asynccontextmanager
 async def connected(url: str, *, hot: bool = True) -> AsyncIterator[Connection]:
     connection = await connections.connect(url, "currant tests", hot=hot)
@@ -70,10 +74,11 @@ async def claim(
     bytes_max: int = 1 << 30,
     payload_bytes_max: int = 1 << 20,
     after: queries.Position | None = None,
+    place: bool | None = None,
 ) -> queries.Claim:
     return await queries.claim(
         connection, node=node, queues=queues, rows=rows, look=look or rows, bytes_max=bytes_max,
-        payload_bytes_max=payload_bytes_max, after=after,
+        payload_bytes_max=payload_bytes_max, after=after, place=asks_for_place if place is None else place,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ class Claimer:
         *,
         room: Callable[[], int],
         rows_max: int,
-        claim: Callable[[int, int, Position | None], Awaitable[Claim]],
+        claim: Callable[[int, int, Position | None, bool], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
         due_in: Callable[[float], None],
         pause: Callable[[], Awaitable[None]],
@@ -38,7 +38,7 @@ class Claimer:
         Args:
             room: how many executions fit now.
             rows_max: the most that one claim takes.
-            claim: claims `rows` of `look` candidates behind a position.
+            claim: claims `rows` of `look` candidates behind a position, and says where the last one stood if so asked.
             due_in: told by an empty claim the seconds until the next scheduled execution.
             pause: waits after a failure of the database.
             lost: called after a claim that failed on its way: it may have taken effect unseen.
@@ -115,9 +115,9 @@ class Claimer:
     async def _claim_once(self, rows: int) -> None:
         news = self._news
         look = max(rows, self._look)
-        after = self._start.next()
+        after, place = self._start.next()
         try:
-            claim = await self._claim(rows, look, after)
+            claim = await self._claim(rows, look, after, place)
         except DatabaseUnreachable:
             self._lost()
             await self._pause()
