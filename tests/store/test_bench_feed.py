@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -153,3 +155,24 @@ async def test_a_database_that_is_not_there_is_one_line() -> None:
     async with feeding("postgresql://127.0.0.1:1/none", rate_per_s=10.0) as feed:
         with pytest.raises(BenchFailed, match=r"^the process that enqueues: none at 127.0.0.1:1: [^\n]*$"):
             await feed.paced()
+
+
+@in_loop
+async def test_enqueues_that_fail_one_after_another_end_a_feed_and_say_why(url: str) -> None:
+    async with connected(url) as connection, feeding(url, rate_per_s=1000.0, enqueuers=100) as feed:
+        await feed.ready(paced=True)
+        await fetch(connection, "ALTER TABLE executions RENAME TO gone")
+        with pytest.raises(
+            BenchFailed, match=r"100 enqueues in a row failed, the last one so: .* has no schema of Currant's yet"
+        ):
+            await feed.paced()
+    assert feed.error is not None
+    assert feed.errors >= 100
+    assert feed.enqueued == 0
+
+
+def test_the_process_goes_with_whoever_started_it() -> None:
+    feeding = subprocess.Popen([sys.executable, "-m", "currant.bench.feeding"], stdin=subprocess.PIPE)
+    assert feeding.stdin is not None
+    feeding.stdin.close()
+    assert feeding.wait(60) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from currant.bench.checks import RATE_HELD
 from currant.bench.jobs import JobSpec
-from currant.bench.modes import phases, ramp, scale, sweep
+from currant.bench.modes import idle, phases, ramp, scale, sweep
 from currant.bench.modes.knee import Search
 from currant.bench.modes.ramp import Taken
 from currant.bench.plan import Plan
@@ -79,6 +79,24 @@ def test_scale_gives_each_count_work_for_the_same_time_and_no_more_than_a_machin
     assert many.jobs == 32 * few.jobs
 
 
+def test_idle_tells_what_a_node_without_work_costs() -> None:
+    tick = StatementUse(name="tick", who="currantd", calls=6, rows=6, mean_ms=1.0, per_s=0.2, per_job=0.0)
+    section = idle.section(
+        run(
+            workers=100, statements=[tick], server_transactions=9, seconds=30.0,
+            extra={"connections": 2.0, "children_wakeups_per_s": 25.04},
+        )
+    )  # fmt: skip
+    assert section.figures == {"idle_statements_per_s": 0.2}
+    assert section.rows == [
+        ["tick", "6", "0.200"],
+        ["all statements", "6", "0.200"],
+        ["transactions, by the server's count", "9", "0.300"],
+        ["connections", "2", ""],
+        ["wake-ups of all children", "", "25.04"],
+    ]
+
+
 def test_ramp_compares_within_rounds() -> None:
     # What others did in the second round met both.
     small = [Taken(1.0, 10), Taken(50.0, 10), Taken(1.0, 10)]
@@ -89,13 +107,12 @@ def test_ramp_compares_within_rounds() -> None:
 def test_phases_set_each_step_beside_all_ideas() -> None:
     tick = StatementUse(name="tick", who="currantd", calls=3, rows=3, mean_ms=1.0, per_s=0.2, per_job=0.0)
 
-    def step(text: str, per_s: float) -> phases.Step:
-        return phases.Step(
-            text, run(throughput_per_s=per_s), run(complete_ms=latency(4.0)), run(statements=[tick, tick])
-        )
+    def step(text: str, per_s: float, *, held: bool) -> phases.Step:
+        paced, idle = run(complete_ms=latency(4.0)), run(statements=[tick, tick])
+        return phases.Step(text, run(throughput_per_s=per_s), paced, held, idle)
 
-    section = phases.section([step("all ideas", 1_000.0), step("all of these off", 100.0)])
+    section = phases.section([step("all ideas", 1_000.0, held=True), step("all of these off", 100.0, held=False)])
     assert section.figures["ideas_worth"] == 10.0
     assert section.figures["idle_statements_per_s"] == 0.4
-    assert section.rows[1] == ["all of these off", "100", "0.10", "1.0", "4.0", "0.40"]
+    assert section.rows[1] == ["all of these off", "100", "0.10", "1.0", "4.0 (rate not held)", "0.40"]
     assert len(section.runs) == 6

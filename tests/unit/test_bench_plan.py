@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from currant.bench.plan import MODES, Plan, QueueShare, make_plan
+from currant.bench.plan import MODES, Plan, QueueShare, Switches, make_plan
 from currant.bench.uses import USES, check_used
 from currant.errors import ConfigurationError
 
@@ -69,6 +69,8 @@ def test_at_least_one_row_is_measured(rows: int, percent: float, warmup: int) ->
         ({"arrivals": "odd"}, "--arrivals must be even or poisson, got odd"),
         ({"enqueue": "all"}, "--enqueue must be single or many, got all"),
         ({"enqueuers": 0}, "--enqueuers must be an integer from 1 to 100000, got 0"),
+        ({"switches": Switches(claim_batch=501)}, "--claim-batch must be an integer from 1 to 500, got 501"),
+        ({"switches": Switches(poll_s=0.001)}, "--poll must be at least 0.01 seconds, got 0.001"),
         ({"repeat": 0}, "--repeat must be an integer from 1 to 100, got 0"),
         ({"seed": -1}, "--seed must be an integer from 0 to 2147483647, got -1"),
         ({"payload_bytes": -1}, "--payload-bytes must be an integer from 0 to 1047552, got -1"),

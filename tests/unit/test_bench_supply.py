@@ -56,7 +56,7 @@ def test_no_op_tells_its_start_at_a_rate_and_is_the_floors_own_in_a_backlog() ->
 
 def test_there_are_as_many_enqueuers_as_the_rate_needs_unless_somebody_says_how_many() -> None:
     slow, fast = replace(PLAN, rate_per_s=10.0), replace(PLAN, rate_per_s=10_000.0)
-    assert [supply_of(each, paced=True).enqueuers for each in (slow, fast)] == [8, 500]
+    assert [supply_of(each, paced=True).enqueuers for each in (slow, fast)] == [8, 2000]
     assert supply_of(replace(fast, enqueue="many"), paced=True).enqueuers == 2
     assert supply_of(replace(fast, enqueuers=3), paced=True).enqueuers == 3
     assert [supply_of(fast, paced=each).many for each in (True, False)] == [False, True]

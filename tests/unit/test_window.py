@@ -5,7 +5,7 @@ import pytest
 from currant.bench.results import StatementUse
 from currant.bench.samples import PlaceUse, Sample
 from currant.bench.server import Mark
-from currant.bench.window import BENCH, NODE, End, cpu, statements, total, uses_by_place
+from currant.bench.window import BENCH, NODE, End, cpu, statements, total, transactions, uses_by_place
 from currant.records import StatementUse as Sent
 
 NODE_BEFORE = {"claim": Sent(10, 100, 1.0), "register": Sent(1, 1, 0.1)}
@@ -26,10 +26,11 @@ def end(
     calls: dict[str, int] | None = None,
     *,
     here: bool = True,
+    transactions: int = 0,
 ) -> End:
     places = {0: PlaceUse(completed, cpu_s, at_s, cpu_s), 1: PlaceUse(0, 0.0, at_s, cpu_s)}
     sample = Sample(at_s, completed, 0, 0, 0, places, supervisor_cpu_s=3 * cpu_s, bench_cpu_s=cpu_s / 2)
-    mark = Mark(at_s=at_s, wal_bytes=0, transactions=0, cpu_s=5 * cpu_s if here else None, calls=calls)
+    mark = Mark(at_s=at_s, wal_bytes=0, transactions=transactions, cpu_s=5 * cpu_s if here else None, calls=calls)
     return End(sample, mark, sent or {NODE: {}, BENCH: {}})
 
 
@@ -67,3 +68,10 @@ def test_statements_are_those_of_the_measured_part_with_the_servers_word_where_o
         StatementUse("enqueue", BENCH, 4, 200, 100.0, 0.4, 0.02),
         StatementUse("present", BENCH, 1, 1, 100.0, 0.1, 0.005),
     ]
+
+
+def test_what_the_server_tells_late_is_none_of_the_measured_part() -> None:
+    # Of 11 that had been sent it had told 4, when it began.
+    begin = end(10, 0, 0.0, {NODE: NODE_BEFORE, BENCH: {}}, transactions=104)
+    found = transactions(begin, end(20, 0, 0.0, transactions=117), end(0, 0, 0.0, transactions=100).mark)
+    assert found == 6

@@ -129,7 +129,8 @@ def assemble_idle(plan: Plan, label: str, sampler: Sampler, extra: dict[str, flo
         warmup_jobs=0,
         seconds=window.seconds,
         throughput_per_s=0.0,
-        **_of_window(window),
+        # The start of `currantd` is no rest.
+        **_of_window(window) | {"server_transactions": window.server_transactions_meanwhile},
         series=sampler.series(window.begin_s, window.end_s),
         checks=window.checks,
         extra=extra,

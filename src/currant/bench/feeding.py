@@ -107,7 +107,6 @@ class _Process:
             go = await self._orders.get()
             assert isinstance(go, Go)
             await self._enqueue(enqueuer, go)
-            self._send(_state(enqueuer))
         for begin in range(0, len(enqueuer.ids), PAGE_ROWS):
             end = begin + PAGE_ROWS
             self._send(Page(enqueuer.ids[begin:end], enqueuer.intended_s[begin:end].tobytes()))
@@ -121,6 +120,7 @@ class _Process:
                 await enqueuer.saturate(go.until_s, go.backlog)
         finally:
             telling.cancel()
+            self._send(_state(enqueuer))
 
     async def _tell(self, enqueuer: Enqueuer) -> None:
         while True:

@@ -9,6 +9,7 @@ from currant.bench.jobs import QUEUE, JobSpec
 from currant.errors import ConfigurationError, CurrantError
 from currant.names import check_queue
 from currant.protocol.cells import CELLS_MAX
+from currant.settings import CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX
 
 #: In the order in which they are worth running.
 MODES = ("capacity", "steady", "sweep", "scale", "idle", "ramp", "phases", "enqueue")
@@ -32,6 +33,8 @@ P99_LIMIT_MS = 10.0
 #: Concurrent enqueuers, at the least, of a paced run; of bulk enqueues; callers of `.queue()` in the mode enqueue.
 ENQUEUERS_SINGLE, ENQUEUERS_MANY, ENQUEUERS_CROWD = 8, 2, 200
 
+#: `currantd`'s own bound, as are those of the batches.
+POLL_S_MIN = 0.01
 WORKERS_MAX = 1000
 #: `currantd`'s own bound.
 CONCURRENCY_MAX = CELLS_MAX // 2
@@ -167,9 +170,11 @@ def make_plan(
     _whole("--repeat", repeat, REPEAT_MAX)
     _number("--p99-limit", p99_limit_ms, 1e6, "milliseconds")
     _number("--idle-for", idle_s, DURATION_S_MAX, "seconds")
-    _whole("--claim-batch", switches.claim_batch, JOBS_MAX)
-    _whole("--complete-batch", switches.complete_batch, JOBS_MAX)
+    _whole("--claim-batch", switches.claim_batch, CLAIM_ROWS_MAX)
+    _whole("--complete-batch", switches.complete_batch, COMPLETE_ROWS_MAX)
     _number("--poll", switches.poll_s, 3600.0, "seconds")
+    if switches.poll_s is not None and switches.poll_s < POLL_S_MIN:
+        raise ConfigurationError(f"--poll must be at least {POLL_S_MIN:g} seconds, got {switches.poll_s:g}")
     return Plan(
         modes=_modes(modes, rate),
         workers=default_workers if workers is None else workers,

@@ -65,7 +65,7 @@ class Sampler:
         self._end: End | None = None
         #: Whether the window began where it was told to, and not by the warm-up's jobs.
         self._told = False
-        self._transactions: float | None = None
+        self._transactions: int | None = None
         self._checks: list[Check] = []
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +154,8 @@ class Sampler:
             memory=self._memory,
             statements=window.statements(begin, end),
             connection_errors=self._connection_errors,
-            server_transactions=None if self._transactions is None else int(self._transactions),
+            server_transactions=self._transactions,
+            server_transactions_meanwhile=window.transactions(begin, end, self._server.baseline),
             checks=list(self._checks),
         )
 

@@ -18,8 +18,9 @@ _DEFINITIONS = {"noop": NOOP, "sleep": SLEEP, "cpu": CPU, "io": IO, "fail": FAIL
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-#: When nobody says how many enqueue, there is one for so many enqueues a second: callers come, however many wait.
-ENQUEUER_PER_S = 20.0
+#: When nobody says how many enqueue, there is one for so many enqueues a second: callers come, however many wait. As
+#: long as none waits for longer than a fifth of a second, the rate is held.
+ENQUEUER_PER_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

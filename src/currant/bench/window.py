@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from currant.bench.results import Check, ChildUse, Cpu, Memory, StatementUse
 from currant.bench.samples import PlaceUse, Sample
 from currant.bench.server import Mark
 from currant.records import StatementUse as Sent
 
+N = TypeVar("N", int, float)
 #: Who sends statements.
 NODE, BENCH = "currantd", "bench"
 
@@ -44,6 +46,8 @@ class Window:
     connection_errors: int
     #: Of this database, everybody's, from before the start of `currantd` to its end; None before the audit.
     server_transactions: int | None
+    #: Those of the measured part alone, where nothing was under way at its ends: a busy session's come a second late.
+    server_transactions_meanwhile: int | None
     checks: list[Check]
 
 
@@ -113,6 +117,16 @@ def _without_servers(use: StatementUse) -> StatementUse:
     return StatementUse(use.name, use.who, use.calls, use.rows, use.mean_ms, use.per_s, use.per_job)
 
 
-def minus(after: float | None, before: float | None) -> float | None:
+def transactions(begin: End, end: End, baseline: Mark) -> int | None:
+    """Returns how many the server told of in between, without those that it told late."""
+    told = minus(begin.mark.transactions, baseline.transactions)
+    between = minus(end.mark.transactions, begin.mark.transactions)
+    if told is None or between is None:
+        return None
+    sent = sum(use.calls for uses in begin.sent.values() for use in uses.values())
+    return between - max(0, sent - told)
+
+
+def minus(after: N | None, before: N | None) -> N | None:
     """Returns the difference; None where either is not known."""
     return None if after is None or before is None else after - before

@@ -1,9 +1,12 @@
 """What the bench asks the server about itself: a typed function for each statement."""
 
+import contextlib
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
+
+import psycopg
 
 from currant.store.connections import Connection
 from currant.store.statements import fetch, load
@@ -26,6 +29,7 @@ class Identity(NamedTuple):
 
 _FILES = resources.files("currant.store").joinpath("sql")
 _COUNTERS = load("server_counters")
+_TELL = load("server_tell")
 _IDENTITY = load("server_identity")
 _SETTINGS = load("server_settings")
 _SIZES = load("server_sizes")
@@ -38,6 +42,12 @@ async def counters(connection: Connection) -> ServerCounters:
     own = connection.usage.calls
     ((wal_bytes, transactions, _),) = await fetch(connection, _COUNTERS, {})
     return ServerCounters(wal_bytes, transactions - own)
+
+
+async def tell(connection: Connection) -> None:
+    """Has the server count at once what was sent over the connection so far. It can with PostgreSQL 15."""
+    with contextlib.suppress(psycopg.errors.UndefinedFunction):
+        await fetch(connection, _TELL, {})
 
 
 async def identity(connection: Connection) -> Identity:

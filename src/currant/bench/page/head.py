@@ -104,7 +104,7 @@ def _tiles(found: list[Section], anchors: list[str]) -> list[Html]:
         if place is None:
             continue
         figures = [numbers.figure(name, known[place][name]) for name in names]
-        value = [" / ".join(text for text, _ in figures), element("small", " ", figures[0][1])]
+        value = ["\u00a0/\u00a0".join(text for text, _ in figures), element("small", " ", figures[0][1])]
         tiles.append(
             element(
                 "a",

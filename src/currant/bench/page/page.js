@@ -1,7 +1,7 @@
 // Draws the plots: each figure holds its data as JSON (plots.py) and a place to draw in. Uses uPlot.
 "use strict";
 (() => {
-  const HEIGHT = 210;
+  const HEIGHT = 210, PAPER_WIDTH = 480;
   const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
   const TIME = "seconds";
 
@@ -64,14 +64,14 @@
   }
 
   function axes(plot) {
-    const x = axis({size: 26}, plot, "x");
+    const x = axis({size: 26, space: 64}, plot, "x");
     if (plot.x_label === TIME) x.values = (u, splits) => splits.map(each => `${tick(each)} s`);
     else x.label = plot.x_label;
     const y = axis({size: (u, values) => 12 + 6.3 * Math.max(3, ...(values || []).map(each => each.length))}, plot, "y");
     if (plot.kind === "heat") {
       const children = Object.keys(plot.rows);
       y.splits = () => {
-        const every = Math.ceil(children.length / 12);
+        const every = [1, 2, 5, 10, 20, 50, 100].find(each => each * 12 >= children.length);
         return children.map((_, at) => at + 0.5).filter((_, at) => at % every === 0);
       };
       y.values = (u, splits) => splits.map(at => children[Math.floor(at)]);
@@ -218,15 +218,21 @@
     });
     list.append(where);
     const show = u => {
-      const at = u.cursor.idx, on = at !== null && at !== undefined && u.cursor.left >= 0;
+      // Of buckets not the nearest bound, but the one that ends the bucket under the cursor.
+      const at = plot.kind === "buckets" ? u.cursor.idxs?.[1] : u.cursor.idx, on = at !== null && at !== undefined && u.cursor.left >= 0;
       values.forEach((value, line) => {
         const y = on ? nearest(plot.lines[line].ys, at, plot) : null;
         value.textContent = y === null ? "" : number(y);
       });
-      const bound = plot.kind === "buckets" ? "up to " : plot.x_scale === "percentile" ? "" : "at ";
-      where.textContent = on ? bound + xText(plot, plot.xs[at]) : "";
+      where.textContent = on ? placeText(plot, at) : "";
     };
     return {list, show};
+  }
+
+  function placeText(plot, at) {
+    const text = xText(plot, plot.xs[at]);
+    if (plot.kind === "buckets") return at ? `${number(plot.xs[at - 1])} to ${text}` : `up to ${text}`;
+    return plot.x_scale === "percentile" ? text : `at ${text}`;
   }
 
   // Of lines with few points: their last one, so that a value is shown wherever the line is.
@@ -253,10 +259,10 @@
     const lines = heat ? [{label: "", ys: plot.xs.map(() => null)}] : plot.lines;
     const options = {
       width, height: heat ? Math.max(HEIGHT, Math.min(460, 60 + 5 * Object.keys(plot.rows).length)) : HEIGHT,
-      padding: [10, 12, 0, 0],
+      padding: [10, 20, 0, 0],
       legend: {show: false},
       cursor: {
-        y: heat, drag: {x: false, y: false}, points: {size: 7},
+        y: heat, drag: {x: false, y: false}, points: {size: 7, show: plot.kind === "lines"},
         sync: plot.together ? {key: plot.together, setSeries: false} : undefined,
         dataIdx: plot.kind === "buckets" ? (u, series, at, x) => Math.max(0, plot.xs.findIndex(end => end >= x)) : undefined,
       },
@@ -284,6 +290,7 @@
   const figures = new Map();
   // Also what is folded up gets a width at last, when it is opened.
   const watch = new ResizeObserver(entries => {
+    if (document.documentElement.classList.contains("paper")) return;
     for (const {target} of entries) {
       const figure = figures.get(target), width = Math.floor(target.clientWidth);
       if (width === 0 || width === figure.width) continue;
@@ -300,11 +307,10 @@
 
   const all = () => figures.forEach(redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
-  // On paper: the light palette, and the paper's width.
   const paper = on => {
     document.documentElement.classList.toggle("paper", on);
     figures.forEach(figure => {
-      if (figure.place.clientWidth) figure.width = Math.floor(figure.place.clientWidth);
+      if (figure.chart) figure.width = on ? PAPER_WIDTH : Math.floor(figure.place.clientWidth);
     });
     all();
   };

@@ -102,19 +102,17 @@ def _throughput(run: Run, series: Series) -> Plot:
 
 
 def _latency(run: Run, series: Series) -> Iterable[Plot]:
-    if not any(value is not None for value in [*series.p50_ms, *series.p99_ms]):
-        return
     # Joined parts show their highest: a mean of p99s would hide what the plot is for.
-    lines = [
-        Line("p50", _thin(series.p50_ms, max), colour=1),
-        Line("p99", _thin(series.p99_ms, max), colour=2),
-    ]
+    p50s, p99s = _thin(series.p50_ms, max), _thin(series.p99_ms, max)
+    known = [value for value in p99s if value is not None]
+    if not known:
+        return
     yield Plot(
         title=f"{_what(run)} over time",
-        summary=_in_words(run.complete_ms),
+        summary=f"p99 between {short(min(known))} and {short(max(known))} ms",
         y_label="ms",
         xs=_thin_ends(series.at_s),
-        lines=[line for line in lines if line.ys],
+        lines=[Line("p50", p50s), Line("p99", p99s, colour=2)],
     )
 
 
@@ -143,17 +141,21 @@ def _spectrum(run: Run) -> Iterable[Plot]:
 
 
 def _histogram(run: Run) -> Iterable[Plot]:
-    if len(run.histogram) < 2:
+    buckets = run.histogram
+    if len(buckets) < 2:
         return
+    most = max(range(len(buckets)), key=lambda place: buckets[place].count)
+    above = f"{short(buckets[most - 1].up_to_ms)} to " if most else "at most "
+    total = sum(bucket.count for bucket in buckets) or 1
     yield Plot(
         kind="buckets",
         title=f"{_what(run)}: how many took how long",
-        summary=_in_words(run.complete_ms),
+        summary=f"{share(buckets[most].count / total)} took {above}{short(buckets[most].up_to_ms)} ms",
         x_label="ms",
         x_scale="log",
         y_label="jobs",
-        xs=[_figures(bucket.up_to_ms) for bucket in run.histogram],
-        lines=[Line("jobs", [bucket.count for bucket in run.histogram], area=True)],
+        xs=[_figures(bucket.up_to_ms) for bucket in buckets],
+        lines=[Line("jobs", [bucket.count for bucket in buckets], area=True)],
     )
 
 
@@ -198,9 +200,10 @@ def _utilization(run: Run, series: Series) -> Iterable[Plot]:
         lines = [Line(f"child {child}", values, at) for at, (child, values) in enumerate(children.items(), 1)]
         yield replace(plot, lines=lines)
     else:
-        yield replace(
-            plot, kind="heat", y_label="% busy by child", rows={str(each): ys for each, ys in children.items()}
-        )
+        # A shade has no digits behind the point, unless all are that small.
+        digits = 0 if highest > 5 else 3
+        rows = {str(child): [each and _figures(round(each, digits)) for each in ys] for child, ys in children.items()}
+        yield replace(plot, kind="heat", y_label="% busy by child", rows=rows)
 
 
 def _what(run: Run) -> str:

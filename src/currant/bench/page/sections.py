@@ -53,7 +53,7 @@ def checks(found: list[Check]) -> Html:
         element(
             "li",
             element("b", "held" if check.ok else "FAILED", class_="outcome"),
-            element("b", check.name),
+            element("b", check.name, class_="name"),
             " ",
             check.text,
             class_="ok" if check.ok else "failed",
