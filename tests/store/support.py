@@ -20,8 +20,8 @@ NODE = "node_a"
 AnyConnection = AsyncConnection[tuple[Any, ...]]
 
 
-#: Whether `claim` asks where its last one stood, and so uses the statement for several queues for one as well.
-asks_for_place = False
+#: Whether `claim` uses, for the head of one queue, the statement that is made for a backlog.
+assumes_plenty = False
 
 
 @asynccontextmanager
@@ -74,11 +74,11 @@ async def claim(
     bytes_max: int = 1 << 30,
     payload_bytes_max: int = 1 << 20,
     after: queries.Position | None = None,
-    place: bool | None = None,
+    plenty: bool | None = None,
 ) -> queries.Claim:
     return await queries.claim(
         connection, node=node, queues=queues, rows=rows, look=look or rows, bytes_max=bytes_max,
-        payload_bytes_max=payload_bytes_max, after=after, place=asks_for_place if place is None else place,
+        payload_bytes_max=payload_bytes_max, after=after, plenty=assumes_plenty if plenty is None else plenty,
     )  # fmt: skip
 
 

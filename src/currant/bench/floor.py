@@ -46,6 +46,7 @@ async def _work(connection: Connection, node: str, rows: int) -> None:
             look=batch,
             bytes_max=CLAIM_BYTES_MAX,
             payload_bytes_max=PAYLOAD_BYTES_MAX,
+            plenty=True,
         )
         completed = await queries.complete(connection, claim.executions, [b"null"] * len(claim.executions))
         if completed != batch:

@@ -91,7 +91,7 @@ async def claim(
     until_s: float = 1e12,
     discard: bool = False,
     after: Position | None = None,
-    place: bool = False,
+    plenty: bool = False,
 ) -> Claim:
     """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
 
@@ -101,7 +101,8 @@ async def claim(
         until_s: when the claim ends to be valid, in Unix time by the database's clock.
         discard: whether an execution whose options say nothing of it is deleted when it succeeds.
         after: only what stands behind this is looked at. None: everything.
-        place: whether a full claim is to say where its last one stood, which costs more.
+        plenty: whether more waits than `rows`, as far as is known: of one queue's head it is claimed with a statement
+            that costs a fifth less, but does not say where the last one stood, and where it finds nothing asks again.
     """
     parameters: dict[str, Any] = {
         "node": node,
@@ -112,7 +113,7 @@ async def claim(
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
-    if len(queues) == 1 and after is None and not place:
+    if len(queues) == 1 and after is None and plenty:
         found = await fetch(connection, _CLAIM_ONE, {**parameters, "queue": queues[0]})
         if found:
             return _claim_of(found)

@@ -26,20 +26,20 @@ class Start:
         self._last: Position | None = None
         self._head_at = 0.0
         self._began = 0.0
-        self._slow = False
+        #: Whether the last look from the head was slow: then the next claim is to say where its last one stood.
+        self.slow = False
 
-    def next(self) -> tuple[Position | None, bool]:
-        """Returns behind which position the claim that begins now looks, None: at the head; and whether it is to say
-        where its last one stood."""
+    def next(self) -> Position | None:
+        """Returns behind which position the claim that begins now looks; None: at the head."""
         self._began = self._clock()
-        return self._last if self._began < self._head_at else None, self._slow
+        return self._last if self._began < self._head_at else None
 
     def note(self, after: Position | None, rows: int, claim: Claim) -> None:
         """Takes what a claim of so many rows behind that position brought."""
         now = self._clock()
         if after is None:
             took_s = now - self._began
-            self._slow = took_s > SLOW_S
-            self._head_at = now + SHARE * took_s if self._slow else 0.0
+            self.slow = took_s > SLOW_S
+            self._head_at = now + SHARE * took_s if self.slow else 0.0
         # With less to see than wanted the end is reached: what there may be else stands before.
         self._last = claim.last if claim.seen >= rows else None
