@@ -29,6 +29,11 @@ def test_the_server_has_seen_all_and_on_its_own_few_more(theirs: int, alone: boo
     assert f"{theirs:,} transactions" in found.text
 
 
+def test_what_is_notified_is_a_transaction_of_the_session_that_listens_too() -> None:
+    assert audit({"claim": 10, "enqueue_one": 500}, mark(0), mark(1000), alone=True).ok
+    assert not audit({"claim": 500, "enqueue_one": 10}, mark(0), mark(1000), alone=True).ok
+
+
 def test_what_was_sent_on_a_connection_that_was_lost_may_never_have_come() -> None:
     assert audit({"claim": 10}, mark(0), mark(9), alone=True, lost=1).ok
     assert not audit({"claim": 10}, mark(0), mark(8), alone=True, lost=1).ok

@@ -107,13 +107,12 @@ def test_ramp_compares_within_rounds() -> None:
 def test_phases_set_each_step_beside_all_ideas() -> None:
     tick = StatementUse(name="tick", who="currantd", calls=3, rows=3, mean_ms=1.0, per_s=0.2, per_job=0.0)
 
-    def step(text: str, per_s: float) -> phases.Step:
-        return phases.Step(
-            text, run(throughput_per_s=per_s), run(complete_ms=latency(4.0)), run(statements=[tick, tick])
-        )
+    def step(text: str, per_s: float, *, held: bool) -> phases.Step:
+        paced, idle = run(complete_ms=latency(4.0)), run(statements=[tick, tick])
+        return phases.Step(text, run(throughput_per_s=per_s), paced, held, idle)
 
-    section = phases.section([step("all ideas", 1_000.0), step("all of these off", 100.0)])
+    section = phases.section([step("all ideas", 1_000.0, held=True), step("all of these off", 100.0, held=False)])
     assert section.figures["ideas_worth"] == 10.0
     assert section.figures["idle_statements_per_s"] == 0.4
-    assert section.rows[1] == ["all of these off", "100", "0.10", "1.0", "4.0", "0.40"]
+    assert section.rows[1] == ["all of these off", "100", "0.10", "1.0", "4.0 (rate not held)", "0.40"]
     assert len(section.runs) == 6

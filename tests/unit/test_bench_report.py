@@ -9,7 +9,7 @@ from rich.console import Console
 from currant.bench.amounts import amount, bar, levels, merged, percent, size
 from currant.bench.report import show
 from currant.bench.results import Bucket, Check, Document, Run
-from tests.unit.bench_documents import capacity, document, drain, environment, repeated, run, steady, sweep
+from tests.unit.bench_documents import capacity, document, drain, environment, repeated, run, statement, steady, sweep
 
 
 def printed(shown: Document, *, terminal: bool = False, width: int = 80) -> str:
@@ -59,6 +59,22 @@ def test_brackets_in_a_document_are_text() -> None:
 def test_a_document_does_not_control_the_terminal() -> None:
     shown = printed(document(steady(runs=[run("\x1b[2Jsteady\n\x9b")])), terminal=True)
     assert "?[2Jsteady??: " in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def test_claims_and_completions_are_shown_among_many_statements() -> None:
+    busy = [statement(f"s{number}", calls=9_000 + number, rows=1, mean_ms=0.1) for number in range(6)]
+    shown = words(
+        document(steady(runs=[run(statements=[*busy, *(each for each in run().statements if each.calls < 9_000)])]))
+    )
+    for name in ("s5 ", "s4 ", "claim ", "complete ", "5 others "):
+        assert f" {name}" in shown
+    assert " s3 " not in shown
+
+
+def test_without_the_servers_counts_there_is_no_column_for_them() -> None:
+    assert "by server" in printed(document(steady()))
+    unseen = [statement("claim", calls=10, rows=10, mean_ms=0.1)]
+    assert "by server" not in printed(document(steady(runs=[run(statements=unseen)])))
 
 
 def test_numbers_that_only_a_mode_has_are_told_by_name() -> None:

@@ -1,7 +1,7 @@
 """What must hold for figures to mean anything: every execution was run once, and a rate asked for was held. Pure."""
 
 from currant.bench.plan import BenchFailed
-from currant.bench.results import Check, Document
+from currant.bench.results import Check, Document, Run
 
 #: By how much the rate that was reached may differ from the one that was asked for.
 RATE_TOLERANCE = 0.02
@@ -41,6 +41,13 @@ def rate_held(*, asked_per_s: float, reached_per_s: float, seconds: float, late:
         text=f"{asked_per_s:,.5g} enqueues a second were asked for, and {reached_per_s:,.5g} began,"
         f" {late:.1%} of them more than 10 ms late",
     )
+
+
+def take_rate_held(run: Run) -> bool:
+    """Returns whether the rate was held, and takes the check off the run: to who asks so, it is an answer."""
+    held = all(check.ok for check in run.checks if check.name == RATE_HELD)
+    run.checks = [check for check in run.checks if check.name != RATE_HELD]
+    return held
 
 
 def raise_failed(document: Document) -> None:

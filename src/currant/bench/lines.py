@@ -11,9 +11,11 @@ from currant.bench.results import Cpu, Memory, Percentiles, Run, StatementUse
 
 WIDTH = 80
 #: Lines of a histogram, characters of its longest bar, and lines of statements: a screen holds two modes' answers.
-HISTOGRAM_LINES, BAR_WIDTH, STATEMENT_LINES = 10, 40, 3
+HISTOGRAM_LINES, BAR_WIDTH, STATEMENT_LINES = 10, 40, 4
 #: With more of them, a character for each child says less than the least and the most.
 CHILDREN_SHOWN = 8
+#: Statements that every job needs are shown however few there are.
+_ALWAYS = ("claim", "complete")
 _PERCENTILES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
 
 
@@ -154,13 +156,13 @@ def troubles_of(run: Run) -> dict[str, int]:
 def _statements(statements: list[StatementUse]) -> Iterator[Text]:
     if not statements:
         return
-    yield Text(
-        f"    {'statements':<24}{'per job':>9}{'per s':>9}{'mean ms':>9}{'calls':>10}{'by server':>11}", style="dim"
-    )
-    ordered = sorted(statements, key=lambda use: -use.calls)
+    told = any(use.server_calls is not None for use in statements)
+    head = f"    {'statements':<24}{'per job':>9}{'per s':>9}{'mean ms':>9}{'calls':>10}"
+    yield Text(head + (f"{'by server':>11}" if told else ""), style="dim")
+    ordered = sorted(statements, key=lambda use: (use.name not in _ALWAYS, -use.calls))
     # A line that says "one other" could as well be that one's.
     shown = ordered[: STATEMENT_LINES if len(ordered) > STATEMENT_LINES + 1 else STATEMENT_LINES + 1]
-    for use in shown:
+    for use in sorted(shown, key=lambda use: -use.calls):
         name = use.name if use.who == "currantd" else f"{use.name} ({use.who})"
         server = "" if use.server_calls is None else f"{use.server_calls:,}"
         yield _statement(name, use.per_job, use.per_s, amount(use.mean_ms), use.calls, server)

@@ -1,14 +1,10 @@
 """The measured stretches that the modes are made of. Each starts on an empty table, with a `currantd` of its own."""
 
-import asyncio
-import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-
-from rich.console import Console
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
 
 from currant.bench import checks
 from currant.bench.assembly import Stretch, assemble, assemble_idle
@@ -16,36 +12,23 @@ from currant.bench.enqueuer import together
 from currant.bench.feed import Feed
 from currant.bench.floor import FLOOR_QUEUE, measure_floor
 from currant.bench.modes import rest
-from currant.bench.node import Node, ended
+from currant.bench.node import ended
 from currant.bench.pace import Pace
 from currant.bench.plan import JOBS, RATE_PER_S, Plan, QueueShare
-from currant.bench.progress import Live, live, progress
-from currant.bench.results import Check, Environment, Floor, Run
-from currant.bench.sampler import Sampler
-from currant.bench.server import Server
+from currant.bench.progress import progress
+from currant.bench.results import Check, Floor, Run
+from currant.bench.sampler import INTERVAL_PER_CHILD_S
+from currant.bench.watched import Bench as Bench
+from currant.bench.watched import Watched, showing_p99, watched
 from currant.protocol.status import StatusReply
 from currant.store import bench_queries
-from currant.store.connections import Connection
 
 #: How often `currantd` is asked: a backlog is gone in seconds, and a saturating feed goes by what has ended.
-INTERVAL_S, DRAIN_INTERVAL_S, SATURATED_INTERVAL_S = 0.25, 0.1, 0.1
+DRAIN_INTERVAL_S, SATURATED_INTERVAL_S = 0.1, 0.1
 #: A node at rest is left alone: each question would be work.
 IDLE_INTERVAL_S = 5.0
 #: After its start a node has things to see to.
 SETTLE_S = 3.0
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all stretches are measured with."""
-
-    url: str
-    #: For what the bench asks of its own table; in autocommit mode.
-    connection: Connection
-    console: Console
-    environment: Environment
-    #: By how much the database's clock is ahead of this machine's.
-    offset_s: float = 0.0
 
 
 async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) -> Run:
@@ -68,9 +51,13 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
     await bench_queries.vacuum(bench.connection)
     before = await _floor(bench, plan, rows - after_rows) if floor else None
     warmup = plan.warmup_rows(rows)
-    async with _running(bench, plan, label, rows, warmup, interval_s=DRAIN_INTERVAL_S) as running:
+    async with watched(bench, plan, label, rows, warmup=warmup, interval_s=DRAIN_INTERVAL_S) as running:
         complete = await running.node.until_ended(
-            lambda: rows, enqueued=lambda: rows, until_s=_until_s(plan), seen=running.seen, poll_s=DRAIN_INTERVAL_S
+            lambda: rows,
+            enqueued=lambda: rows,
+            until_s=_until_s(plan),
+            seen=running.seen,
+            poll_s=max(DRAIN_INTERVAL_S, INTERVAL_PER_CHILD_S * plan.workers),
         )
     after = await _floor(bench, plan, after_rows) if after_rows else None
     stretch = Stretch(
@@ -100,7 +87,9 @@ async def saturated(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     warmup = None if jobs is None else plan.warmup_rows(jobs)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
-        async with _running(bench, plan, label, jobs, warmup, interval_s=SATURATED_INTERVAL_S, feed=feed) as running:
+        async with watched(
+            bench, plan, label, jobs, warmup=warmup, interval_s=SATURATED_INTERVAL_S, feed=feed
+        ) as running:
             until_s = _until_s(plan)
             fed = False
 
@@ -141,7 +130,7 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     warmup = plan.warmup_rows(expected)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
-        async with _running(bench, plan, label, expected, warmup, feed=feed) as running:
+        async with watched(bench, plan, label, expected, warmup=warmup, feed=feed) as running:
             fed = False
 
             async def feeding() -> None:
@@ -152,7 +141,8 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
             watching = running.node.until_ended(
                 lambda: feed.enqueued if fed else None, enqueued=lambda: feed.enqueued, seen=running.seen
             )
-            await _beside(feeding(), watching)
+            async with showing_p99(bench, running.line):
+                await _beside(feeding(), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "single", label, jobs, warmup, cut_off=False)
         held = checks.rate_held(
             asked_per_s=feed.intended_per_s or rate_per_s,
@@ -171,7 +161,7 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
         BenchFailed: currantd ended.
     """
     await bench_queries.clear(bench.connection)
-    async with _running(bench, plan, label, None, None, interval_s=IDLE_INTERVAL_S) as running:
+    async with watched(bench, plan, label, None, warmup=None, interval_s=IDLE_INTERVAL_S) as running:
         await running.node.rest(SETTLE_S)
         await running.sampler.begin()
         begin = rest.look(await running.node.status())
@@ -179,60 +169,6 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
         used = begin.until(rest.look(await running.node.status()))
         used["connections"] = await bench_queries.connections(bench.connection)
     return assemble_idle(plan, label, running.sampler, used)
-
-
-class _Running(NamedTuple):
-    """A `currantd` that is watched."""
-
-    node: Node
-    sampler: Sampler
-    line: Live
-    #: Unix time.
-    began_s: float
-
-    def seen(self, reply: StatusReply) -> None:
-        """Shows how far it is."""
-        self.line.show(ended(reply), sum(child.running for child in reply.children))
-
-    async def after_warmup(self, plan: Plan) -> None:
-        """Begins the measured part after its share of the time, where there is no number of jobs to go by."""
-        if plan.jobs is None:
-            assert plan.duration_s is not None
-            await asyncio.sleep(plan.duration_s * plan.warmup_percent / 100)
-            await self.sampler.begin()
-
-
-@contextlib.asynccontextmanager
-async def _running(
-    bench: Bench,
-    plan: Plan,
-    label: str,
-    total: int | None,
-    warmup: int | None,
-    *,
-    interval_s: float = INTERVAL_S,
-    feed: Feed | None = None,
-) -> AsyncIterator[_Running]:
-    """Starts a `currantd`, and watches it from when its children are ready to the end of the block."""
-    server = await Server.open(bench.url)
-    try:
-        if feed is not None:
-            await feed.ready(paced=plan.rate_per_s is not None)
-        with Node(plan, bench.url, bench.console) as node:
-            await node.ready()
-            async with Sampler(
-                node.status,
-                server,
-                warmup_jobs=warmup,
-                interval_s=interval_s,
-                helpers=lambda: feed.pids if feed else (),
-                sent=lambda: feed.statements if feed else {},
-            ) as sampler:
-                with live(bench.console, label, total) as line:
-                    yield _Running(node, sampler, line, time.time())
-                await sampler.end()
-    finally:
-        await server.close()
 
 
 async def _beside(*works: Coroutine[Any, Any, Any]) -> Any:
@@ -254,7 +190,7 @@ async def _prefill(bench: Bench, plan: Plan, text: str, rows: int) -> None:
 
 def _of_feed(
     bench: Bench,
-    running: _Running,
+    running: Watched,
     feed: Feed,
     way: str,
     label: str,

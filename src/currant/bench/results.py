@@ -34,6 +34,7 @@ FIGURES: dict[str, Figure] = {
     "efficiency": Figure("speed-up ÷ ratio of the workers", "×", True),
     "utilization": Figure("busy slot-seconds ÷ slot-seconds, all children", "share", True),
     "idle_statements_per_s": Figure("statements while idle", "1/s", False),
+    "ideas_worth": Figure("drain with all ideas of the hot path ÷ with all switched off", "×", None),
     "claim_cost_ratio": Figure("a claim at the largest backlog ÷ at the smallest", "×", False),
     "statements_per_job": Figure("statements sent", "per job", False),
     "wal_bytes_per_job": Figure("write-ahead log", "bytes per job", False),

@@ -54,19 +54,12 @@ class Upkeep(NamedTuple):
     autovacuums: int
 
 
-class Batch(NamedTuple):
-    """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
-
-    began_s: float
-    claimed_s: float
-    executions: int
-
-
 _INSIDE = load("bench_inside")
 _CLEAR = load("bench_clear")
 _VACUUM = load("bench_vacuum")
 _TALLY = load("bench_tally")
 _OUTCOMES = load("bench_outcomes")
+_RECENT = load("bench_recent")
 _CLOCK = load("clock")
 _ENQUEUE_ONE = load("enqueue_one")
 #: Turned into Python objects at a time.
@@ -119,6 +112,11 @@ async def outcomes(connection: Connection, *, queues: Sequence[str], ids: bool =
         for column, values in zip(found[1:], moments, strict=True):
             column.extend(values)
     return found
+
+
+async def recent(connection: Connection, *, rows: int) -> list[float]:
+    """Returns the latencies, or the ages, of so many executions that were enqueued last, in milliseconds."""
+    return [float(ms) for (ms,) in await fetch(connection, _RECENT, {"rows": rows})]
 
 
 async def clock(connection: Connection) -> float:

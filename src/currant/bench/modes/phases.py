@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+from currant.bench.checks import take_rate_held
 from currant.bench.measure import Bench, drain, idle, paced
 from currant.bench.plan import Plan, Switches
 from currant.bench.results import Run, Section
@@ -32,6 +33,8 @@ class Step(NamedTuple):
     text: str
     drain: Run
     paced: Run
+    #: Whether the low rate was held; without some of the ideas it may not be.
+    held: bool
     idle: Run
 
     @property
@@ -45,7 +48,7 @@ class Step(NamedTuple):
             f"{self.drain.throughput_per_s:,.0f}",
             f"{self.drain.throughput_per_s / full.drain.throughput_per_s:.2f}",
             f"{latency.p50:.1f}" if latency else "–",
-            f"{latency.p99:.1f}" if latency else "–",
+            (f"{latency.p99:.1f}" if latency else "–") + ("" if self.held else " (rate not held)"),
             f"{self.idle_per_s:.2f}",
         ]
 
@@ -59,14 +62,11 @@ async def run(bench: Bench, plan: Plan) -> Section:
     steps = []
     for text, switches in STEPS.items():
         switched = replace(plan, switches=switches)
-        steps.append(
-            Step(
-                text,
-                await drain(bench, backlogged(switched), f"{text}: drain"),
-                await paced(bench, slow(switched), f"{text}: paced"),
-                await idle(bench, replace(switched, idle_s=min(plan.idle_s, IDLE_S)), f"{text}: idle"),
-            )
-        )
+        drained = await drain(bench, backlogged(switched), f"{text}: drain")
+        at_rate = await paced(bench, slow(switched), f"{text}: paced")
+        held = take_rate_held(at_rate)
+        rested = await idle(bench, replace(switched, idle_s=min(plan.idle_s, IDLE_S)), f"{text}: idle")
+        steps.append(Step(text, drained, at_rate, held, rested))
     return section(steps)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from currant.bench.checks import RATE_HELD
+from currant.bench.checks import take_rate_held
 from currant.bench.measure import Bench, paced
 from currant.bench.modes.knee import Search
 from currant.bench.plan import RATE_PER_S_MAX, Plan
@@ -47,8 +47,7 @@ async def run(bench: Bench, plan: Plan) -> Section:
 
 def judge(rate_per_s: float, run: Run, limit_ms: float) -> Step:
     """Returns what became of a rate. That it was not held is an answer here, and no failed check any more."""
-    held = all(check.ok for check in run.checks if check.name == RATE_HELD)
-    run.checks = [check for check in run.checks if check.name != RATE_HELD]
+    held = take_rate_held(run)
     run.extra["p99_limit_ms"] = limit_ms
     if not held:
         return Step(rate_per_s, run, "rate not held")
