@@ -163,12 +163,12 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     async with watched(bench, plan, label, None, warmup=None, interval_s=IDLE_INTERVAL_S) as running:
         await running.node.rest(SETTLE_S)
+        connections = await bench_queries.connections(bench.connection)
         await running.sampler.begin()
         begin = rest.look(await running.node.status())
         await running.node.rest(plan.idle_s)
         used = begin.until(rest.look(await running.node.status()))
-        used["connections"] = await bench_queries.connections(bench.connection)
-    return assemble_idle(plan, label, running.sampler, used)
+    return assemble_idle(plan, label, running.sampler, {**used, "connections": connections})
 
 
 async def _beside(*works: Coroutine[Any, Any, Any]) -> Any:
