@@ -89,7 +89,8 @@ def test_phases_switch_the_ideas_off(url: str, monkeypatch: pytest.MonkeyPatch) 
     drain, paced, idle = section.runs
     assert drain.completed == paced.completed == 20
     named = {each.name: each for each in drain.statements}
-    assert named["claim"].rows <= named["claim"].calls
+    claims = [each for name, each in named.items() if name.startswith("claim")]
+    assert sum(each.rows for each in claims) <= sum(each.calls for each in claims)
     # Nothing else would ask ten times a second.
     assert sum(each.per_s for each in idle.statements) > 1
     assert not section.failed

@@ -36,7 +36,7 @@ def test_statements_are_counted_by_name(world: World) -> None:
     world.enqueue("echo", 1, count=300)
     world.at_rest()
     use = node.status().statements
-    assert (use["claim"].rows, use["complete"].rows) == (300, 300)
+    assert sum(use[name].rows for name in use if name.startswith("claim")) == use["complete"].rows == 300
     assert use["register"].calls == 1
     assert use["connect"].calls >= 3
     assert use.keys() >= {"session", "listen", "prepare", "schema_latest", "tick"}

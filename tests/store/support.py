@@ -20,6 +20,10 @@ NODE = "node_a"
 AnyConnection = AsyncConnection[tuple[Any, ...]]
 
 
+#: Whether `claim` uses, for the head of one queue, the statement that is made for a backlog.
+assumes_plenty = False
+
+
 @asynccontextmanager
 async def connected(url: str, *, hot: bool = True) -> AsyncIterator[Connection]:
     connection = await connections.connect(url, "currant tests", hot=hot)
@@ -70,10 +74,11 @@ async def claim(
     bytes_max: int = 1 << 30,
     payload_bytes_max: int = 1 << 20,
     after: queries.Position | None = None,
+    plenty: bool | None = None,
 ) -> queries.Claim:
     return await queries.claim(
         connection, node=node, queues=queues, rows=rows, look=look or rows, bytes_max=bytes_max,
-        payload_bytes_max=payload_bytes_max, after=after,
+        payload_bytes_max=payload_bytes_max, after=after, plenty=assumes_plenty if plenty is None else plenty,
     )  # fmt: skip
 
 

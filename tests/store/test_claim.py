@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from currant import payload
 from currant.executions import Status, Verdict
 from currant.store import queries
+from tests.store import support
 from tests.store.support import (
     NODE,
     backend_pid,
@@ -26,6 +27,12 @@ from tests.store.support import (
     states,
 )
 from tests.support import in_loop
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["claim", "claim_one"])
+def _either_statement(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one queue both statements claim the same."""
+    monkeypatch.setattr(support, "assumes_plenty", request.param)
 
 
 def ids_of(claimed: queries.Claim) -> list[str]:
@@ -114,7 +121,7 @@ async def test_a_claim_behind_the_last_one_claimed_goes_on_in_the_same_order(url
 async def test_what_came_before_the_position_is_left_for_a_look_from_the_head(url: str) -> None:
     async with node(url) as connection:
         await enqueue(connection, new(), new())
-        last = (await claim(connection, 1)).last
+        last = (await claim(connection, 1, plenty=False)).last
         old = await in_state(connection, "pending", created_at="now() - interval '1 hour'")
         high = await enqueue(connection, new(priority=9))
         low = await enqueue(connection, new(priority=1))
@@ -128,7 +135,7 @@ async def test_what_came_before_the_position_is_left_for_a_look_from_the_head(ur
 async def test_a_row_of_no_end_of_time_is_a_position_like_any_other(url: str) -> None:
     async with node(url) as connection:
         await in_state(connection, "pending", created_at="'infinity'")
-        first = await claim(connection)
+        first = await claim(connection, plenty=False)
         assert first.last is not None
         assert first.last.created_s == float("inf")
         assert await claim(connection, after=first.last) == queries.Claim([], True, 0)
@@ -276,12 +283,28 @@ async def test_a_short_claim_says_how_much_it_saw_and_with_a_larger_look_gets_ot
         ids = await enqueue(connection, *[new()] * 20)
         async with other.transaction():
             await fetch(other, "SELECT FROM executions WHERE id = ANY (%s) FOR UPDATE", ids[:8])
-            none = await claim(connection, 5)
+            none = await claim(connection, 5, plenty=False)
             assert (ids_of(none), none.seen) == ([], 5)
-            short = await claim(connection, 5, look=10)
+            short = await claim(connection, 5, look=10, plenty=False)
             assert (ids_of(short), short.seen) == (ids[8:10], 10)
-            full = await claim(connection, 5, look=20)
+            full = await claim(connection, 5, look=20, plenty=False)
             assert ids_of(full) == ids[10:15]
+        assert ids_of(await claim(connection, 8)) == ids[:8]
+
+
+@in_loop
+async def test_a_claim_of_one_queue_passes_by_what_others_hold_and_says_that_there_is_more_than_it_got(
+    url: str,
+) -> None:
+    async with node(url) as connection, connected(url) as other:
+        ids = await enqueue(connection, *[new()] * 20)
+        async with other.transaction():
+            await fetch(other, "SELECT FROM executions WHERE id = ANY (%s) FOR UPDATE", ids[:8])
+            assert ids_of(await claim(connection, 5, plenty=True)) == ids[8:13]
+            rest = await claim(connection, 10, plenty=True)
+            assert (ids_of(rest), rest.seen) == (ids[13:], 10)
+            none = await claim(connection, 5, plenty=True)
+            assert (ids_of(none), none.seen, none.alive) == ([], 5, True)
         assert ids_of(await claim(connection, 8)) == ids[:8]
 
 

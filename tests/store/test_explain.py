@@ -165,6 +165,11 @@ def claim_parameters(
     }
 
 
+def claim_one_parameters() -> dict[str, Any]:
+    several = claim_parameters([])
+    return {name: several[name] for name in ("node", "rows", "bytes", "payload", "until_s", "discard")} | {"queue": "q"}
+
+
 def assert_no_scan_of_the_table(plan: Plan) -> None:
     for kind in ("Seq Scan", "Bitmap Heap Scan"):
         assert not plan.scans(kind), plan.text
@@ -211,6 +216,19 @@ def looks(plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     ]
     assert [scan for _, scan in found] == plan.by_index("executions_ready"), plan.text
     return [(limit, scan) for limit, scan in found if scan["Actual Loops"]]
+
+
+@in_loop
+async def test_explain_a_claim_of_one_queue_locks_its_rows_where_it_finds_them(table: Table) -> None:
+    async with undone(table.url) as connection:
+        plan = await explain(connection, "claim_one", claim_one_parameters())
+    assert_no_scan_of_the_table(plan)
+    assert not [node for node in plan.nodes if "Sort" in node["Node Type"]], plan.text
+    (scan,) = [node for node in plan.nodes if node.get("Index Name") == "executions_ready" and node["Actual Loops"]]
+    assert scan["Actual Rows"] == BATCH, plan.text
+    # A full claim neither counts what is left nor asks when the next is due.
+    assert not any(each["Actual Loops"] for each in plan.by_index("executions_run_at")), plan.text
+    assert plan.scans("Tid Scan"), plan.text
 
 
 @in_loop
@@ -409,14 +427,15 @@ async def test_explain_what_is_parked_is_found_counted_and_unparked_in_pieces(ta
 
 
 @in_loop
-@pytest.mark.parametrize("queues", [["q"], ["q", "a", "b"]], ids=["one queue", "three queues"])
+@pytest.mark.parametrize("queues", [[], ["q"], ["q", "a", "b"]], ids=["claim_one", "one queue", "three queues"])
 async def test_explain_a_claim_touches_as_many_buffers_whatever_waits(
     tables: dict[int, Table], queues: list[str]
 ) -> None:
+    statement = ("claim", claim_parameters(queues)) if queues else ("claim_one", claim_one_parameters())
     buffers = {}
     for rows, table in tables.items():
         async with undone(table.url) as connection:
-            plan = await explain(connection, "claim", claim_parameters(queues))
+            plan = await explain(connection, *statement)
             buffers[rows] = plan.buffers
     assert buffers[LARGE] <= 1.5 * buffers[SMALL], buffers
 

@@ -91,7 +91,7 @@ def test_idle_tells_what_a_node_without_work_costs() -> None:
     assert section.rows == [
         ["tick", "6", "0.200"],
         ["all statements", "6", "0.200"],
-        ["transactions, by the server's count", "9", "0.300"],
+        ["the server's count, the bench's looks included", "9", "0.300"],
         ["connections", "2", ""],
         ["wake-ups of all children", "", "25.04"],
     ]

@@ -24,6 +24,8 @@ class Node:
         self.claims: list[tuple[int, int]] = []
         #: Behind which positions they looked, and what each takes by the clock.
         self.afters: list[str | None] = []
+        #: Which were told that there is plenty.
+        self.plenty: list[bool] = []
         self.now = 100.0
         self.takes_s: list[float] = []
         self.dispatched: list[Execution] = []
@@ -59,10 +61,11 @@ class Node:
         await self.exhausted.wait()
         await settled()
 
-    async def _claim(self, rows: int, look: int, after: Position | None) -> Claim:
+    async def _claim(self, rows: int, look: int, after: Position | None, plenty: bool) -> Claim:
         assert self.answers, "it claimed although it had been told all there is"
         self.claims.append((rows, look))
         self.afters.append(after and after.id)
+        self.plenty.append(plenty)
         if self.takes_s:
             self.now += self.takes_s.pop(0)
         answer = self.answers.pop(0)
@@ -282,6 +285,26 @@ async def test_after_a_slow_look_from_the_head_it_goes_on_behind_the_last_for_ei
     looks = [(got(10, last=last), took_s) for last, took_s in zip("abcde", takes_s, strict=True)]
     # For 0.8 seconds from the first on; the next look from the head is quick.
     assert await afters(*looks) == [None, "a", "b", "c", None, None]
+
+
+@in_loop
+async def test_after_a_full_claim_there_is_plenty_unless_it_is_to_say_where_its_last_one_stood() -> None:
+    looks = (
+        (got(10), 0.01),
+        (got(10), 0.1),
+        (got(10, last="a"), 0.1),
+        (got(10, last="b"), 1.0),
+        (got(10), 0.01),
+        (got(9, seen=10), 0.01),
+        (got(10), 0.01),
+    )
+    async with Node(*(claim for claim, _ in looks), EMPTY) as node:
+        node.claimer._room = lambda: 10
+        node.takes_s = [took_s for _, took_s in looks]
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.afters == [None, None, None, "a", None, None, None, None]
+        assert node.plenty == [False, True, False, False, False, True, False, True]
 
 
 @in_loop

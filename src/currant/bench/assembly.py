@@ -11,13 +11,13 @@ import msgspec
 from currant.bench import checks, percentiles
 from currant.bench.jobs import FAIL
 from currant.bench.outcomes import Latencies, latencies
-from currant.bench.pace import pace_of
+from currant.bench.pace import Batch, pace_of
 from currant.bench.plan import BenchFailed, Plan
 from currant.bench.results import Check, Floor, Run, Series
 from currant.bench.sampler import Sampler
 from currant.bench.window import NODE, Window
 from currant.store import bench_queries
-from currant.store.bench_queries import Batch, Outcomes
+from currant.store.bench_queries import Outcomes
 from currant.store.connections import Connection
 
 #: The name by which the statement counts that writes outcomes.
@@ -129,8 +129,12 @@ def assemble_idle(plan: Plan, label: str, sampler: Sampler, extra: dict[str, flo
         warmup_jobs=0,
         seconds=window.seconds,
         throughput_per_s=0.0,
-        # The start of `currantd` is no rest.
-        **_of_window(window) | {"server_transactions": window.server_transactions_meanwhile},
+        **_of_window(window)
+        | {
+            # The bench's own question is nothing that a node does, and the start of `currantd` is no rest.
+            "statements": [use for use in window.statements if use.who == NODE],
+            "server_transactions": window.server_transactions_meanwhile,
+        },
         series=sampler.series(window.begin_s, window.end_s),
         checks=window.checks,
         extra=extra,

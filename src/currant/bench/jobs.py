@@ -18,11 +18,11 @@ QUEUE = "currant-bench"
 KINDS = ("noop", "sleep", "cpu", "io", "fail", "mixed")
 #: What `mixed` is made of when nothing else is asked.
 MIX = (("noop", 0.6), ("sleep", 0.2), ("cpu", 0.1), ("io", 0.1))
-SLEEP_MS_MAX = 3_600_000.0
-#: It holds the child's event loop, which must answer now and then.
-CPU_MS_MAX = 10_000.0
+#: A run in which nothing ends for 30 s is taken for one that hangs; the last retry of five comes after 16 s.
+SLEEP_MS_MAX, RETRIES_MAX = 20_000.0, 5
+#: All that a child has at a time hold its event loop, one after the other, which must answer now and then.
+CPU_MS_MAX = 250.0
 IO_BYTES_MAX = 64 << 20
-RETRIES_MAX = 20
 #: How often a job that is not meant to fail may be tried again.
 _RETRIES = 3
 #: A busy loop looks at the clock after so many turns, some 10 µs.

@@ -17,6 +17,7 @@ from currant.bench.pace import Pace
 from currant.bench.plan import JOBS, RATE_PER_S, Plan, QueueShare
 from currant.bench.progress import progress
 from currant.bench.results import Check, Floor, Run
+from currant.bench.sampler import INTERVAL_PER_CHILD_S
 from currant.bench.watched import Bench as Bench
 from currant.bench.watched import Watched, showing_p99, watched
 from currant.protocol.status import StatusReply
@@ -52,7 +53,11 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
     warmup = plan.warmup_rows(rows)
     async with watched(bench, plan, label, rows, warmup=warmup, interval_s=DRAIN_INTERVAL_S) as running:
         complete = await running.node.until_ended(
-            lambda: rows, enqueued=lambda: rows, until_s=_until_s(plan), seen=running.seen, poll_s=DRAIN_INTERVAL_S
+            lambda: rows,
+            enqueued=lambda: rows,
+            until_s=_until_s(plan),
+            seen=running.seen,
+            poll_s=max(DRAIN_INTERVAL_S, INTERVAL_PER_CHILD_S * plan.workers),
         )
     after = await _floor(bench, plan, after_rows) if after_rows else None
     stretch = Stretch(
@@ -158,12 +163,12 @@ async def idle(bench: Bench, plan: Plan, label: str) -> Run:
     await bench_queries.clear(bench.connection)
     async with watched(bench, plan, label, None, warmup=None, interval_s=IDLE_INTERVAL_S) as running:
         await running.node.rest(SETTLE_S)
+        connections = await bench_queries.connections(bench.connection)
         await running.sampler.begin()
         begin = rest.look(await running.node.status())
         await running.node.rest(plan.idle_s)
         used = begin.until(rest.look(await running.node.status()))
-        used["connections"] = await bench_queries.connections(bench.connection)
-    return assemble_idle(plan, label, running.sampler, used)
+    return assemble_idle(plan, label, running.sampler, {**used, "connections": connections})
 
 
 async def _beside(*works: Coroutine[Any, Any, Any]) -> Any:

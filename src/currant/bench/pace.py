@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from currant.store.bench_queries import Batch
+
+class Batch(NamedTuple):
+    """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
+
+    began_s: float
+    claimed_s: float
+    executions: int
 
 
 class Pace(NamedTuple):

@@ -237,8 +237,10 @@ class _Places:
     def look(self, children: Sequence[ChildStatus]) -> None:
         for child in children:
             if child.id is not None:
-                use = PlaceUse(child.finished, child.busy_slot_s, child.slot_s, child.cpu_s)
-                self._uses[child.id] = child.child, use
+                _, before = self._uses.get(child.id, (0, PlaceUse()))
+                # A process that is just ending is told as one that has used nothing.
+                now = PlaceUse(child.finished, child.busy_slot_s, child.slot_s, child.cpu_s)
+                self._uses[child.id] = child.child, PlaceUse(*map(max, before, now))
                 self.bytes_max[child.child] = max(child.memory_bytes, self.bytes_max.get(child.child, 0))
         self.sum_bytes_max = max(sum(child.memory_bytes for child in children), self.sum_bytes_max)
 

@@ -19,7 +19,7 @@ from currant.bench.sampler import Sampler
 from currant.bench.server import Server
 from currant.protocol.status import StatusReply
 from currant.records import StatementUse
-from currant.store import bench_queries
+from currant.store import bench_queries, server_queries
 from currant.store.connections import Connection
 from currant.store.usage import Usage
 
@@ -88,6 +88,8 @@ async def watched(
     Raises:
         BenchFailed: currantd or the feed ended, or is not ready in time.
     """
+    # What it has sent before is in the server's baseline, and in no count of ours.
+    await server_queries.tell(bench.connection)
     bench.connection.usage = Usage()
     server = await Server.open(bench.url)
     try:

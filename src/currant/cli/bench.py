@@ -1,331 +1,68 @@
 """`currant bench`: what this machine and its Postgres do."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from currant import settings as setting
 from currant.bench import checks, report
-from currant.bench.jobs import KINDS, MIX, JobSpec, make_spec
-from currant.bench.plan import (
-    ARRIVALS,
-    ENQUEUERS_CROWD,
-    ENQUEUERS_MANY,
-    ENQUEUERS_SINGLE,
-    ENQUEUES,
-    IDLE_S,
-    JOBS,
-    MODES,
-    P99_LIMIT_MS,
-    RAMP_ROWS,
-    RATE_PER_S,
-    SCALE_WORKERS,
-    Switches,
-    make_plan,
-)
+from currant.bench.jobs import JobSpec, make_spec
+from currant.bench.plan import IDLE_S, P99_LIMIT_MS, Switches, make_plan
 from currant.bench.run import run_bench
 from currant.bench.targets import check_targets
 from currant.bench.uses import check_used
+from currant.cli import bench_options as options
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
 from currant.cli.comparing import compare_command
 from currant.cli.shell import App
-from currant.cli.values import duration
 from currant.errors import ConfigurationError
 
-_WHAT, _JOBS, _ENQUEUEING = "What to measure", "Jobs", "Enqueueing"
-_NODE, _MODES, _RESULTS = "currantd", "For single modes", "Results"
 #: Not part of what was measured; an address may hold a password.
 _UNTOLD = ("database_url", "json_file", "csv_file", "html_file")
 
 app = App(invoke_without_command=True)
 
 
-def _mix() -> str:
-    return ",".join(f"{kind}={100 * share:g}" for kind, share in MIX)
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))
-
-
 @app.callback()
 def bench(
     context: typer.Context,
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            "--mode",
-            metavar="MODES",
-            help=f"One or several of {', '.join(MODES)}, with commas. [capacity,steady; with --rate: steady]",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            help=f"How many jobs in each run. [{JOBS:,} without --duration]",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    duration_s: Annotated[
-        float | None,
-        typer.Option(
-            "--duration",
-            metavar="DURATION",
-            parser=duration,
-            help="How long each run may last, as 60s or 2m. With --jobs: whichever ends first.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    warmup_percent: Annotated[
-        float,
-        typer.Option(
-            "--warmup-percent",
-            metavar="N",
-            help="The share of the jobs, the first ones, that no figure counts. [10]",
-            show_default=False,
-            rich_help_panel=_WHAT,
-        ),
-    ] = 10.0,
-    repeat: Annotated[
-        int,
-        typer.Option(
-            "--repeat",
-            metavar="N",
-            help="Measure so often, the modes by turns; figures are medians. [1]",
-            show_default=False,
-            rich_help_panel=_WHAT,
-        ),
-    ] = 1,
-    queues: Annotated[
-        str | None,
-        typer.Option("--queues", metavar="NAMES", help="The queues, as a,b. [one]", rich_help_panel=_JOBS),
-    ] = None,
-    queue_distribution: Annotated[
-        str | None,
-        typer.Option(
-            "--queue-distribution",
-            metavar="SHARES",
-            help="What part of the jobs each queue gets, as 70,30. [equal parts]",
-            rich_help_panel=_JOBS,
-        ),
-    ] = None,
-    payload_bytes: Annotated[
-        int,
-        typer.Option(
-            "--payload-bytes",
-            metavar="N",
-            help="The size of each job's arguments. [0]",
-            show_default=False,
-            rich_help_panel=_JOBS,
-        ),
-    ] = 0,
-    job_type: Annotated[
-        str | None,
-        typer.Option("--job-type", metavar="|".join(KINDS), help="What each job does. [noop]", rich_help_panel=_JOBS),
-    ] = None,
-    sleep_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--sleep-ms", metavar="MS", help=f"sleep: how long. [{JobSpec.sleep_ms:g}]", rich_help_panel=_JOBS
-        ),
-    ] = None,
-    cpu_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--cpu-ms",
-            metavar="MS",
-            help=f"cpu: how much of its thread's time. [{JobSpec.cpu_ms:g}]",
-            rich_help_panel=_JOBS,
-        ),
-    ] = None,
-    io_bytes: Annotated[
-        int | None,
-        typer.Option(
-            "--io-bytes",
-            metavar="N",
-            help=f"io: how much goes through a pair of sockets. [{JobSpec.io_bytes}]",
-            rich_help_panel=_JOBS,
-        ),
-    ] = None,
-    fail_percent: Annotated[
-        float | None,
-        typer.Option(
-            "--fail-percent",
-            metavar="N",
-            help=f"fail: which share of the jobs does. [{JobSpec.fail_percent:g}]",
-            rich_help_panel=_JOBS,
-        ),
-    ] = None,
-    retries: Annotated[
-        int | None,
-        typer.Option(
-            "--retries",
-            metavar="N",
-            help=f"fail: how often each is tried again. [{JobSpec.retries}]",
-            rich_help_panel=_JOBS,
-        ),
-    ] = None,
-    mix: Annotated[
-        str | None,
-        typer.Option("--mix", metavar="KINDS", help=f"mixed: of what. [{_mix()}]", rich_help_panel=_JOBS),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            "--rate",
-            metavar="N",
-            help=f"Jobs enqueued a second, whatever becomes of them. [{RATE_PER_S:,.0f}]",
-            rich_help_panel=_ENQUEUEING,
-        ),
-    ] = None,
-    arrivals: Annotated[
-        str,
-        typer.Option(
-            "--arrivals",
-            metavar="|".join(ARRIVALS),
-            help="How the rate is spread over time. [even]",
-            show_default=False,
-            rich_help_panel=_ENQUEUEING,
-        ),
-    ] = "even",
-    enqueue: Annotated[
-        str | None,
-        typer.Option(
-            "--enqueue",
-            metavar="|".join(ENQUEUES),
-            help="One INSERT for each job, or for many. [single at a rate, else many]",
-            rich_help_panel=_ENQUEUEING,
-        ),
-    ] = None,
-    enqueuers: Annotated[
-        int | None,
-        typer.Option(
-            "--enqueuers",
-            metavar="N",
-            help=f"How many enqueue at once. [{ENQUEUERS_SINGLE} or more, by the rate; {ENQUEUERS_MANY} in bulk;"
-            f" {ENQUEUERS_CROWD} in the mode enqueue]",
-            rich_help_panel=_ENQUEUEING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            help="Of what is left to chance: arrivals, queues, kinds of jobs. [0]",
-            show_default=False,
-            rich_help_panel=_ENQUEUEING,
-        ),
-    ] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            help="Child processes. [one per core; 100 in the mode idle]",
-            rich_help_panel=_NODE,
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency",
-            metavar="N",
-            help="Executions at a time in each child. [64]",
-            show_default=False,
-            rich_help_panel=_NODE,
-        ),
-    ] = 64,
-    claim_batch: Annotated[
-        int | None,
-        typer.Option("--claim-batch", metavar="N", help="The most executions of a claim.", rich_help_panel=_NODE),
-    ] = None,
-    complete_batch: Annotated[
-        int | None,
-        typer.Option(
-            "--complete-batch", metavar="N", help="The most executions of a completion.", rich_help_panel=_NODE
-        ),
-    ] = None,
-    no_prefetch: Annotated[
-        bool, typer.Option("--no-prefetch", help="Claim for free slots alone.", rich_help_panel=_NODE)
-    ] = False,
-    poll_s: Annotated[
-        float | None,
-        typer.Option(
-            "--poll",
-            metavar="DURATION",
-            parser=duration,
-            help="Ask for work so often, in place of listening.",
-            rich_help_panel=_NODE,
-        ),
-    ] = None,
-    p99_limit_ms: Annotated[
-        float,
-        typer.Option(
-            "--p99-limit",
-            metavar="MS",
-            help=f"sweep: which p99 from enqueued to completed is still good. [{P99_LIMIT_MS:g}]",
-            show_default=False,
-            rich_help_panel=_MODES,
-        ),
-    ] = P99_LIMIT_MS,
-    scale_workers: Annotated[
-        str | None,
-        typer.Option(
-            "--scale-workers",
-            metavar="NUMBERS",
-            help=f"scale: with how many workers. [{_numbers(SCALE_WORKERS)}]",
-            rich_help_panel=_MODES,
-        ),
-    ] = None,
-    idle_s: Annotated[
-        float,
-        typer.Option(
-            "--idle-for",
-            metavar="DURATION",
-            parser=duration,
-            help=f"idle: for how long. [{IDLE_S:g}s]",
-            show_default=False,
-            rich_help_panel=_MODES,
-        ),
-    ] = IDLE_S,
-    ramp_rows: Annotated[
-        str | None,
-        typer.Option(
-            "--backlogs",
-            metavar="NUMBERS",
-            help=f"ramp: at which backlogs. [{_numbers(RAMP_ROWS)}]",
-            rich_help_panel=_MODES,
-        ),
-    ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Write all results to this file.", rich_help_panel=_RESULTS),
-    ] = None,
-    csv_file: Annotated[
-        Path | None,
-        typer.Option("--csv", metavar="FILE", help="Write the figures as a table.", rich_help_panel=_RESULTS),
-    ] = None,
-    html_file: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FILE", help="Write one HTML page with plots.", rich_help_panel=_RESULTS),
-    ] = None,
+    mode: options.Mode = None,
+    jobs: options.Jobs = None,
+    duration_s: options.Duration = None,
+    warmup_percent: options.WarmupPercent = 10.0,
+    repeat: options.Repeat = 1,
+    queues: options.Queues = None,
+    queue_distribution: options.QueueDistribution = None,
+    payload_bytes: options.PayloadBytes = 0,
+    job_type: options.JobType = None,
+    sleep_ms: options.SleepMs = None,
+    cpu_ms: options.CpuMs = None,
+    io_bytes: options.IoBytes = None,
+    fail_percent: options.FailPercent = None,
+    retries: options.Retries = None,
+    mix: options.Mix = None,
+    rate: options.Rate = None,
+    arrivals: options.Arrivals = "even",
+    enqueue: options.Enqueue = None,
+    enqueuers: options.Enqueuers = None,
+    seed: options.Seed = 0,
+    workers: options.Workers = None,
+    concurrency: options.Concurrency = 64,
+    claim_batch: options.ClaimBatch = None,
+    complete_batch: options.CompleteBatch = None,
+    no_prefetch: options.NoPrefetch = False,
+    poll_s: options.Poll = None,
+    p99_limit_ms: options.P99Limit = P99_LIMIT_MS,
+    scale_workers: options.ScaleWorkers = None,
+    idle_s: options.Idle = IDLE_S,
+    ramp_rows: options.RampRows = None,
+    json_file: options.JsonFile = None,
+    csv_file: options.CsvFile = None,
+    html_file: options.HtmlFile = None,
     database_url: DatabaseOption = None,
-    embedded: Annotated[
-        bool,
-        typer.Option(
-            "--embedded",
-            help="Use a throwaway Postgres even if CURRANT_DATABASE_URL is set.",
-            rich_help_panel=setting.DATABASE,
-        ),
-    ] = False,
+    embedded: options.Embedded = False,
 ) -> None:
     """Measures what this machine and its Postgres do: the real currantd, in a schema of its own.
 

@@ -54,14 +54,6 @@ class Upkeep(NamedTuple):
     autovacuums: int
 
 
-class Batch(NamedTuple):
-    """Executions completed by one transaction; when it began, and the first of them was claimed, in Unix seconds."""
-
-    began_s: float
-    claimed_s: float
-    executions: int
-
-
 _INSIDE = load("bench_inside")
 _CLEAR = load("bench_clear")
 _VACUUM = load("bench_vacuum")

@@ -54,6 +54,7 @@ class Promotion(NamedTuple):
 
 
 _CLAIM = load("claim")
+_CLAIM_ONE = load("claim_one")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
 _SETTLE = load("settle")
@@ -90,6 +91,7 @@ async def claim(
     until_s: float = 1e12,
     discard: bool = False,
     after: Position | None = None,
+    plenty: bool = False,
 ) -> Claim:
     """Claims at most `rows` executions, and no more after the summed size of their arguments passed `bytes_max`.
 
@@ -99,24 +101,34 @@ async def claim(
         until_s: when the claim ends to be valid, in Unix time by the database's clock.
         discard: whether an execution whose options say nothing of it is deleted when it succeeds.
         after: only what stands behind this is looked at. None: everything.
+        plenty: whether more waits than `rows`, as far as is known: of one queue's head it is claimed with a statement
+            that costs a fifth less, but does not say where the last one stood, and where it finds nothing asks again.
     """
-    after_priority, after_s, after_id = after or (None, None, None)
-    parameters = {
-        "after_priority": after_priority,
-        "after_s": after_s,
-        "after_id": after_id,
+    parameters: dict[str, Any] = {
         "node": node,
-        "queues": list(queues),
         "rows": rows,
-        "look": look,
         "bytes": bytes_max,
         "until_s": until_s,
         "discard": discard,
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
-    found = await fetch(connection, _CLAIM, parameters, count=_claimed)
-    position, alive, seen, due_in_s = found[-1][-4:]
+    if len(queues) == 1 and after is None and plenty:
+        found = await fetch(connection, _CLAIM_ONE, {**parameters, "queue": queues[0]})
+        if found:
+            return _claim_of(found)
+    after_priority, after_s, after_id = after or (None, None, None)
+    parameters |= {
+        "after_priority": after_priority,
+        "after_s": after_s,
+        "after_id": after_id,
+        "queues": list(queues),
+        "look": look,
+    }
+    return _claim_of(await fetch(connection, _CLAIM, parameters, count=_claimed))
+
+
+def _claim_of(found: Rows) -> Claim:
     executions = [
         Execution(
             id,
@@ -134,13 +146,14 @@ async def claim(
             gone,
         )
         # No starred name for the rest: it would be a list for each row.
-        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, gone, _, _, _, _ in found
+        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, gone, _, _, _ in found
         if id is not None
     ]
+    position, seen, due_in_s = found[-1][-3:]
     last = None
     if position is not None and position[0] is not None and position[1] is not None:
         last = Position(int(position[0]), position[1], executions[-1].id)
-    return Claim(executions, alive == 1, seen, due_in_s, last)
+    return Claim(executions, seen is not None, seen or 0, due_in_s, last)
 
 
 def _claimed(found: Rows) -> int:

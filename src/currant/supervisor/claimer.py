@@ -24,7 +24,7 @@ class Claimer:
         *,
         room: Callable[[], int],
         rows_max: int,
-        claim: Callable[[int, int, Position | None], Awaitable[Claim]],
+        claim: Callable[[int, int, Position | None, bool], Awaitable[Claim]],
         dispatch: Callable[[list[Execution]], None],
         due_in: Callable[[float], None],
         pause: Callable[[], Awaitable[None]],
@@ -38,7 +38,8 @@ class Claimer:
         Args:
             room: how many executions fit now.
             rows_max: the most that one claim takes.
-            claim: claims `rows` of `look` candidates behind a position.
+            claim: claims `rows` of `look` candidates behind a position; when told that there is plenty, it may leave
+                out where the last one stood.
             due_in: told by an empty claim the seconds until the next scheduled execution.
             pause: waits after a failure of the database.
             lost: called after a claim that failed on its way: it may have taken effect unseen.
@@ -56,6 +57,8 @@ class Claimer:
         self._stopping = False
         self._stopped = asyncio.Event()
         self._look = 0
+        #: Whether the last claim got all that there was room for: then there is more.
+        self._full = False
         self._retry_s = RETRY_S[0]
         self._over = asyncio.Event()
         self._over.set()
@@ -116,8 +119,9 @@ class Claimer:
         news = self._news
         look = max(rows, self._look)
         after = self._start.next()
+        plenty = self._full and not self._start.slow
         try:
-            claim = await self._claim(rows, look, after)
+            claim = await self._claim(rows, look, after, plenty)
         except DatabaseUnreachable:
             self._lost()
             await self._pause()
@@ -131,6 +135,7 @@ class Claimer:
             await self._fenced()
             return
         self._start.note(after, rows, claim)
+        self._full = len(claim.executions) == rows
         if claim.executions:
             self._dispatch(claim.executions)
         if claim.due_in_s is not None:

@@ -79,7 +79,7 @@ class Database:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
         await self._complete.once(migrate.check)
 
-    async def claim(self, rows: int, look: int, after: Position | None) -> Claim:
+    async def claim(self, rows: int, look: int, after: Position | None, plenty: bool) -> Claim:
         """Claims, or does not when this takes effect later than CLAIM_VALID_S from now.
 
         Raises:
@@ -100,6 +100,7 @@ class Database:
                 until_s=until_s,
                 discard=self._discard,
                 after=after,
+                plenty=plenty,
             ),
         )
         # Those of a node that was declared dead meanwhile are whoever's takes them back.

@@ -2,9 +2,9 @@
 
 A claimed row leaves a dead entry at the head of the index. Vacuum removes these, but not while any transaction is open
 that may still see the rows: after an hour of a forgotten one each look from the head passes all of that hour's entries.
-So a slow look from the head is paid for once, and the claims that follow go on behind the last one claimed, until the
-head is due again: it takes a share of the time, no more. What came to the head meanwhile, such as a higher priority or
-a retry, waits so long, and no longer.
+So a slow look from the head is paid for once (the first time twice: only then is it asked where it ends), and the
+claims that follow go on behind the last one claimed, until the head is due again: it takes a share of the time, no
+more. What came to the head meanwhile, such as a higher priority or a retry, waits so long, and no longer.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,8 @@ class Start:
         self._last: Position | None = None
         self._head_at = 0.0
         self._began = 0.0
+        #: Whether the last look from the head was slow: then the next claim is to say where its last one stood.
+        self.slow = False
 
     def next(self) -> Position | None:
         """Returns behind which position the claim that begins now looks; None: at the head."""
@@ -37,6 +39,7 @@ class Start:
         now = self._clock()
         if after is None:
             took_s = now - self._began
-            self._head_at = now + SHARE * took_s if took_s > SLOW_S else 0.0
+            self.slow = took_s > SLOW_S
+            self._head_at = now + SHARE * took_s if self.slow else 0.0
         # With less to see than wanted the end is reached: what there may be else stands before.
         self._last = claim.last if claim.seen >= rows else None

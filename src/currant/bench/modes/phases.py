@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from currant.bench.checks import take_rate_held
 from currant.bench.measure import Bench, drain, idle, paced
+from currant.bench.modes.idle import statements_per_s
 from currant.bench.plan import Plan, Switches
 from currant.bench.results import Run, Section
 
@@ -39,7 +40,7 @@ class Step(NamedTuple):
 
     @property
     def idle_per_s(self) -> float:
-        return sum(each.per_s for each in self.idle.statements)
+        return statements_per_s(self.idle)
 
     def row(self, full: "Step") -> list[str]:
         latency = self.paced.complete_ms

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from currant.bench.page.numbers import per_s, short
 from currant.bench.page.plots import Line, Mark, Plot
-from currant.bench.results import Run, Section
+from currant.bench.results import Percentiles, Section
 
 
 def of_section(section: Section) -> list[Plot]:
@@ -15,16 +15,15 @@ def of_section(section: Section) -> list[Plot]:
 
 def _sweep(section: Section) -> Iterable[Plot]:
     """Of a rate that was tried twice the better one counts, as it does in the search for the knee."""
-    runs: dict[float, Run] = {}
+    found: dict[float, Percentiles] = {}
     for run in section.runs:
         if run.rate_per_s and run.complete_ms:
-            known = runs.get(run.rate_per_s)
-            if not (known and known.complete_ms) or run.complete_ms.p99 < known.complete_ms.p99:
-                runs[run.rate_per_s] = run
-    if len(runs) < 2:
+            known = found.get(run.rate_per_s, run.complete_ms)
+            found[run.rate_per_s] = min(known, run.complete_ms, key=lambda each: each.p99)
+    if len(found) < 2:
         return
-    rates = sorted(runs)
-    latencies = [latency for rate in rates if (latency := runs[rate].complete_ms)]
+    rates = sorted(found)
+    latencies = [found[rate] for rate in rates]
     knee = section.figures.get("knee_per_s")
     limit = next((run.extra["p99_limit_ms"] for run in section.runs if "p99_limit_ms" in run.extra), None)
     yield Plot(

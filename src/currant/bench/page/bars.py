@@ -82,10 +82,10 @@ def of_runs(runs: Sequence[Run]) -> list[Html]:
     memories = [(run.label, run.memory) for run in runs]
     charts = [
         chart(
-            "CPU seconds per 1,000 jobs",
+            "CPU milliseconds per 1,000 jobs",
             ["supervisor", "children", "Postgres", "bench (not counted in the figures)"],
             [Bar(label, (cpu.supervisor, cpu.children, cpu.postgres, cpu.bench)) for label, cpu in cpus if cpu],
-            lambda seconds: f"{short(seconds)} s",
+            lambda seconds: f"{short(1000 * seconds)} ms",
         ),
         chart(
             "Memory, peaks",

@@ -139,7 +139,7 @@ def _aside(it: Section, name: str) -> str:
         return f", floor {numbers.per_s(floor)}"
     spread = it.runs[0].throughput_spread if it.runs else None
     if name == "throughput_per_s" and spread:
-        return f", {numbers.short(spread.p5)} to {numbers.short(spread.p95)}"
+        return f", p5 {numbers.short(spread.p5)}, p95 {numbers.short(spread.p95)}"
     return ""
 
 

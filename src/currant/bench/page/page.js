@@ -14,7 +14,7 @@
   }
 
   function tick(value) {
-    return Math.abs(value) >= 10000 ? `${number(value / 1000)}k` : value.toLocaleString("en", {maximumFractionDigits: 6});
+    return Math.abs(value) >= 100000 ? `${number(value / 1000)}k` : value.toLocaleString("en", {maximumFractionDigits: 6});
   }
 
   // x is 1 / (1 − p), as in HdrHistogram's plots: each nine takes the same width.
@@ -32,7 +32,7 @@
   // 1, 2, 5, 10, 20, …: the decades alone where there are many.
   function logSplits(low, high, decadesOnly = false) {
     const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
-    const steps = decadesOnly || to - from > 3 ? [1] : [1, 2, 5];
+    const steps = decadesOnly || to - from > 3 ? [1] : high / low > 10 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
     const splits = [];
     for (let power = from; power <= to; power++)
       for (const step of steps) splits.push(Number(`${step}e${power}`));

@@ -70,13 +70,14 @@ def of_run(run: Run, together: str) -> list[Plot]:
         together: a name for the run's plots over time, of its own on the page.
     """
     series = run.series if run.series and run.series.at_s else None
-    plots: list[Plot] = []
-    if series and run.completed:
-        plots += [_throughput(run, series), *_latency(run, series)]
-    plots += [*_spectrum(run), *_histogram(run)]
+    throughput, work, latencies = [], [], [*_spectrum(run), *_histogram(run)]
     if series:
-        plots += [_in_flight(series)] if run.completed else []
-        plots += [*_utilization(run, series), _statements(series)]
+        latencies = [*_latency(run, series), *latencies]
+        work = [*_utilization(run, series), _statements(series)]
+        if run.completed:
+            throughput, work = [_throughput(run, series)], [_in_flight(series), *work]
+    # Of a backlog latencies say how long it was: they come last.
+    plots = [*throughput, *work, *latencies] if run.backlogged else [*throughput, *latencies, *work]
     return [replace(plot, together=together) if plot.x_label == SECONDS else plot for plot in plots]
 
 

@@ -12,9 +12,9 @@
 -- Version 1 may hold NULL where it has a default: it stands for the default.
 -- Every CTE is MATERIALIZED: a plain subquery with SKIP LOCKED may be run twice and lock more than its LIMIT.
 -- Rows returned: one for each execution claimed; at least one, whose id is NULL when nothing was claimed. Each carries
--- `alive` (0: the node's row is stopped or gone, nothing may be claimed), `seen` (the number of candidates) and, where
--- these were fewer than `rows`, `due_in_s`: until the next scheduled execution, negative when overdue, NULL without one. The
--- last of them carries its `position`: priority, and created_at in Unix time.
+-- `seen` (the number of candidates; NULL: the node's row is stopped or gone, nothing may be claimed) and, where these were
+-- fewer than `rows`, `due_in_s`: until the next scheduled execution, negative when overdue, NULL without one. The last of
+-- them carries its `position`: priority, and created_at in Unix time.
 WITH node AS MATERIALIZED (
     SELECT 1 FROM worker_heartbeats
     WHERE worker_id = %(node)s AND status = 'running'
@@ -86,7 +86,7 @@ WITH node AS MATERIALIZED (
         e.priority, e.created_at
 ), facts AS MATERIALIZED (
     -- Once, not for each row.
-    SELECT counts.alive, counts.seen, (SELECT max(rank) FROM bounded) AS last,
+    SELECT CASE WHEN counts.alive = 1 THEN counts.seen END AS seen, (SELECT max(rank) FROM bounded) AS last,
         -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
         CASE WHEN counts.seen < %(rows)s::int THEN (
             SELECT extract(epoch FROM min(s.run_at) - now())::float8
@@ -104,7 +104,7 @@ SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
     CASE WHEN c.rank = facts.last THEN ARRAY[c.priority, extract(epoch FROM c.created_at)]::float8[] END AS position,
-    facts.alive, facts.seen, facts.due_in_s
+    facts.seen, facts.due_in_s
 FROM facts
 LEFT JOIN claimed AS c ON true
 ORDER BY c.rank
