@@ -145,7 +145,8 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
                 await _beside(feeding(), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "single", label, jobs, warmup, cut_off=False)
         held = checks.rate_held(
-            asked_per_s=feed.intended_per_s or rate_per_s,
+            asked_per_s=rate_per_s,
+            intended_per_s=feed.intended_per_s or rate_per_s,
             reached_per_s=feed.per_s or rate_per_s,
             seconds=expected / rate_per_s,
             late=feed.late,
