@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.peers.errors import PeersError
-from benchmarks.peers.results import encode, ratios, table
+from benchmarks.peers.page import renewed
+from benchmarks.peers.results import Document, decode, encode, merged
 from benchmarks.peers.run import CASES, Plan, run
 from benchmarks.peers.systems import PEERS
+from benchmarks.peers.tables import ratios, tables
 from currant.errors import CurrantError
 
 
@@ -33,19 +35,28 @@ def main() -> int:
     # SIGTERM goes the way of Ctrl-C, which ends the servers and the workers.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        document = run(plan, sys.argv[1:], lambda line: print(line, file=sys.stderr, flush=True))
-        if options.json:
-            options.json.write_bytes(encode(document))
+        if options.show:
+            document = merged([decode(Path(name).read_bytes()) for name in options.show.split(",")])
+        else:
+            document = run(plan, sys.argv[1:], lambda line: print(line, file=sys.stderr, flush=True))
+        _write(document, options.json, options.page)
     except (PeersError, CurrantError, OSError) as error:
         print(f"benchmarks.peers: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(table(document))
+    print(tables(document))
     print(ratios(document, "currant"))
     failures = [f"{system.title}: {failure}" for system in document.systems for failure in system.failures]
     print("\n".join(failures), file=sys.stderr)
     return 1 if failures else 0
+
+
+def _write(document: Document, json: Path | None, page: Path | None) -> None:
+    if json:
+        json.write_bytes(encode(document))
+    if page:
+        page.write_text(renewed(page.read_text(), document))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         "--database-url", metavar="URL", help="a Postgres that lets us make databases; else a throwaway"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds' figures there")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="renew the tables of this page, docs/peers.md")
+    parser.add_argument("--show", metavar="FILES", help="measure nothing: show these files of --json, a comma list")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The figures of all rounds, and the table of them. Pure."""
+"""The figures of all rounds, as they are kept in a file. Pure."""
 
 import math
 import statistics
@@ -25,6 +25,11 @@ class System(msgspec.Struct, kw_only=True):
         for name, value in figures.items():
             self.figures.setdefault(name, []).append(value)
 
+    def median(self, figure: str) -> float | None:
+        """Returns the median over the rounds, infinite where most waited in vain; None where nothing was measured."""
+        values = [math.inf if value is None else value for value in self.figures.get(figure, [])]
+        return statistics.median(values) if values else None
+
 
 class Machine(msgspec.Struct, kw_only=True):
     """Where it was measured."""
@@ -42,7 +47,7 @@ class Machine(msgspec.Struct, kw_only=True):
 
 
 class Document(msgspec.Struct, kw_only=True):
-    """The JSON file."""
+    """The JSON file: one run, or several of different cases put together."""
 
     format: int = 1
     #: UTC, ISO 8601.
@@ -50,100 +55,36 @@ class Document(msgspec.Struct, kw_only=True):
     commit: str | None
     command: list[str]
     machine: Machine
+    #: How long the crash cases waited, in seconds.
+    wait_s: float
     systems: list[System]
 
-
-class Column(msgspec.Struct, frozen=True):
-    """A column of the table: its head, the figure's name, how it is written, and whether more is better."""
-
-    head: str
-    figure: str
-    text: str
-    more_is_better: bool
+    def system(self, name: str) -> System | None:
+        return next((system for system in self.systems if system.name == name), None)
 
 
-def columns(names: Sequence[str]) -> list[Column]:
-    """Returns the columns for these figures, those that no column is made for left out."""
-    return [column for name in names if (column := _column(name))]
-
-
-def _column(name: str) -> Column | None:
-    kind, _, detail = name.partition("@")
-    count = f"{int(detail):,}" if detail.isdigit() else ""
-    heads = {
-        "drain_per_s": (f"drain of {count}: jobs/s", "{:,.0f}", True),
-        "cpu_us": (f"drain of {count}: CPU µs a job", "{:,.0f}", False),
-        "single_per_s": ("enqueue one by one, /s", "{:,.0f}", True),
-        "bulk_per_s": ("enqueue in bulk, /s", "{:,.0f}", True),
-        "start_p50_ms": (f"start at {count}/s: p50 ms", "{:.1f}", False),
-        "start_p99_ms": (f"start at {count}/s: p99 ms", "{:.1f}", False),
-        "idle_per_s": (f"idle, {count} processes: /s", "{:.2f}", False),
-        "process_s": ("killed process: job runs again after s", "{:.1f}", False),
-        "worker_s": ("killed worker: job runs again after s", "{:.1f}", False),
-    }
-    if kind not in heads:
-        return None
-    head, text, more = heads[kind]
-    return Column(head, name, text, more)
-
-
-def median(system: System, figure: str) -> float | None:
-    """Returns the median over the rounds, infinite where most waited in vain; None where nothing was measured."""
-    values = [math.inf if value is None else value for value in system.figures.get(figure, [])]
-    return statistics.median(values) if values else None
-
-
-def table(document: Document) -> str:
-    """Returns the table in Markdown: medians over the rounds, the best of each column in bold."""
-    names = list(dict.fromkeys(name for system in document.systems for name in system.figures))
-    shown = columns(names)
-    best = {column.figure: _best(document.systems, column) for column in shown}
-    lines = [
-        "| | " + " | ".join(column.head for column in shown) + " |",
-        "|---" * (len(shown) + 1) + "|",
-    ]
-    for system in document.systems:
-        cells = [_cell(median(system, column.figure), column, best[column.figure]) for column in shown]
-        lines.append(f"| {system.title} {system.version} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _best(systems: Sequence[System], column: Column) -> float | None:
-    values = [value for system in systems if (value := median(system, column.figure)) is not None]
-    if not values:
-        return None
-    return max(values) if column.more_is_better else min(values)
-
-
-def _cell(value: float | None, column: Column, best: float | None) -> str:
-    if value is None:
-        return "–"
-    if value == math.inf:
-        return "not within the wait"
-    text = column.text.format(value)
-    return f"**{text}**" if value == best else text
-
-
-def ratios(document: Document, name: str) -> str:
-    """Returns, for each figure, the system's value over the others': medians of the ratios within each round.
-
-    Within a round, for two neighbours met the same machine; a machine that others use is not the same in the next.
-    """
-    ours = next((system for system in document.systems if system.name == name), None)
-    if not ours:
-        return ""
-    lines = []
-    for figure, values in ours.figures.items():
-        column = _column(figure)
-        if not column:
-            continue
-        for other in document.systems:
-            theirs = other.figures.get(figure, [])
-            pairs = [mine / its for mine, its in zip(values, theirs, strict=False) if mine and its]
-            if other is not ours and pairs:
-                better = "better" if (statistics.median(pairs) > 1) == column.more_is_better else "worse"
-                lines.append(f"{column.head}: {statistics.median(pairs):.2f} × {other.title}'s, {better}")
-    return "\n".join(lines)
+def merged(documents: Sequence[Document]) -> Document:
+    """Returns one document of several: a later one's figures take the place of an earlier one's of the same name."""
+    last = documents[-1]
+    systems: dict[str, System] = {}
+    for document in documents:
+        for system in document.systems:
+            before = systems.get(system.name)
+            figures = {**(before.figures if before else {}), **system.figures}
+            failures = [*(before.failures if before else []), *system.failures]
+            systems[system.name] = msgspec.structs.replace(system, figures=figures, failures=failures)
+    # A system's place is the one of the document that has most of them.
+    order = [system.name for system in max(documents, key=lambda each: len(each.systems)).systems]
+    machine = last.machine
+    load = max(document.machine.load for document in documents)
+    redis = next((document.machine.redis for document in documents if document.machine.redis), None)
+    return msgspec.structs.replace(
+        last,
+        started=min(document.started for document in documents),
+        machine=msgspec.structs.replace(machine, load=load, redis=redis),
+        wait_s=max(document.wait_s for document in documents),
+        systems=sorted(systems.values(), key=lambda system: order.index(system.name) if system.name in order else 99),
+    )
 
 
 def encode(document: Document) -> bytes:

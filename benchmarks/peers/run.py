@@ -100,7 +100,12 @@ def run(plan: Plan, command: Sequence[str], say: Callable[[str], None]) -> Docum
                 outcome = _measured(step, both, found)
                 say(f"round {number + 1} of {plan.rounds}: {step.what}, {step.peer.title}: {outcome}")
     return Document(
-        started=started, commit=_commit(), command=list(command), machine=machine, systems=list(found.values())
+        started=started,
+        commit=_commit(),
+        command=list(command),
+        machine=machine,
+        wait_s=plan.wait_s,
+        systems=list(found.values()),
     )
 
 

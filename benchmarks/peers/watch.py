@@ -1,7 +1,7 @@
 """When the first job was done and when the last, seen from outside, in the same way for all.
 
-Counting what is left scans a table, which costs what is measured. So the count is exact at the beginning, until the
-first job is done, and at the end; in between a guess from a fiftieth of the table tells when the end is near.
+Counting what is left scans a table, which costs what is measured. So of a large backlog the count is exact only at
+first, until a job is done, and at the end; in between a guess from a part of the table tells when the end is near.
 """
 
 import time
@@ -14,7 +14,9 @@ from benchmarks.peers.errors import PeersError
 FIRST_S, LOOK_MIN_S, LOOK_MAX_S = 0.01, 0.005, 1.0
 #: A look comes when this part of the expected rest has passed.
 PART = 0.6
-#: Exact counts from here on: a guess from a fiftieth is coarse.
+#: Smaller backlogs are always counted: that is cheap, and a guess from few pages is worth nothing.
+GUESS_JOBS_MIN = 100_000
+#: Exact counts from here on: a guess is coarse.
 EXACT_SHARE = 0.03
 STALL_S = 120.0
 
@@ -56,18 +58,21 @@ def until_done(
         if clock() - began_s > STALL_S:
             raise PeersError(f"no job was done within {STALL_S:g} s")
         sleep(FIRST_S)
-    first_left = lowest = seen
+    first_left = seen
+    # Of exact looks and of guesses: one must not be held against the other.
+    lowest = {True: seen, False: seen}
     moved_s = last_s = first_s
     while seen > 0:
         rate = (first_left - seen) / (last_s - first_s) if last_s > first_s else 0.0
         sleep(min(LOOK_MAX_S, max(LOOK_MIN_S, PART * seen / rate)) if rate > 0 else LOOK_MIN_S * 10)
         check()
-        guess = seen > jobs * EXACT_SHARE
+        stalled = clock() - moved_s > STALL_S
+        guess = jobs >= GUESS_JOBS_MIN and seen > jobs * EXACT_SHARE and not stalled
         last_s, seen = clock(), left(guess)
         if guess:
             seen = max(1, seen)  # only an exact look may say that all is done
-        if seen < lowest:
-            lowest, moved_s = seen, last_s
-        elif last_s - moved_s > STALL_S:
+        if seen < lowest[guess]:
+            lowest[guess], moved_s = seen, last_s
+        elif stalled:
             raise PeersError(f"nothing was done for {STALL_S:g} s, with {seen:,} of {jobs:,} jobs left")
     return Span(first_left, last_s - first_s)

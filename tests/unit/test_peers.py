@@ -8,9 +8,11 @@ import pytest
 from benchmarks.peers import notes
 from benchmarks.peers.__main__ import _names, _numbers
 from benchmarks.peers.errors import PeersError
-from benchmarks.peers.results import Document, Machine, System, decode, encode, ratios, table
+from benchmarks.peers.page import BEGIN, END, renewed
+from benchmarks.peers.results import Document, Machine, System, decode, encode, merged
 from benchmarks.peers.run import CASES, Plan, steps
 from benchmarks.peers.systems import PEERS
+from benchmarks.peers.tables import better, ratios, tables
 from benchmarks.peers.watch import STALL_S, until_done
 
 
@@ -29,7 +31,7 @@ def document(*systems: System) -> Document:
         cpu="c", cores=2, memory_gib=1, os="o", postgres="18", postgres_where="w", redis=None, python="3", load=0.0
     )
     return Document(
-        started="2026-01-01T00:00:00+00:00", commit=None, command=[], machine=machine, systems=list(systems)
+        started="2026-01-01T00:00:00+00:00", commit=None, command=[], machine=machine, wait_s=90, systems=list(systems)
     )
 
 
@@ -67,6 +69,12 @@ def test_a_guess_of_nothing_left_is_not_believed() -> None:
     assert watch(backlog, 200_000, lambda guess: 0 if guess else backlog.left(False)) == pytest.approx(10_000, rel=0.05)
 
 
+def test_a_coarse_guess_is_no_stall() -> None:
+    """A guess may be far below the truth, and then nothing seems to move for a while."""
+    backlog = Backlog(200_000, 500.0, begin_s=0.0)
+    assert watch(backlog, 200_000, lambda guess: 10_000 if guess else backlog.left(False)) > 0
+
+
 def test_a_backlog_that_does_not_move_is_an_error() -> None:
     backlog = Backlog(1000, 0.0, begin_s=0.0)
     with pytest.raises(PeersError, match=f"within {STALL_S:g} s"):
@@ -87,21 +95,29 @@ def test_notes_are_read_from_all_processes(tmp_path: Path) -> None:
     assert notes.lines(tmp_path, "hold") == [["7", "1.0"]]
 
 
-def test_the_table_shows_medians_and_marks_the_best() -> None:
-    shown = table(
-        document(
-            system("ours", drain_per_s_at_20000=[10_000.0, 30_000.0, 20_000.0], process_s=[0.1], cpu_us_at_20000=[9.0]),
-            system("theirs", drain_per_s_at_20000=[25_000.0], process_s=[None], cpu_us_at_20000=[50.0]),
-            system("slow", process_s=[25.0]),
-        )
-    )
-    head, _, ours, theirs, slow = shown.strip().splitlines()
-    assert head == (
-        "| | drain of 20,000: jobs/s | killed process: job runs again after s | drain of 20,000: CPU µs a job |"
-    )
-    assert ours == "| Ours 1 | 20,000 | **0.1** | **9** |"
-    assert theirs == "| Theirs 1 | **25,000** | not within the wait | 50 |"
-    assert slow == "| Slow 1 | – | 25.0 | – |"
+COMPARED = (
+    system("ours", drain_per_s_at_20000=[10_000.0, 30_000.0, 20_000.0], process_s=[0.1], cpu_us_at_20000=[9.0]),
+    system("theirs", drain_per_s_at_20000=[25_000.0], process_s=[None], cpu_us_at_20000=[50.0]),
+    system("slow", process_s=[25.0], server_cpu_us_at_20000=[3.0]),
+)
+
+
+def test_the_tables_show_medians_and_mark_the_best() -> None:
+    drained, killed = tables(document(*COMPARED)).strip().split("\n\n", 1)[1].split("\n\n")[::2]
+    assert drained.splitlines()[:4] == [
+        "| | 20,000 jobs: /s | 20,000 jobs: CPU µs a job |",
+        "|---|---|---|",
+        "| Ours | 20,000 | **9** |",
+        "| Theirs | **25,000** | 50 |",
+    ]
+    assert "Slow" not in drained
+    assert killed.splitlines()[2:] == ["| Ours | **0.1** |", "| Theirs | over 90 |", "| Slow | 25.0 |"]
+
+
+def test_where_others_are_better_is_said() -> None:
+    assert better(document(*COMPARED), "ours") == "- 20,000 jobs: /s: Theirs 25,000; Currant 20,000\n"
+    assert "nowhere" in better(document(*COMPARED[::2]), "ours")
+    assert "nowhere" in better(document(system("ours", bulk_per_s=[100.0]), system("near", bulk_per_s=[104.0])), "ours")
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -113,10 +129,29 @@ def test_ratios_are_taken_within_a_round() -> None:
         "ours",
     )
     assert text.splitlines() == [
-        "drain of 20,000: jobs/s: 0.50 × Theirs's, worse",
-        "enqueue in bulk, /s: 5.00 × Theirs's, better",
+        "20,000 jobs: /s: 0.50 (0.50 to 3.00) × Theirs's, worse",
+        "in bulk: /s: 5.00 × Theirs's, better",
     ]
     assert ratios(document(system("theirs", bulk_per_s=[1.0])), "ours") == ""
+
+
+def test_files_of_different_cases_are_put_together() -> None:
+    first = document(system("ours", bulk_per_s=[1.0], process_s=[2.0]), system("theirs", bulk_per_s=[1.0]))
+    both = merged([first, document(system("ours", process_s=[3.0]))])
+    assert [each.name for each in both.systems] == ["ours", "theirs"]
+    assert both.systems[0].figures == {"bulk_per_s": [1.0], "process_s": [3.0]}
+    assert both.systems[1].figures == {"bulk_per_s": [1.0]}
+
+
+def test_the_page_keeps_what_people_wrote() -> None:
+    page = renewed(f"before\n{BEGIN}old\n{END}after\n", document(*COMPARED))
+    assert page.startswith("before\n")
+    assert page.endswith("after\n")
+    assert "old" not in page
+    assert "| Theirs | **25,000** | 50 |" in page
+    assert renewed(page, document(*COMPARED)) == page
+    with pytest.raises(PeersError, match="no part between"):
+        renewed("nothing", document(*COMPARED))
 
 
 def test_the_file_can_be_read_again() -> None:

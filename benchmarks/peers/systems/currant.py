@@ -33,8 +33,8 @@ class Currant(Peer):
         return {"PYTHONPATH": str(SCRIPTS), "CURRANT_DATABASE_URL": place.url}
 
     def workers(self, processes: int) -> Sequence[list[str]]:
-        options = ["--modules=currant_app", f"--procs={processes}", "--concurrency=64", "--runtime-dir=run"]
-        return [[sys.executable, "-c", "from currant.cli.currantd import main; main()", *options]]
+        options = ["--modules=currant_app", f"--procs={processes}", "--concurrency=64"]
+        return [[sys.executable, str(SCRIPTS / "currant_node.py"), *options]]
 
     def left(self, place: Place, *, guess: bool) -> int:
         return rows_left(place, "executions", "status <> 'completed'", guess=guess)
