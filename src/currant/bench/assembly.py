@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -96,7 +96,8 @@ async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler
         complete_ms=percentiles.percentiles(found.complete_ms),
         histogram=percentiles.histogram(found.complete_ms),
         backlogged=stretch.backlogged,
-        **_of_window(window),
+        # It was over before anybody looked: what is said of each job is then of none.
+        **_of_window(window if window.jobs else replace(window, statements=[])),
         series=_series(sampler, found, stretch),
         floor=stretch.floor,
         checks=[

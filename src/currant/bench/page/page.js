@@ -100,7 +100,7 @@
     } else if (plot.y_scale === "log") {
       Object.assign(y, {distr: 3, log: 10});
       const all = [...plot.lines.flatMap(line => line.ys), ...marks("y")].filter(value => value > 0);
-      y.range = [snap(Math.min(...all), false), snap(Math.max(...all), true)];
+      y.range = [snap(0.85 * Math.min(...all), false), snap(Math.max(...all), true)];
     } else {
       y.range = (u, low, high) => [0, Math.max(1.06 * Math.max(high || 0, ...marks("y")), plot.y_max || 0) || 1];
     }
