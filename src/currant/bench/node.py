@@ -16,6 +16,7 @@ from rich.console import Console
 
 from currant import settings
 from currant.bench.plan import BenchFailed, Plan
+from currant.bench.sampler import INTERVAL_PER_CHILD_S
 from currant.errors import CurrantError
 from currant.protocol.status import StatusReply
 from currant.supervisor.control import ask
@@ -123,10 +124,12 @@ class Node:
             enqueued: how many there are by now: with none waiting, nothing ends, and that is no stall.
             until_s: by time.monotonic.
             seen: gets what currantd says of itself, each time.
+            poll_s: how often it is asked; less often at very many children.
 
         Raises:
             BenchFailed: currantd ended, or nothing moved for 30 s.
         """
+        poll_s = max(poll_s, INTERVAL_PER_CHILD_S * self._plan.workers)
         last, moved_at = dict[str, int](), time.monotonic()
         while True:
             self._check_alive()
