@@ -55,6 +55,8 @@ class Feed:
         self._messages: list[FromFeeding] = []
         self._state = State(0, 0, 0, 0, None, 0.0, 0.0, 0.0, 0.0, {})
         self._supply: Supply | None = None
+        #: Whether there is no more to come.
+        self.done = False
         #: Of a paced run, when it has ended: the intended moments by id, in Unix time of the database's clock.
         self.intended: dict[str, float] = {}
 
@@ -62,6 +64,11 @@ class Feed:
     def enqueued(self) -> int:
         """How many executions are enqueued by now."""
         return self._state.enqueued
+
+    @property
+    def total(self) -> int | None:
+        """How many executions it has enqueued in all; None while there may be more."""
+        return self.enqueued if self.done else None
 
     @property
     def begun(self) -> int:
@@ -216,6 +223,7 @@ class Feed:
             elif isinstance(message, Page):
                 self.intended.update(zip(message.ids, moments_of(message), strict=True))
             elif message == Done():
+                self.done = True
                 return
             else:
                 raise _failed(message)

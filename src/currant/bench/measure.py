@@ -97,25 +97,19 @@ async def saturated(bench: Bench, plan: Plan, label: str) -> Run:
             bench, plan, label, jobs, warmup=warmup, interval_s=SATURATED_INTERVAL_S, feed=feed
         ) as running:
             until_s = _until_s(plan)
-            fed = False
-
-            async def feeding() -> None:
-                nonlocal fed
-                await feed.saturate(until_s)
-                fed = True
 
             def seen(reply: StatusReply) -> None:
                 running.seen(reply)
                 feed.note_completed(ended(reply))
 
             watching = running.node.until_ended(
-                lambda: feed.enqueued if fed else None,
+                lambda: feed.total,
                 enqueued=lambda: feed.enqueued,
                 until_s=until_s,
                 seen=seen,
                 poll_s=SATURATED_INTERVAL_S,
             )
-            complete = await _beside(feeding(), running.after_warmup(plan), watching)
+            complete = await _beside(feed.saturate(until_s), running.after_warmup(plan), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "many", label, jobs, warmup, cut_off=not complete)
     return await assemble(bench.connection, plan, replace(stretch, backlogged=True), running.sampler)
 
@@ -137,18 +131,9 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     warmup = plan.warmup_rows(expected)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
         async with watched(bench, plan, label, expected, warmup=warmup, feed=feed) as running:
-            fed = False
-
-            async def feeding() -> None:
-                nonlocal fed
-                await feed.paced(_until_s(plan))
-                fed = True
-
-            watching = running.node.until_ended(
-                lambda: feed.enqueued if fed else None, enqueued=lambda: feed.enqueued, seen=running.seen
-            )
+            watching = running.node.until_ended(lambda: feed.total, enqueued=lambda: feed.enqueued, seen=running.seen)
             async with showing_p99(bench, running.line):
-                await _beside(feeding(), watching)
+                await _beside(feed.paced(_until_s(plan)), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "single", label, jobs, warmup, cut_off=False)
         held = checks.rate_held(
             asked_per_s=rate_per_s,

@@ -288,20 +288,22 @@
   }
 
   const figures = new Map();
-  // Also what is folded up gets a width at last, when it is opened.
-  const watch = new ResizeObserver(entries => {
-    if (document.documentElement.classList.contains("paper")) return;
-    for (const {target} of entries) {
-      const figure = figures.get(target), width = Math.floor(target.clientWidth);
-      if (width === 0 || width === figure.width) continue;
-      figure.width = width;
-      if (figure.chart) figure.chart.setSize({width, height: figure.chart.height});
-      else draw(figure);
-    }
-  });
+  // What is folded up gets a width when it is opened. A moment later: what is drawn has a size too, and an observer that
+  // changes sizes at once is told off by the browser.
+  const watch = new ResizeObserver(entries => setTimeout(() => entries.forEach(entry => fit(entry.target))));
+
+  function fit(place) {
+    const figure = figures.get(place), width = Math.floor(place.clientWidth);
+    if (width === 0 || width === figure.width || document.documentElement.classList.contains("paper")) return;
+    figure.width = width;
+    if (figure.chart) figure.chart.setSize({width, height: figure.chart.height});
+    else draw(figure);
+  }
+
   for (const place of document.querySelectorAll(".drawing")) {
     const data = JSON.parse(place.parentElement.querySelector("script").textContent);
     figures.set(place, {place, width: 0, plot: {kind: "lines", x_scale: "linear", y_scale: "linear", x_label: TIME, lines: [], marks: [], rows: {}, ...data}});
+    fit(place);
     watch.observe(place);
   }
 
