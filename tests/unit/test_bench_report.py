@@ -100,7 +100,7 @@ def test_every_key_figure_of_a_run_is_words() -> None:
         "272 MB peak supervisor 64 children 168 fork server 40",
         "claim 0.233 233 0.62 2,100 2,100",
         "enqueue (bench)",
-        "✓ every check holds (2): every execution once, rate held\n 0 failed, 0 retries, 0 connection errors",
+        "In all runs: 0 failed, 0 retries, 0 connection errors\n✓ every check holds (2): every execution once, rate",
     ):
         assert text in shown
 
@@ -143,7 +143,13 @@ def test_a_failed_check_of_the_mode_itself_is_told_as_well() -> None:
 def test_troubles_are_counted_where_they_were() -> None:
     shown = printed(document(steady(runs=[run(retries=3, connection_errors=2)])))
     assert re.search(r"trouble +3 retries, 2 connection errors", shown)
-    assert shown.splitlines()[-1] == "  0 failed"
+    assert shown.splitlines()[-2] == "In all runs: 0 failed, 3 retries, 2 connection errors"
+
+
+def test_troubles_of_runs_in_a_table_are_counted_at_the_end() -> None:
+    section = sweep()
+    section.runs[3].connection_errors = 7
+    assert "In all runs: 0 failed, 0 retries, 7 connection errors" in printed(document(section))
 
 
 def test_a_machine_that_others_used_is_a_warning() -> None:

@@ -43,6 +43,7 @@ def _document(document: Document) -> Iterator[Text]:
         yield from _section(section)
         yield Text()
     yield from _environment(document.environment)
+    yield from _troubles(document)
     yield from _checks(document)
 
 
@@ -62,8 +63,6 @@ def _section(section: Section) -> Iterator[Text]:
     if not section.rows and len(runs) <= RUNS_IN_FULL:
         for place, run in enumerate(runs):
             yield from run_lines(run, brief=place > 0)
-    elif len(runs) == 1:
-        yield from run_lines(runs[0], brief=True)
 
 
 def _repeats(section: Section) -> Iterator[Text]:
@@ -141,7 +140,7 @@ def _checks(document: Document) -> Iterator[Text]:
     elif found:
         names = ", ".join(dict.fromkeys(check.name for _, check in found))
         lines = textwrap.wrap(f"✓ every check holds ({len(found)}): {names}", WIDTH, subsequent_indent="  ")
-        yield from (Text(line, style="green") for line in [*lines, *_no_troubles(document)])
+        yield from (Text(line, style="green") for line in lines)
 
 
 def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
@@ -149,8 +148,9 @@ def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
     yield from ((run.label, check) for run in section.runs for check in run.checks)
 
 
-def _no_troubles(document: Document) -> Iterator[str]:
-    runs = [run for section in document.sections for run in section.runs]
-    counts = [troubles_of(run) for run in runs]
-    if none := [name for name in (counts[0] if counts else ()) if not any(each[name] for each in counts)]:
-        yield "  0 " + ", 0 ".join(none)
+def _troubles(document: Document) -> Iterator[Text]:
+    counts = [troubles_of(run) for section in document.sections for run in section.runs]
+    if counts:
+        totals = {name: sum(each[name] for each in counts) for name in counts[0]}
+        text = "In all runs: " + ", ".join(f"{total:,} {name}" for name, total in totals.items())
+        yield Text(text, style="yellow" if any(totals.values()) else "dim")
