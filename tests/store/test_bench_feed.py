@@ -39,9 +39,10 @@ async def eventually(running: "asyncio.Task[None]", condition: Callable[[], bool
 @in_loop
 async def test_prefilled_rows_are_shared_out_and_of_the_size_that_was_asked_for(url: str) -> None:
     shown: list[int] = []
-    async with feeding(url, jobs=1500, payload_bytes=100) as feed:
-        await feed.prefill(shown.append)
-    async with connected(url) as connection:
+    async with feeding(url, jobs=1500, payload_bytes=100) as feed, connected(url) as connection:
+        async with feed.prefilled(shown.append) as commit:
+            assert await fetch(connection, "SELECT count(*) FROM executions") == [(0,)]
+            await commit()
         counts = dict(await fetch(connection, "SELECT queue, count(*) FROM executions GROUP BY queue"))
         ((args,),) = await fetch(connection, "SELECT DISTINCT args::text FROM executions")
     assert shown == [1000, 1500]
@@ -54,8 +55,8 @@ async def test_prefilled_rows_are_shared_out_and_of_the_size_that_was_asked_for(
 @in_loop
 async def test_failing_and_mixed_jobs_have_their_exact_shares(url: str) -> None:
     spec = JobSpec(kind="mixed", mix=(("fail", 0.5), ("noop", 0.5)), fail_percent=20, retries=2)
-    async with feeding(url, job=spec) as feed:
-        await feed.prefill(lambda _: None)
+    async with feeding(url, job=spec) as feed, feed.prefilled(lambda _: None) as commit:
+        await commit()
     async with connected(url) as connection:
         rows = await fetch(
             connection, "SELECT function_name, args::text, max_retries, count(*) FROM executions GROUP BY 1, 2, 3"

@@ -89,11 +89,11 @@ class Leases(RuleBasedStateMachine):
         (id,) = self.run(enqueue(self.connection, new(retries=retries)))
         self.rows[id] = Row()
 
-    @rule(node=st.integers(0, 1), rows=st.integers(1, 4))
-    def claim(self, node: int, rows: int) -> None:
+    @rule(node=st.integers(0, 1), rows=st.integers(1, 4), plenty=st.booleans())
+    def claim(self, node: int, rows: int, plenty: bool) -> None:
         name = self.nodes[node]
         pending = [id for id, row in self.rows.items() if row.status is Status.PENDING]
-        found = self.run(claim(self.connection, rows, node=name))
+        found = self.run(claim(self.connection, rows, node=name, plenty=plenty))
         assert found.alive
         assert len(found.executions) == min(rows, len(pending))
         for execution in found.executions:
@@ -108,9 +108,9 @@ class Leases(RuleBasedStateMachine):
         self.claimed += found.executions
 
     @precondition(lambda self: self.dead)
-    @rule(pick=PICK)
-    def a_dead_node_claims_nothing(self, pick: int) -> None:
-        found = self.run(claim(self.connection, 4, node=self.dead[pick % len(self.dead)]))
+    @rule(pick=PICK, plenty=st.booleans())
+    def a_dead_node_claims_nothing(self, pick: int, plenty: bool) -> None:
+        found = self.run(claim(self.connection, 4, node=self.dead[pick % len(self.dead)], plenty=plenty))
         assert (found.executions, found.alive) == ([], False)
 
     @precondition(lambda self: self.claimed)
@@ -153,7 +153,7 @@ class Leases(RuleBasedStateMachine):
         verdict = judge(execution, Ending.RELEASED, None, POLICY, lambda: 0.5)
         assert self.run(queries.settle(self.connection, [verdict])) == 1
         self._settled(self.rows[execution.id], verdict)
-        self.claim(node=node, rows=4)
+        self.claim(node=node, rows=4, plenty=True)
 
     @rule()
     def promote(self) -> None:

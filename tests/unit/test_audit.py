@@ -1,13 +1,15 @@
 """Our counts against the server's: pure."""
 
+from importlib import resources
+
 import pytest
 
-from currant.bench.audit import NUMBER, audit
+from currant.bench.audit import NOTIFYING, NUMBER, audit
 from currant.bench.server import Mark
 
 
-def mark(transactions: int | None = None, calls: dict[str, int] | None = None) -> Mark:
-    return Mark(at_s=0.0, wal_bytes=None, transactions=transactions, cpu_s=None, calls=calls)
+def mark(transactions: int | None = None, calls: dict[str, int] | None = None, at_s: float = 0.0) -> Mark:
+    return Mark(at_s=at_s, wal_bytes=None, transactions=transactions, cpu_s=None, calls=calls)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,13 @@ def test_where_the_server_counts_by_text_each_name_must_agree() -> None:
     assert found.text == "the counts differ: claim 900 times, by the server 100"
     assert not audit({"complete": 90}, before, after, alone=True).ok
     assert audit({"complete": 90}, before, after, alone=False).ok
+
+
+def test_in_ten_minutes_autovacuum_has_done_something_too() -> None:
+    assert audit({"tick": 120}, mark(0), mark(120 + 120 + NUMBER + 300, at_s=600), alone=True).ok
+    assert not audit({"tick": 120}, mark(0), mark(120 + 120 + NUMBER + 301, at_s=600), alone=True).ok
+
+
+def test_every_statement_that_notifies_is_known() -> None:
+    files = resources.files("currant.store").joinpath("sql").iterdir()
+    assert {file.name.removesuffix(".sql") for file in files if "pg_notify" in file.read_text()} <= set(NOTIFYING)

@@ -1,6 +1,8 @@
 """Two documents side by side: no verdict without enough repeats, and what differs beside the code."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -190,7 +192,7 @@ def test_a_document_that_was_written_is_read(tmp_path: Path) -> None:
         (b"mode,label\n", "is not JSON"),
         (b"[1, 2]", "is no result"),
         (b"{}", "is no result"),
-        (b'{"mode": "drain", "jobs": 10, "currant": "0.2.0", "postgres": "16.4"}', "was written by a bench before 0.3"),
+        (b'{"mode": "drain", "jobs": 10, "currant": "0.2.0", "postgres": "16.4"}', "was written by an earlier bench"),
         (b'{"format": 2, "sections": []}', "has format 2; this Currant reads 1"),
         (b'{"format": 1, "sections": []}', "is no result of currant bench --json: Object missing required field"),
         (b'{"format": 1, "sections": 3}', "is no result of currant bench --json: Expected `array`"),
@@ -250,3 +252,16 @@ def test_options_of_the_bench_mean_nothing_to_the_comparison(tmp_path: Path) -> 
     done = CliRunner().invoke(main.app, ["bench", "--jobs", "10", "compare", "a.json", "b.json"])
     assert done.exit_code == exits.USAGE
     assert "--jobs means nothing to compare" in done.stderr
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(results.encode(document()))
+    call = [sys.executable, "-m", "currant", "bench", "compare", "a.json", "a.json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            call, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert done.returncode == exits.FAILED
+    assert done.stderr.splitlines() == [
+        "currant bench compare: error: the output cannot be written: No space left on device"
+    ]

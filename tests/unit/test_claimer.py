@@ -281,10 +281,31 @@ async def test_while_looks_from_the_head_are_quick_each_begins_there() -> None:
 
 @in_loop
 async def test_after_a_slow_look_from_the_head_it_goes_on_behind_the_last_for_eight_times_as_long() -> None:
-    takes_s = [0.1, 0.3, 0.3, 0.3, 0.01]
-    looks = [(got(10, last=last), took_s) for last, took_s in zip("abcde", takes_s, strict=True)]
-    # For 0.8 seconds from the first on; the next look from the head is quick.
-    assert await afters(*looks) == [None, "a", "b", "c", None, None]
+    takes_s = [0.3, *[0.14] * 18, 0.01]
+    looks = [(got(10, last=f"p{number}"), took_s) for number, took_s in enumerate(takes_s)]
+    # For 2.4 seconds from the first on; the next look from the head is quick.
+    assert await afters(*looks) == [None, *(f"p{number}" for number in range(18)), None, None]
+
+
+@in_loop
+async def test_where_looks_from_elsewhere_are_as_slow_the_head_is_not_to_blame() -> None:
+    looks = [
+        (got(10, last="a"), 0.1),
+        (got(10, last="b"), 0.08),
+        # As slow as that is no longer slow, ...
+        (got(10), 0.15),
+        # ... twice as slow is, and this time the others are quicker.
+        (got(10, last="c"), 0.3),
+        (got(10, last="d"), 0.05),
+        (got(10, last="e"), 2.4),
+    ]
+    assert await afters(*looks) == [None, "a", None, None, "c", "d", None]
+
+
+@in_loop
+async def test_when_the_head_is_quick_again_slow_is_what_it_was() -> None:
+    looks = [(got(10, last="a"), 0.1), (got(10), 0.1), (got(10), 0.01), (got(10, last="b"), 0.1), (got(10), 0.01)]
+    assert await afters(*looks) == [None, "a", None, None, "b", None]
 
 
 @in_loop
@@ -293,8 +314,8 @@ async def test_after_a_full_claim_there_is_plenty_unless_it_is_to_say_where_its_
         (got(10), 0.01),
         (got(10), 0.1),
         (got(10, last="a"), 0.1),
-        (got(10, last="b"), 1.0),
-        (got(10), 0.01),
+        (got(10, last="b"), 0.01),
+        (got(10), 1.0),
         (got(9, seen=10), 0.01),
         (got(10), 0.01),
     )
@@ -303,7 +324,7 @@ async def test_after_a_full_claim_there_is_plenty_unless_it_is_to_say_where_its_
         node.takes_s = [took_s for _, took_s in looks]
         node.claimer.work_came()
         await node.asleep()
-        assert node.afters == [None, None, None, "a", None, None, None, None]
+        assert node.afters == [None, None, None, "a", "b", None, None, None]
         assert node.plenty == [False, True, False, False, False, True, False, True]
 
 

@@ -375,6 +375,21 @@ def test_prefetch_is_what_the_child_finished_in_a_window() -> None:
     assert ledger.room(0.01 + 4 * WINDOW_S) == 2
 
 
+def test_what_was_claimed_for_a_backlog_is_not_given_back_when_the_claim_has_taken_long() -> None:
+    ledger = ledger_of(2, 2)
+    for child in (0, 1):
+        ledger.close(1 - child, Shut.STALLED)
+        make_quick(ledger, child, 20, 0.0)
+        ledger.reopen(1 - child, Shut.STALLED)
+    room = ledger.room(0.0)
+    assert room == 4 + 40
+    plan, rest = ledger.assign(executions(room), 5 * WINDOW_S)
+    assert (shares_of(plan), rest) == ({0: 22, 1: 22}, [])
+    # Once: by now nothing is known of their pace.
+    _, rest = ledger.assign(executions(1), 5 * WINDOW_S)
+    assert len(rest) == 1
+
+
 def test_without_prefetch_there_is_room_for_the_slots_alone() -> None:
     ledger = Ledger(prefetch=False)
     ledger.add_child(0, 4, 0.0)

@@ -5,8 +5,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from currant import proc
 
 
@@ -39,9 +37,8 @@ def test_a_childs_cpu_is_its_own_until_it_is_waited_for_and_its_parents_reaped_t
     assert used >= 0.2
     assert before
     assert after
-    # In hundredths, each cut off.
-    assert after.reaped_cpu_s - before.reaped_cpu_s == pytest.approx(used, abs=0.2)
-    assert after.reaped_cpu_s - before.reaped_cpu_s >= 0.15
+    # In hundredths, each cut off; and its end took some more.
+    assert after.reaped_cpu_s - before.reaped_cpu_s >= used - 0.05
 
 
 def test_a_process_that_waits_has_gone_to_sleep() -> None:

@@ -59,7 +59,8 @@ def test_statements_are_those_of_the_measured_part_with_the_servers_word_where_o
     calls_after = {"claim": 31, "complete": 50, "present": 3}
     found = statements(
         end(10, 0, 0.0, {NODE: NODE_BEFORE, BENCH: {}}, calls_before),
-        end(20, 200, 0.0, {NODE: NODE_AFTER, BENCH: BENCH_AFTER}, calls_after),
+        end(20.5, 200, 0.0, {NODE: NODE_AFTER, BENCH: BENCH_AFTER}, calls_after),
+        seconds=10.0,
     )
     assert found == [
         StatementUse("complete", NODE, 50, 200, 10.0, 5.0, 0.25, server_calls=50),

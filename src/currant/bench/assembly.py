@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -57,9 +57,9 @@ async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler
     """Returns the figures. Raises BenchFailed when there are none: nothing ended."""
     tally = await bench_queries.tally(connection, queues=plan.queue_names, failing=FAIL.name)
     outcomes = await bench_queries.outcomes(connection, queues=plan.queue_names, ids=stretch.intended_s is not None)
-    window = sampler.window()
     if not outcomes.completed_s:
         raise BenchFailed(f"{stretch.label}: no execution completed")
+    window = sampler.window(until_s=outcomes.completed_s[-1] - stretch.offset_s)
     warmup = _warmup(plan, stretch, outcomes, window)
     pace = pace_of(_batches(outcomes), warmup)
     found = latencies(
@@ -96,7 +96,8 @@ async def assemble(connection: Connection, plan: Plan, stretch: Stretch, sampler
         complete_ms=percentiles.percentiles(found.complete_ms),
         histogram=percentiles.histogram(found.complete_ms),
         backlogged=stretch.backlogged,
-        **_of_window(window),
+        # It was over before anybody looked: what is said of each job is then of none.
+        **_of_window(window if window.jobs else replace(window, statements=[])),
         series=_series(sampler, found, stretch),
         floor=stretch.floor,
         checks=[

@@ -91,7 +91,11 @@ def read(file: Path) -> Document:
         raise ConfigurationError(f"{file} is not JSON, and so no result of currant bench --json") from None
     if not isinstance(head, dict) or not {"format", "sections"} <= head.keys():
         old = isinstance(head, dict) and {"mode", "jobs", "currant", "postgres"} <= head.keys()
-        why = "was written by a bench before 0.3, which cannot be compared: measure again" if old else "is no result"
+        why = (
+            "was written by an earlier bench, whose results cannot be compared: measure again"
+            if old
+            else "is no result"
+        )
         raise ConfigurationError(f"{file} {why} (currant bench --json)")
     if head["format"] != FORMAT:
         raise ConfigurationError(f"{file} has format {head['format']}; this Currant reads {FORMAT}")

@@ -3,8 +3,8 @@
 import asyncio
 import time
 from array import array
-from collections.abc import Callable, Coroutine
-from itertools import islice
+from collections.abc import Coroutine
+from itertools import islice, takewhile
 from typing import Any
 
 from currant.backends import NewExecution
@@ -22,6 +22,8 @@ from currant.settings import Settings
 LATE_S = 0.01
 #: From the start to the first intended moment.
 _LEAD_S = 0.05
+#: Enqueues that begin before the others under way get their turn.
+_STARTS_MAX = 100
 #: After so many failures in a row there is nothing to be measured.
 _FAILURES_MAX = 100
 _PAUSE_S = 0.05
@@ -43,7 +45,8 @@ class Enqueuer:
         )
         self._offset_s = offset_s
         self._executions = supply.executions()
-        self._turn = asyncio.Lock()
+        #: Enqueuers that have nothing to do.
+        self._free = supply.enqueuers
         self._room = asyncio.Event()
         self._failures = 0
         self._completed = 0
@@ -87,33 +90,41 @@ class Enqueuer:
         begin_s = time.monotonic() + _LEAD_S
         unix_s = time.time() - time.monotonic() + self._offset_s
         arrivals = islice(moments(supply.rate_per_s, supply.arrivals, supply.seed), supply.jobs)
-        due_s = (begin_s + moment_s for moment_s in arrivals)
-        next_s = next(due_s, None)
+        due_s = takewhile(lambda each_s: each_s < until_s, (begin_s + moment_s for moment_s in arrivals))
+        rows = BATCH_ROWS if supply.many else 1
 
-        async def take() -> list[float]:
-            """Waits for the next intended moment, and returns it with those others that a statement takes."""
-            nonlocal next_s
-            async with self._turn:
-                if next_s is None or next_s >= until_s:
-                    return []
-                if (wait_s := next_s - time.monotonic()) > 0:
-                    await asyncio.sleep(wait_s)
-                taken, now_s = [next_s], time.monotonic()
-                next_s = next(due_s, None)
-                while supply.many and next_s is not None and next_s < min(now_s, until_s) and len(taken) < BATCH_ROWS:
-                    taken.append(next_s)
-                    next_s = next(due_s, None)
-                self._note_begun(taken, now_s)
-                return taken
-
-        async def enqueue_in_turn() -> None:
-            while taken := await take():
-                ids = await self._enqueue([next(self._executions) for _ in taken])
+        async def enqueue(moments_s: list[float]) -> None:
+            try:
+                ids = await self._enqueue(list(islice(self._executions, len(moments_s))))
                 if ids:
                     self.ids += ids
-                    self.intended_s.extend(each + unix_s for each in taken)
+                    self.intended_s.extend(each_s + unix_s for each_s in moments_s)
+            finally:
+                self._free += 1
+                self._room.set()
 
-        await self._by_all(enqueue_in_turn)
+        async def dispatch() -> None:
+            next_s = next(due_s, None)
+            async with asyncio.TaskGroup() as tasks:
+                while next_s is not None:
+                    # Also when it is late: those under way go on.
+                    await asyncio.sleep(max(0.0, next_s - time.monotonic()))
+                    while not self._free:
+                        self._room.clear()
+                        await self._room.wait()
+                    now_s = time.monotonic()
+                    for _ in range(min(self._free, _STARTS_MAX)):
+                        taken: list[float] = []
+                        while next_s is not None and next_s <= now_s and len(taken) < rows:
+                            taken.append(next_s)
+                            next_s = next(due_s, None)
+                        if not taken:
+                            break
+                        self._note_begun(taken, now_s)
+                        self._free -= 1
+                        tasks.create_task(enqueue(taken))
+
+        await together(dispatch())
 
     async def saturate(self, until_s: float, backlog: int) -> None:
         """Enqueues as fast as it goes, with at most so many ahead of what `note_completed` was told.
@@ -134,15 +145,12 @@ class Enqueuer:
                 self._note_begun([now_s] * count, now_s)
                 await self._enqueue(list(islice(self._executions, count)))
 
-        await self._by_all(enqueue_in_turn)
+        await together(*(enqueue_in_turn() for _ in range(supply.enqueuers)))
 
     def note_completed(self, count: int) -> None:
         """Takes how many executions have ended so far."""
         self._completed = count
         self._room.set()
-
-    async def _by_all(self, enqueue_in_turn: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        await together(*(enqueue_in_turn() for _ in range(self._supply.enqueuers)))
 
     async def _has_room(self, until_s: float, backlog: int) -> bool:
         """Returns whether there is time left, as soon as there is room."""
@@ -188,4 +196,8 @@ async def together(*works: Coroutine[Any, Any, None]) -> None:
             for work in works:
                 tasks.create_task(work)
     except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,9 +1,10 @@
 """All enqueueing of a measured stretch: before it, at a rate while it runs, or as fast as possible."""
 
 import asyncio
+import contextlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import islice
 
 import msgspec
@@ -30,6 +31,7 @@ from currant.protocol.frames import FrameReader, encode
 from currant.records import StatementUse
 from currant.store.connections import connect
 from currant.store.enqueue import enqueue
+from currant.store.statements import transaction
 
 #: How far a saturating feed is ahead of what has ended, at the most.
 BACKLOG = 20_000
@@ -53,6 +55,8 @@ class Feed:
         self._messages: list[FromFeeding] = []
         self._state = State(0, 0, 0, 0, None, 0.0, 0.0, 0.0, 0.0, {})
         self._supply: Supply | None = None
+        #: Whether there is no more to come.
+        self.done = False
         #: Of a paced run, when it has ended: the intended moments by id, in Unix time of the database's clock.
         self.intended: dict[str, float] = {}
 
@@ -60,6 +64,11 @@ class Feed:
     def enqueued(self) -> int:
         """How many executions are enqueued by now."""
         return self._state.enqueued
+
+    @property
+    def total(self) -> int | None:
+        """How many executions it has enqueued in all; None while there may be more."""
+        return self.enqueued if self.done else None
 
     @property
     def begun(self) -> int:
@@ -109,8 +118,11 @@ class Feed:
         """The process that enqueues, while there is one."""
         return (self._process.pid,) if self._process and self._process.returncode is None else ()
 
-    async def prefill(self, show: Callable[[int], None], rows: int | None = None) -> None:
-        """Enqueues in bulk, on one connection.
+    @contextlib.asynccontextmanager
+    async def prefilled(
+        self, show: Callable[[int], None], rows: int | None = None
+    ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Enqueues in bulk, on one connection, in one transaction; gives what commits it, and does not by itself.
 
         Args:
             show: gets how many are enqueued.
@@ -124,10 +136,13 @@ class Feed:
         executions = supply_of(self._plan, paced=False).executions()
         connection = await connect(self._url, "currant:bench-prefill")
         try:
-            for begin in range(0, rows, BATCH_ROWS):
-                batch = list(islice(executions, min(BATCH_ROWS, rows - begin)))
-                await enqueue(connection, new_ids(len(batch)), batch)
-                show(begin + len(batch))
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(transaction(connection))
+                for begin in range(0, rows, BATCH_ROWS):
+                    batch = list(islice(executions, min(BATCH_ROWS, rows - begin)))
+                    await enqueue(connection, new_ids(len(batch)), batch)
+                    show(begin + len(batch))
+                yield stack.aclose
         finally:
             await connection.close()
 
@@ -208,6 +223,7 @@ class Feed:
             elif isinstance(message, Page):
                 self.intended.update(zip(message.ids, moments_of(message), strict=True))
             elif message == Done():
+                self.done = True
                 return
             else:
                 raise _failed(message)

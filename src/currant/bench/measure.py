@@ -1,8 +1,9 @@
 """The measured stretches that the modes are made of. Each starts on an empty table, with a `currantd` of its own."""
 
+import contextlib
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,9 @@ SETTLE_S = 3.0
 
 
 async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) -> Run:
-    """Fills the table, then has `currantd` drain it, until all is done or the duration is over.
+    """Has `currantd` drain a backlog, until all is done or the duration is over.
+
+    The backlog is enqueued before, and committed when all children are ready: their start is no part of the drain.
 
     Args:
         floor: measure the SQL floor as well, as many rows, half of them before and half after the drain: a machine that
@@ -46,19 +49,22 @@ async def drain(bench: Bench, plan: Plan, label: str, *, floor: bool = False) ->
     await bench_queries.clear(bench.connection)
     if floor:
         of_floor = replace(plan, queues=(QueueShare(FLOOR_QUEUE, 1.0),))
-        await _prefill(bench, of_floor, f"{label}: enqueueing for the floor", rows)
-    await _prefill(bench, plan, f"{label}: enqueueing", rows)
+        async with _prefilled(bench, of_floor, f"{label}: enqueueing for the floor", rows) as commit:
+            await commit()
     await bench_queries.vacuum(bench.connection)
     before = await _floor(bench, plan, rows - after_rows) if floor else None
     warmup = plan.warmup_rows(rows)
-    async with watched(bench, plan, label, rows, warmup=warmup, interval_s=DRAIN_INTERVAL_S) as running:
-        complete = await running.node.until_ended(
-            lambda: rows,
-            enqueued=lambda: rows,
-            until_s=_until_s(plan),
-            seen=running.seen,
-            poll_s=max(DRAIN_INTERVAL_S, INTERVAL_PER_CHILD_S * plan.workers),
-        )
+    # Not before the floor: what that claimed could not be cleared away while this transaction is open.
+    async with _prefilled(bench, plan, f"{label}: enqueueing", rows) as commit:
+        async with watched(bench, plan, label, rows, warmup=warmup, interval_s=DRAIN_INTERVAL_S) as running:
+            await commit()
+            complete = await running.node.until_ended(
+                lambda: rows,
+                enqueued=lambda: rows,
+                until_s=_until_s(plan),
+                seen=running.seen,
+                poll_s=max(DRAIN_INTERVAL_S, INTERVAL_PER_CHILD_S * plan.workers),
+            )
     after = await _floor(bench, plan, after_rows) if after_rows else None
     stretch = Stretch(
         label=label,
@@ -91,25 +97,19 @@ async def saturated(bench: Bench, plan: Plan, label: str) -> Run:
             bench, plan, label, jobs, warmup=warmup, interval_s=SATURATED_INTERVAL_S, feed=feed
         ) as running:
             until_s = _until_s(plan)
-            fed = False
-
-            async def feeding() -> None:
-                nonlocal fed
-                await feed.saturate(until_s)
-                fed = True
 
             def seen(reply: StatusReply) -> None:
                 running.seen(reply)
                 feed.note_completed(ended(reply))
 
             watching = running.node.until_ended(
-                lambda: feed.enqueued if fed else None,
+                lambda: feed.total,
                 enqueued=lambda: feed.enqueued,
                 until_s=until_s,
                 seen=seen,
                 poll_s=SATURATED_INTERVAL_S,
             )
-            complete = await _beside(feeding(), running.after_warmup(plan), watching)
+            complete = await _beside(feed.saturate(until_s), running.after_warmup(plan), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "many", label, jobs, warmup, cut_off=not complete)
     return await assemble(bench.connection, plan, replace(stretch, backlogged=True), running.sampler)
 
@@ -131,21 +131,13 @@ async def paced(bench: Bench, plan: Plan, label: str) -> Run:
     warmup = plan.warmup_rows(expected)
     async with Feed(bench.url, plan, offset_s=bench.offset_s) as feed:
         async with watched(bench, plan, label, expected, warmup=warmup, feed=feed) as running:
-            fed = False
-
-            async def feeding() -> None:
-                nonlocal fed
-                await feed.paced(_until_s(plan))
-                fed = True
-
-            watching = running.node.until_ended(
-                lambda: feed.enqueued if fed else None, enqueued=lambda: feed.enqueued, seen=running.seen
-            )
+            watching = running.node.until_ended(lambda: feed.total, enqueued=lambda: feed.enqueued, seen=running.seen)
             async with showing_p99(bench, running.line):
-                await _beside(feeding(), watching)
+                await _beside(feed.paced(_until_s(plan)), watching)
         stretch = _of_feed(bench, running, feed, plan.enqueue or "single", label, jobs, warmup, cut_off=False)
         held = checks.rate_held(
-            asked_per_s=feed.intended_per_s or rate_per_s,
+            asked_per_s=rate_per_s,
+            intended_per_s=feed.intended_per_s or rate_per_s,
             reached_per_s=feed.per_s or rate_per_s,
             seconds=expected / rate_per_s,
             late=feed.late,
@@ -183,9 +175,12 @@ async def _beside(*works: Coroutine[Any, Any, Any]) -> Any:
     return results[0]
 
 
-async def _prefill(bench: Bench, plan: Plan, text: str, rows: int) -> None:
-    with progress(bench.console, text, rows) as show:
-        await Feed(bench.url, plan).prefill(show, rows)
+@contextlib.asynccontextmanager
+async def _prefilled(bench: Bench, plan: Plan, text: str, rows: int) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    async with contextlib.AsyncExitStack() as stack:
+        with progress(bench.console, text, rows) as show:
+            commit = await stack.enter_async_context(Feed(bench.url, plan).prefilled(show, rows))
+        yield commit
 
 
 def _of_feed(

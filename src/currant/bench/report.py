@@ -43,6 +43,7 @@ def _document(document: Document) -> Iterator[Text]:
         yield from _section(section)
         yield Text()
     yield from _environment(document.environment)
+    yield from _troubles(document)
     yield from _checks(document)
 
 
@@ -52,7 +53,7 @@ def _section(section: Section) -> Iterator[Text]:
     yield Text.assemble((first[: len(name)], "bold"), (first[len(name) :], "bold green"))
     yield from (Text(line, style="bold green") for line in rest)
     yield from _repeats(section)
-    runs = one_each(section.runs)
+    runs = section.runs
     if section.rows:
         yield from table(section.head, section.rows)
     elif len(runs) > RUNS_IN_FULL:
@@ -62,28 +63,17 @@ def _section(section: Section) -> Iterator[Text]:
     if not section.rows and len(runs) <= RUNS_IN_FULL:
         for place, run in enumerate(runs):
             yield from run_lines(run, brief=place > 0)
-    elif len(runs) == 1:
-        yield from run_lines(runs[0], brief=True)
-
-
-def one_each(runs: Sequence[Run]) -> list[Run]:
-    """Returns of each label's runs, which are its repeats, the one with the median throughput."""
-    by_label: dict[str, list[Run]] = {}
-    for run in runs:
-        by_label.setdefault(run.label, []).append(run)
-    return [sorted(group, key=lambda run: run.throughput_per_s)[(len(group) - 1) // 2] for group in by_label.values()]
 
 
 def _repeats(section: Section) -> Iterator[Text]:
     if len(section.repeats) < 2:
         return
-    ranges = []
-    for name in section.figures:
+    rows = []
+    for name, median in section.figures.items():
         values = [repeat[name] for repeat in section.repeats if name in repeat]
         if values:
-            ranges.append(f"{name} {amount(min(values))}–{amount(max(values))}")
-    text = f"medians of {len(section.repeats)} repeats: " + ", ".join(ranges)
-    yield from (Text("  " + line, style="dim") for line in textwrap.wrap(text, WIDTH - 2, break_on_hyphens=False))
+            rows.append([name, amount(median), amount(min(values)), amount(max(values))])
+    yield from table([f"of {len(section.repeats)} repeats", "median", "least", "most"], rows)
 
 
 def _figures(section: Section) -> Iterator[Text]:
@@ -144,11 +134,13 @@ def _checks(document: Document) -> Iterator[Text]:
             text = f"✗ FAILED {label}, {check.name}: {check.text}"
             yield from (Text(line, style="bold red") for line in textwrap.wrap(text, WIDTH, subsequent_indent="  "))
     if failed := len(document.failed):
-        yield Text(f"✗ {failed} of {len(found)} checks FAILED: the figures above mean nothing", style="bold red")
+        yield Text(
+            f"✗ {failed} of {len(found)} checks FAILED: the figures of such a run mean nothing", style="bold red"
+        )
     elif found:
         names = ", ".join(dict.fromkeys(check.name for _, check in found))
         lines = textwrap.wrap(f"✓ every check holds ({len(found)}): {names}", WIDTH, subsequent_indent="  ")
-        yield from (Text(line, style="green") for line in [*lines, *_no_troubles(document)])
+        yield from (Text(line, style="green") for line in lines)
 
 
 def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
@@ -156,8 +148,9 @@ def _labelled(section: Section) -> Iterator[tuple[str, Check]]:
     yield from ((run.label, check) for run in section.runs for check in run.checks)
 
 
-def _no_troubles(document: Document) -> Iterator[str]:
-    runs = [run for section in document.sections for run in section.runs]
-    counts = [troubles_of(run) for run in runs]
-    if none := [name for name in (counts[0] if counts else ()) if not any(each[name] for each in counts)]:
-        yield "  0 " + ", 0 ".join(none)
+def _troubles(document: Document) -> Iterator[Text]:
+    counts = [troubles_of(run) for section in document.sections for run in section.runs]
+    if counts:
+        totals = {name: sum(each[name] for each in counts) for name in counts[0]}
+        text = "In all runs: " + ", ".join(f"{total:,} {name}" for name, total in totals.items())
+        yield Text(text, style="yellow" if any(totals.values()) else "dim")

@@ -6,6 +6,7 @@ The measured window begins when the warm-up's executions have their outcome (or 
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -119,10 +120,14 @@ class Sampler:
         self._transactions = window.minus(last.transactions, self._server.baseline.transactions)
         self._checks.append(audit(sent, self._server.baseline, last, alone=alone, lost=self._connection_errors))
 
-    def window(self) -> Window:
+    def window(self, until_s: float = math.inf) -> Window:
         """Returns what was between the two ends.
 
         Where the run was over before the end of the warm-up was seen, that is the whole run.
+
+        Args:
+            until_s: when the last one ended, in Unix time of this machine: the end is seen a moment later, and nothing
+                is sent in between.
         """
         assert self._first is not None
         assert self._end is not None, "not before `end`"
@@ -132,11 +137,13 @@ class Sampler:
         jobs = end.sample.ended - begin.sample.ended
         wal_bytes = window.minus(end.mark.wal_bytes, begin.mark.wal_bytes)
         uses = window.uses_by_place(begin.sample, end.sample)
+        end_s = end.sample.at_s if until_s <= begin.sample.at_s else min(until_s, end.sample.at_s)
+        seconds = end_s - begin.sample.at_s
         everything = window.total(uses)
         return Window(
             begin_s=begin.sample.at_s,
-            end_s=end.sample.at_s,
-            seconds=end.sample.at_s - begin.sample.at_s,
+            end_s=end_s,
+            seconds=seconds,
             jobs=int(jobs),
             cpu_s_per_1000=window.cpu(begin, end),
             wal_bytes_per_job=None if wal_bytes is None or not jobs else wal_bytes / jobs,
@@ -152,7 +159,7 @@ class Sampler:
             ],
             utilization=everything.utilization if everything.slot_s else None,
             memory=self._memory,
-            statements=window.statements(begin, end),
+            statements=window.statements(begin, end, seconds),
             connection_errors=self._connection_errors,
             server_transactions=self._transactions,
             server_transactions_meanwhile=window.transactions(begin, end, self._server.baseline),

@@ -21,7 +21,7 @@ _PROGRAMS = ("postgres", "postmaster")
 _START_S = 10.0
 _READS_MAX = 5
 #: Sessions that have ended have told theirs within milliseconds; one that rests tells the rest after ten seconds.
-TOLD_S, POLL_S = 12.0, 0.05
+TOLD_S, POLL_S = 30.0, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

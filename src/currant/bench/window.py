@@ -79,17 +79,16 @@ def cpu(begin: End, end: End) -> Cpu | None:
     )
 
 
-def statements(begin: End, end: End) -> list[StatementUse]:
-    """Returns what each sender sent in between, those that were not sent left out."""
-    uses = sorted(_statements(begin, end), key=lambda use: (use.who != NODE, -use.calls, use.name))
+def statements(begin: End, end: End, seconds: float) -> list[StatementUse]:
+    """Returns what each sender sent in between, within so many seconds, those that were not sent left out."""
+    uses = sorted(_statements(begin, end, seconds), key=lambda use: (use.who != NODE, -use.calls, use.name))
     names = [use.name for use in uses]
     # The server counts by text, whoever sent it: where both did, it says nothing of either.
     return [use if names.count(use.name) == 1 else _without_servers(use) for use in uses]
 
 
-def _statements(begin: End, end: End) -> Iterator[StatementUse]:
+def _statements(begin: End, end: End, seconds: float) -> Iterator[StatementUse]:
     jobs = end.sample.ended - begin.sample.ended
-    seconds = end.sample.at_s - begin.sample.at_s
     nothing = Sent(0, 0, 0.0)
     for who, uses in end.sent.items():
         for name, after in uses.items():

@@ -16,6 +16,7 @@ from currant.cli import bench_options as options
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, check_exclusive, reported, warn_of_password
 from currant.cli.comparing import compare_command
+from currant.cli.output import Page
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
 
@@ -121,8 +122,11 @@ def bench(
         except KeyboardInterrupt:
             console.print("interrupted: currantd has ended, and what was made for it is removed")
             raise typer.Exit(exits.INTERRUPTED) from None
-        report.show(document, console)
-        targets.write(document)
+        try:
+            Page().draw(lambda page: report.show(document, page))
+        finally:
+            # Also when nobody reads any more: it may have taken hours.
+            targets.write(document)
         checks.raise_failed(document)
 
 

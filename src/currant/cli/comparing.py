@@ -1,17 +1,15 @@
 """`currant bench compare`: whether one result is better than another, by more than chance."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from currant.bench.compare import compare, read
 from currant.bench.verdicts import show_comparison
 from currant.cli import exits
 from currant.cli.common import reported
-from currant.cli.output import write_json
+from currant.cli.output import Page, write_json
 from currant.cli.values import JsonOption
 
 
@@ -33,6 +31,6 @@ def compare_command(
         if as_json:
             write_json(comparison)
         else:
-            show_comparison(comparison, Console(file=sys.stdout))
+            Page().draw(lambda console: show_comparison(comparison, console))
         if fail_on_worse and comparison.worse:
             raise typer.Exit(exits.FAILED)

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +67,15 @@ class Page:
 
     def add(self, item: Any, *, style: str | None = None) -> None:
         """Adds a renderable of rich's, or a text as it is, without markup."""
-        self._console.print(text(item, style) if isinstance(item, str) else item, soft_wrap=isinstance(item, str))
+        self.draw(
+            lambda console: console.print(
+                text(item, style) if isinstance(item, str) else item, soft_wrap=isinstance(item, str)
+            )
+        )
+
+    def draw(self, draw: Callable[[Console], None]) -> None:
+        """Adds what something draws on a console."""
+        draw(self._console)
         lines = self._lines.getvalue().splitlines()
         self._lines.seek(0)
         self._lines.truncate()

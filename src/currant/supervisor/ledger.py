@@ -69,6 +69,9 @@ class _Child:
     progress_at: float = 0.0
     finished: int = 0
     lent: int = 0
+    #: What was counted as room for its backlog when room was asked for last: a claim that took its time comes for that,
+    #: and giving it back would cost more than its wait.
+    promised: int = 0
     prefetch_max: int = PREFETCH_MAX
 
     @property
@@ -103,6 +106,11 @@ class _Child:
         self.roll(now)
         spent_s = self.spent_before_s + self.spent_now_s
         return int(min(CELLS_MAX, CHUNK_S * (self.finished_before + self.finished_now) / spent_s)) if spent_s > 0 else 0
+
+    def take_promise(self, now: float) -> int:
+        """Returns how many more its backlog may hold now."""
+        promised, self.promised = self.promised, 0
+        return 0 if self.shut else max(promised, self.prefetch(now) - self.backlog)
 
     def take(self, executions: list[Execution]) -> None:
         """Gives each execution a cell."""
@@ -164,7 +172,8 @@ class Ledger:
         for child in self._children.values():
             free += child.free
             prefetch = child.prefetch(now)
-            wanted += max(0, prefetch - child.backlog)
+            child.promised = max(0, prefetch - child.backlog)
+            wanted += child.promised
             low = low or 2 * child.backlog < prefetch
         return free + wanted if free or low else 0
 
@@ -176,7 +185,7 @@ class Ledger:
         plan: dict[int, list[Execution]] = {}
         rest = self._deal_to_slots(executions, plan, now)
         if rest:
-            backlogs = {name: child.prefetch(now) - child.backlog for name, child in self._children.items()}
+            backlogs = {name: child.take_promise(now) for name, child in self._children.items()}
             for name in backlogs:
                 child = self._children[name]
                 if not child.backlog:

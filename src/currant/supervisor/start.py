@@ -5,6 +5,9 @@ that may still see the rows: after an hour of a forgotten one each look from the
 So a slow look from the head is paid for once (the first time twice: only then is it asked where it ends), and the
 claims that follow go on behind the last one claimed, until the head is due again: it takes a share of the time, no
 more. What came to the head meanwhile, such as a higher priority or a retry, waits so long, and no longer.
+
+On a busy machine a look may be slow for another reason. Then one from elsewhere is no quicker, and what is slow is
+counted from there on: until the head is quick again.
 """
 
 from collections.abc import Callable
@@ -15,6 +18,8 @@ from currant.store.queries import Claim, Position
 SLOW_S = 0.02
 #: After a slow one, looks from elsewhere are made for so many times as long as it took.
 SHARE = 8.0
+#: A look from elsewhere is quicker when it takes, for each that it claims, less than this part of one from the head.
+QUICKER = 0.5
 
 
 class Start:
@@ -26,7 +31,10 @@ class Start:
         self._last: Position | None = None
         self._head_at = 0.0
         self._began = 0.0
-        #: Whether the last look from the head was slow: then the next claim is to say where its last one stood.
+        self._slow_s = SLOW_S
+        #: Of the last look from the head, in all and for each execution.
+        self._head_s = self._head_each_s = 0.0
+        #: Whether that was slow: then the next claim is to say where its last one stood.
         self.slow = False
 
     def next(self) -> Position | None:
@@ -37,9 +45,16 @@ class Start:
     def note(self, after: Position | None, rows: int, claim: Claim) -> None:
         """Takes what a claim of so many rows behind that position brought."""
         now = self._clock()
+        took_s = now - self._began
+        each_s = took_s / max(1, len(claim.executions))
         if after is None:
-            took_s = now - self._began
-            self.slow = took_s > SLOW_S
+            if took_s <= SLOW_S:
+                self._slow_s = SLOW_S
+            self._head_s, self._head_each_s = took_s, each_s
+            self.slow = took_s > self._slow_s
             self._head_at = now + SHARE * took_s if self.slow else 0.0
+        elif claim.executions and each_s > QUICKER * self._head_each_s:
+            self._slow_s = self._head_s / QUICKER
+            self.slow, self._head_at = False, 0.0
         # With less to see than wanted the end is reached: what there may be else stands before.
         self._last = claim.last if claim.seen >= rows else None

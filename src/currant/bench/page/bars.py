@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from currant.bench.page.markup import Html, element
-from currant.bench.page.numbers import per_s, short, size
-from currant.bench.results import Run
+from currant.bench.page.numbers import counted, per_s, short, size
+from currant.bench.results import Memory, Run
 
 Format = Callable[[float], str]
 
@@ -77,9 +77,12 @@ def dots(values: Sequence[float], median: float, show: Format) -> Html:
 
 
 def of_runs(runs: Sequence[Run]) -> list[Html]:
-    """Returns how the runs compare in CPU and memory."""
+    """Returns what the runs cost: CPU of each, and memory of each number of workers, on which it depends."""
     cpus = [(run.label, run.cpu_s_per_1000) for run in runs]
-    memories = [(run.label, run.memory) for run in runs]
+    peaks: dict[int, Memory] = {}
+    for run in runs:
+        if run.memory:
+            peaks[run.workers] = max(peaks.get(run.workers, run.memory), run.memory, key=_whole)
     charts = [
         chart(
             "CPU milliseconds per 1,000 jobs",
@@ -90,11 +93,18 @@ def of_runs(runs: Sequence[Run]) -> list[Html]:
         chart(
             "Memory, peaks",
             ["supervisor", "fork server", "children"],
-            [Bar(label, (it.supervisor, it.fork_server, it.children)) for label, it in memories if it],
+            [
+                Bar(counted(workers, "worker"), (it.supervisor, it.fork_server, it.children))
+                for workers, it in sorted(peaks.items())
+            ],
             size,
         ),
     ]
     return [each for each in charts if each]
+
+
+def _whole(memory: Memory) -> int:
+    return memory.supervisor + memory.fork_server + memory.children
 
 
 def of_phases(runs: Sequence[Run]) -> list[Html]:

@@ -100,7 +100,7 @@
     } else if (plot.y_scale === "log") {
       Object.assign(y, {distr: 3, log: 10});
       const all = [...plot.lines.flatMap(line => line.ys), ...marks("y")].filter(value => value > 0);
-      y.range = [snap(Math.min(...all), false), snap(Math.max(...all), true)];
+      y.range = [snap(0.85 * Math.min(...all), false), snap(Math.max(...all), true)];
     } else {
       y.range = (u, low, high) => [0, Math.max(1.06 * Math.max(high || 0, ...marks("y")), plot.y_max || 0) || 1];
     }
@@ -288,20 +288,22 @@
   }
 
   const figures = new Map();
-  // Also what is folded up gets a width at last, when it is opened.
-  const watch = new ResizeObserver(entries => {
-    if (document.documentElement.classList.contains("paper")) return;
-    for (const {target} of entries) {
-      const figure = figures.get(target), width = Math.floor(target.clientWidth);
-      if (width === 0 || width === figure.width) continue;
-      figure.width = width;
-      if (figure.chart) figure.chart.setSize({width, height: figure.chart.height});
-      else draw(figure);
-    }
-  });
+  // What is folded up gets a width when it is opened. A moment later: what is drawn has a size too, and an observer that
+  // changes sizes at once is told off by the browser.
+  const watch = new ResizeObserver(entries => setTimeout(() => entries.forEach(entry => fit(entry.target))));
+
+  function fit(place) {
+    const figure = figures.get(place), width = Math.floor(place.clientWidth);
+    if (width === 0 || width === figure.width || document.documentElement.classList.contains("paper")) return;
+    figure.width = width;
+    if (figure.chart) figure.chart.setSize({width, height: figure.chart.height});
+    else draw(figure);
+  }
+
   for (const place of document.querySelectorAll(".drawing")) {
     const data = JSON.parse(place.parentElement.querySelector("script").textContent);
     figures.set(place, {place, width: 0, plot: {kind: "lines", x_scale: "linear", y_scale: "linear", x_label: TIME, lines: [], marks: [], rows: {}, ...data}});
+    fit(place);
     watch.observe(place);
   }
 

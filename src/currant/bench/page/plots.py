@@ -12,6 +12,8 @@ from currant.bench.results import Bucket, Percentiles, Run, Series
 
 #: A plot of this size shows no more points; a longer series is thinned.
 POINTS_MAX = 240
+#: Fewer show no course.
+PARTS_MIN = 3
 #: Up to so many children have a line each; more become a heat map.
 CHILD_LINES_MAX = 6
 HEAT_POINTS_MAX = 120
@@ -69,7 +71,7 @@ def of_run(run: Run, together: str) -> list[Plot]:
     Args:
         together: a name for the run's plots over time, of its own on the page.
     """
-    series = run.series if run.series and run.series.at_s else None
+    series = run.series if run.series and len(run.series.at_s) >= PARTS_MIN else None
     throughput, work, latencies = [], [], [*_spectrum(run), *_histogram(run)]
     if series:
         latencies = [*_latency(run, series), *latencies]

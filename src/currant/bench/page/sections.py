@@ -94,7 +94,7 @@ def _run(run: Run, anchor: str, *, unfolded: bool) -> Html:
         element(
             "span", f"{run.workers:,} × {run.concurrency:,} · {run.job} · {run.completed:,} completed", class_="what"
         ),
-        element("span", numbers.per_s(run.throughput_per_s), class_="rate"),
+        element("span", numbers.per_s(run.throughput_per_s), class_="rate") if run.completed else None,
         element("span", outcome, class_="failed" if failed else "ok") if run.checks else None,
     )
     drawn = [figure(plot) for plot in plots.of_run(run, anchor)]
@@ -112,5 +112,5 @@ def _children(run: Run) -> Html | None:
     if content is None:
         return None
     done = sorted(child.executions for child in run.children)
-    words = f"{len(done):,} children: {done[0]:,} to {done[-1]:,} executions each"
-    return element("details", element("summary", words), content, class_="more")
+    each = f": {done[0]:,} to {done[-1]:,} executions each" if run.completed else ""
+    return element("details", element("summary", f"{len(done):,} children{each}"), content, class_="more")

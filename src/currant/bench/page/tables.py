@@ -86,11 +86,12 @@ def _particulars(run: Run) -> Html:
     spread = run.throughput_spread
     transactions = run.server_transactions
     facts = {
-        "throughput": per_s(run.throughput_per_s),
+        "throughput": per_s(run.throughput_per_s) if run.completed else None,
         "over the run, p5 · p50 · p95": spread and f"{short(spread.p5)} · {short(spread.p50)} · {per_s(spread.p95)}",
         "SQL floor": run.floor
         and f"{per_s(run.floor.per_s)} (before {short(run.floor.before_per_s)}, after {short(run.floor.after_per_s)})",
-        "measured": f"{short(run.seconds)} s, after a warm-up of {run.warmup_jobs:,} jobs",
+        "measured": f"{short(run.seconds)} s"
+        + (f", after a warm-up of {run.warmup_jobs:,} jobs" if run.warmup_jobs else ""),
         "jobs": f"{run.enqueued:,} enqueued"
         + (f" of {run.jobs:,} meant" if run.jobs not in (None, run.enqueued) else ""),
         "ended": f"{run.completed:,} completed, {run.failed:,} failed",
