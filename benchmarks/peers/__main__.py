@@ -32,6 +32,8 @@ def main() -> int:
         )
     except PeersError as error:
         parser.error(str(error))
+    # A shell without job control starts processes with SIGINT ignored: what is raised below would be lost.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # SIGTERM goes the way of Ctrl-C, which ends the servers and the workers.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

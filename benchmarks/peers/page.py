@@ -2,7 +2,7 @@
 
 from benchmarks.peers.errors import PeersError
 from benchmarks.peers.results import Document
-from benchmarks.peers.tables import better, tables
+from benchmarks.peers.tables import better, ratios, tables
 
 BEGIN = "<!-- Made by `python -m benchmarks.peers --show …`: from here -->\n"
 END = "<!-- to here -->\n"
@@ -16,7 +16,7 @@ def section(document: Document) -> str:
     where = (
         f"Measured from {document.started[:10]} on{commit}, on {machine.cores} cores ({machine.cpu}), "
         f"{machine.memory_gib} GiB, {machine.os}. PostgreSQL {machine.postgres} ({machine.postgres_where}).{redis} "
-        f"Python {machine.python}. The machine's load before the first round was {machine.load:g}."
+        f"Python {machine.python}. The machine's load before it was at most {machine.load:g}."
     )
     settings = ["| | version | settings |", "|---|---|---|"]
     settings += [f"| {system.title} | {system.version} | {system.settings} |" for system in document.systems]
@@ -27,6 +27,10 @@ def section(document: Document) -> str:
         "### Results\n\n" + tables(document).rstrip("\n"),
         "### Where another is better\n\n" + better(document, "currant").rstrip("\n"),
     ]
+    # One round says little of a ratio.
+    if beside := ratios(document, "currant", rounds_min=2):
+        lines = "\n".join(f"- {line}" for line in beside.splitlines())
+        parts.append(f"### Currant's figure over the other's, in the same round\n\n{lines}")
     if failures:
         parts.append("### What could not be measured\n\n" + "\n".join(failures))
     return "\n" + "\n\n".join(parts) + "\n\n"

@@ -126,7 +126,7 @@ def _machine(both: Servers, *, throwaway: bool) -> Machine:
         cpu=_cpu(),
         cores=os.cpu_count() or 0,
         memory_gib=round(memory / 2**30),
-        os=platform.platform(terse=True),
+        os=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         postgres=both.postgres_version,
         postgres_where="throwaway, default settings" if throwaway else "--database-url",
         redis=both.redis.version() if both.redis else None,

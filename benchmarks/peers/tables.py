@@ -61,18 +61,18 @@ def tables(document: Document) -> str:
     return "\n".join(parts)
 
 
-def ratios(document: Document, name: str) -> str:
+def ratios(document: Document, name: str, *, rounds_min: int = 1) -> str:
     """Returns a line for each figure and other system: the named one's value over the other's.
 
     It is the median of the ratios within each round, and their range: within a round the two met the same machine more
-    nearly than in different ones.
+    nearly than in different ones. Figures of fewer rounds than `rounds_min` are left out.
     """
     ours = document.system(name)
     lines = []
     for column in _all_columns(document):
         for other in document.systems:
             pairs = _pairs(ours, other, column.figure) if ours and other is not ours else []
-            if pairs:
+            if pairs and len(pairs) >= rounds_min:
                 span = f" ({min(pairs):.2f} to {max(pairs):.2f})" if len(pairs) > 1 else ""
                 word = "better" if column.better(statistics.median(pairs), 1) else "worse"
                 lines.append(f"{column.head}: {statistics.median(pairs):.2f}{span} × {other.title}'s, {word}")

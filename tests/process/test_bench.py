@@ -115,7 +115,7 @@ def test_latency_counts_from_the_intended_moment(tmp_path: Path, users_url: str)
 
 def test_the_duration_ends_a_run_and_what_is_left_is_no_loss(tmp_path: Path, users_url: str) -> None:
     file = tmp_path / "figures.json"
-    options = ("--duration", "2s", "--jobs", "3000", "--job-type", "sleep", "--sleep-ms", "500", "--concurrency", "4")
+    options = ("--duration", "1s", "--jobs", "2000", "--job-type", "sleep", "--sleep-ms", "500", "--concurrency", "4")
     done = bench("--mode", "capacity", "--workers", "1", *options, "--json", str(file), url=users_url)
     assert done.returncode == 0, done.stdout + done.stderr
     (section,) = results.decode(file.read_bytes()).sections

@@ -15,6 +15,8 @@ from benchmarks.peers.systems import PEERS
 from benchmarks.peers.tables import better, ratios, tables
 from benchmarks.peers.watch import STALL_S, until_done
 
+ROOT = Path(__file__).parents[2]
+
 
 def system(name: str, **figures: list[float | None]) -> System:
     return System(
@@ -141,6 +143,14 @@ def test_files_of_different_cases_are_put_together() -> None:
     assert [each.name for each in both.systems] == ["ours", "theirs"]
     assert both.systems[0].figures == {"bulk_per_s": [1.0], "process_s": [3.0]}
     assert both.systems[1].figures == {"bulk_per_s": [1.0]}
+
+
+def test_the_page_shows_the_figures_that_are_kept() -> None:
+    page = (ROOT / "docs" / "peers.md").read_text()
+    kept = ROOT / "benchmarks" / "peers" / "results.json"
+    assert page == renewed(page, decode(kept.read_bytes())), (
+        "run: python -m benchmarks.peers --show benchmarks/peers/results.json --page docs/peers.md"
+    )
 
 
 def test_the_page_keeps_what_people_wrote() -> None:

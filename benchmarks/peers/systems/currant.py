@@ -40,5 +40,5 @@ class Currant(Peer):
         return rows_left(place, "executions", "status <> 'completed'", guess=guess)
 
     def doubled(self, place: Place, jobs: int, notes: Path) -> int:
-        """By the number of claims in each row."""
-        return place.number("SELECT count(*) FROM executions WHERE lease <> 1 OR attempt <> 1")
+        """By each row's attempts: what was given back unstarted has a second lease, and still its first attempt."""
+        return place.number("SELECT count(*) FROM executions WHERE attempt <> 1 OR crashes <> 0")

@@ -22,8 +22,9 @@ from currant.protocol.status import StatusReply
 from currant.supervisor.control import ask
 from currant.supervisor.instance import SOCKET_NAME
 
-BOOT_S = 60.0
-#: How long nothing may complete while something waits.
+#: How long the start may take, and so much more for each child.
+BOOT_S, BOOT_PER_CHILD_S = 60.0, 0.5
+#: How long nothing may move while something waits, beside what a job takes.
 STALL_S = 30.0
 #: How often currantd is asked, which costs it no statement.
 POLL_S = 0.25
@@ -90,8 +91,9 @@ class Node:
         return [f"{name}={value}" for name, value in options.items()]
 
     async def ready(self) -> None:
-        """Returns when all children are ready. Raises BenchFailed when it ends instead, or takes over 60 s."""
-        deadline = time.monotonic() + BOOT_S
+        """Returns when all children are ready. Raises BenchFailed when it ends instead, or takes too long."""
+        boot_s = BOOT_S + BOOT_PER_CHILD_S * self._plan.workers
+        deadline = time.monotonic() + boot_s
         while True:
             self._check_alive()
             if (self._runtime_dir / SOCKET_NAME).exists():
@@ -99,7 +101,7 @@ class Node:
                 if reply and reply.phase == "running" and all(child.state == "ready" for child in reply.children):
                     return
             if time.monotonic() > deadline:
-                raise BenchFailed(f"currantd was not ready within {BOOT_S:g} s")
+                raise BenchFailed(f"currantd was not ready within {boot_s:g} s")
             await asyncio.sleep(POLL_BOOT_S)
 
     async def _ask_early(self) -> StatusReply | None:
@@ -127,9 +129,11 @@ class Node:
             poll_s: how often it is asked; less often at very many children.
 
         Raises:
-            BenchFailed: currantd ended, or nothing moved for 30 s.
+            BenchFailed: currantd ended, or nothing moved for longer than a job takes.
         """
         poll_s = max(poll_s, INTERVAL_PER_CHILD_S * self._plan.workers)
+        job = self._plan.job
+        stall_s = STALL_S + (job.sleep_ms + job.cpu_ms) / 1000
         last, moved_at = dict[str, int](), time.monotonic()
         while True:
             self._check_alive()
@@ -142,9 +146,9 @@ class Node:
                 return False
             if reply.executions != last or done >= enqueued():
                 last, moved_at = reply.executions, time.monotonic()
-            if time.monotonic() - moved_at > STALL_S:
+            if time.monotonic() - moved_at > stall_s:
                 raise BenchFailed(
-                    f"nothing moved for {STALL_S:g} s: {done:,} of {enqueued():,} had ended, by currantd's word"
+                    f"nothing moved for {stall_s:g} s: {done:,} of {enqueued():,} had ended, by currantd's word"
                 )
             await asyncio.sleep(poll_s)
 

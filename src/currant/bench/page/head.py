@@ -137,9 +137,10 @@ def _aside(it: Section, name: str) -> str:
     floor = it.figures.get("floor_per_s")
     if name == "ratio_to_floor" and floor is not None:
         return f", floor {numbers.per_s(floor)}"
+    # From p5 to p95 of the run's parts, as the plot of it says.
     spread = it.runs[0].throughput_spread if it.runs else None
     if name == "throughput_per_s" and spread:
-        return f", p5 {numbers.short(spread.p5)}, p95 {numbers.short(spread.p95)}"
+        return f", {numbers.short(spread.p5)}–{numbers.short(spread.p95)}"
     return ""
 
 
