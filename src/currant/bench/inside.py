@@ -40,6 +40,10 @@ async def measure(
             while True:
                 inside = await bench_queries.inside(connection, queue=inside_jobs.INNER)
                 if inside.executions >= parents * count:
+                    if not inside.seconds:
+                        raise SystemExit(
+                            "one statement has inserted them all, which is no pace: ask for more with --count"
+                        )
                     return inside.executions / inside.seconds
                 await asyncio.sleep(POLL_S)
     finally:
