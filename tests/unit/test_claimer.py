@@ -8,7 +8,7 @@ from currant.executions import Execution
 from currant.settings import CLAIM_ROWS_MAX
 from currant.store.queries import Claim, Position
 from currant.supervisor.claimer import LOOK_ROWS_MAX, Claimer
-from tests.support import in_loop
+from tests.support import comes_true, in_loop
 from tests.unit.support import executions
 
 EMPTY = Claim([], True, 0)
@@ -259,6 +259,111 @@ async def test_a_stop_lets_the_claim_under_way_be_dispatched() -> None:
         await node.task
         assert len(node.dispatched) == CLAIM_ROWS_MAX
         assert len(node.claims) == 1
+
+
+# The next one, under way early
+
+
+async def claiming(node: Node) -> None:
+    """Waits until a claim is under way, and what was claimed before is dispatched."""
+    await comes_true(lambda: node.claimer.is_claiming and node.dispatched)
+
+
+@in_loop
+async def test_while_there_is_plenty_the_next_claim_begins_before_the_last_one_is_dispatched() -> None:
+    seen: list[int] = []
+
+    async def second() -> Claim:
+        seen.append(len(node.dispatched))
+        await claiming(node)
+        seen.append(len(node.dispatched))
+        return got(10)
+
+    async with Node(got(10), second, got(5), room=25) as node:
+        node.claimer._rows_max = 10
+        node.claimer.work_came()
+        await node.asleep()
+        assert seen == [0, 10]
+        # The third has room for what is left beside the second.
+        assert node.claims == [(10, 10), (10, 10), (5, 5)]
+        assert len(node.dispatched) == 25
+        assert not node.claimer.is_claiming
+
+
+@in_loop
+async def test_what_is_claimed_and_not_dispatched_takes_its_room() -> None:
+    async with Node(got(10), EMPTY, room=10) as node:
+        node.claimer._rows_max = 10
+        node.claimer.work_came()
+        await settled()
+        assert node.claims == [(10, 10)]
+        node.room = 10
+        node.claimer.room_came()
+        await node.asleep()
+        assert node.claims == [(10, 10), (10, 10)]
+
+
+@in_loop
+async def test_whoever_waits_for_the_claims_under_way_does_not_wait_for_those_that_begin_later() -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def when_open(gate: asyncio.Event) -> Claim:
+        await gate.wait()
+        return got(10)
+
+    async with Node(lambda: when_open(gates[0]), lambda: when_open(gates[1]), EMPTY, room=100) as node:
+        node.claimer._rows_max = 10
+        node.claimer.work_came()
+        await settled()
+        over = asyncio.create_task(node.claimer.claim_over())
+        await settled()
+        assert not over.done()
+        gates[0].set()
+        await over
+        assert len(node.dispatched) == 10
+        assert node.claimer.is_claiming
+        gates[1].set()
+        await node.asleep()
+
+
+@in_loop
+async def test_a_claimer_that_is_cancelled_leaves_no_claim_behind() -> None:
+    ended: list[str] = []
+
+    async def for_ever() -> Claim:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("claim")
+        raise AssertionError
+
+    async with Node(got(10), for_ever, room=100) as node:
+        node.claimer._rows_max = 10
+        node.claimer.work_came()
+        await claiming(node)
+    await settled()
+    assert ended == ["claim"]
+
+
+@in_loop
+async def test_at_a_stop_the_next_claim_that_is_under_way_is_dispatched_too() -> None:
+    gate = asyncio.Event()
+
+    async def when_open() -> Claim:
+        await gate.wait()
+        return got(10)
+
+    async with Node(got(10), when_open, room=100) as node:
+        node.claimer._rows_max = 10
+        node.claimer.work_came()
+        await claiming(node)
+        stopping = asyncio.create_task(node.claimer.stop())
+        await settled()
+        assert not stopping.done()
+        gate.set()
+        await stopping
+        assert len(node.dispatched) == 20
+        assert len(node.claims) == 2
 
 
 # Where it begins to look

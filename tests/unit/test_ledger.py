@@ -383,8 +383,10 @@ def test_what_was_claimed_for_a_backlog_is_not_given_back_when_the_claim_has_tak
         ledger.reopen(1 - child, Shut.STALLED)
     room = ledger.room(0.0)
     assert room == 4 + 40
-    plan, rest = ledger.assign(executions(room), 5 * WINDOW_S)
-    assert (shares_of(plan), rest) == ({0: 22, 1: 22}, [])
+    plan, rest = ledger.assign(executions(room - 10), 5 * WINDOW_S)
+    assert (shares_of(plan), rest) == ({0: 17, 1: 17}, [])
+    plan, rest = ledger.assign(executions(10), 5 * WINDOW_S)
+    assert (shares_of(plan), rest) == ({0: 5, 1: 5}, [])
     # Once: by now nothing is known of their pace.
     _, rest = ledger.assign(executions(1), 5 * WINDOW_S)
     assert len(rest) == 1

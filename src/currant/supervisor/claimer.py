@@ -1,7 +1,8 @@
-"""Room to claim to dispatch. One claim at a time; a short one is not an empty queue."""
+"""Room to claim to dispatch. A short claim is no empty queue; while there is plenty, the next is under way early."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
 
 from currant.errors import DatabaseUnreachable, StatementRefused
 from currant.executions import Execution
@@ -16,6 +17,16 @@ LOOK_GROWTH = 4
 RETRY_S = (0.002, 0.5)
 
 
+class _UnderWay(NamedTuple):
+    """A claim that has begun: of how many rows, and what was known then."""
+
+    claim: asyncio.Future[Claim]
+    news: int
+    rows: int
+    look: int
+    after: Position | None
+
+
 class Claimer:
     """Claims whenever there is room and there may be work."""
 
@@ -24,7 +35,7 @@ class Claimer:
         *,
         room: Callable[[], int],
         rows_max: int,
-        claim: Callable[[int, int, Position | None, bool], Awaitable[Claim]],
+        claim: Callable[[int, int, Position | None, bool], Coroutine[Any, Any, Claim]],
         dispatch: Callable[[list[Execution]], None],
         due_in: Callable[[float], None],
         pause: Callable[[], Awaitable[None]],
@@ -60,8 +71,10 @@ class Claimer:
         #: Whether the last claim got all that there was room for: then there is more.
         self._full = False
         self._retry_s = RETRY_S[0]
-        self._over = asyncio.Event()
-        self._over.set()
+        #: How many claims have begun, and how many of them are over, their executions dispatched.
+        self._begun = self._ended = 0
+        self._progress = asyncio.Event()
+        self._claims: set[asyncio.Future[Claim]] = set()
 
     def work_came(self) -> None:
         """There may be work: a notification, a promotion, or the tick says so."""
@@ -74,14 +87,17 @@ class Claimer:
             self._wake.set()
 
     async def stop(self) -> None:
-        """No claim begins after this; returns when the one under way is dispatched."""
+        """No claim begins after this; returns when those under way are dispatched."""
         self._stopping = True
         self._wake.set()
         await self._stopped.wait()
 
     async def claim_over(self) -> None:
-        """Returns when the claim that is under way, if any, is dispatched."""
-        await self._over.wait()
+        """Returns when the claims that are under way, if any, are dispatched, whatever begins meanwhile."""
+        mark = self._begun
+        while self._ended < mark:
+            self._progress.clear()
+            await self._progress.wait()
 
     @property
     def drained(self) -> bool:
@@ -91,7 +107,7 @@ class Claimer:
     @property
     def is_claiming(self) -> bool:
         """Whether a claim is under way, or its executions are not dispatched yet."""
-        return not self._over.is_set()
+        return self._ended < self._begun
 
     @property
     def stopped(self) -> bool:
@@ -102,40 +118,67 @@ class Claimer:
         try:
             await self._run()
         finally:
+            for claim in self._claims:
+                claim.cancel()
             self._stopped.set()
 
     async def _run(self) -> None:
-        while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while not self._stopping and self._news != self._news_seen and (rows := self._room()):
-                self._over.clear()
-                try:
-                    await self._claim_once(min(rows, self._rows_max))
-                finally:
-                    self._over.set()
+        under_way: _UnderWay | None = None
+        while under_way or not self._stopping:
+            if under_way is None:
+                await self._wake.wait()
+                self._wake.clear()
+                under_way = self._begin()
+            if under_way is not None:
+                under_way = await self._take(under_way) or self._begin()
 
-    async def _claim_once(self, rows: int) -> None:
-        news = self._news
+    def _begin(self, coming: int = 0) -> "_UnderWay | None":
+        """Begins a claim, if there may be work and there is room beside so many executions that are claimed already."""
+        if self._stopping or self._news == self._news_seen:
+            return None
+        rows = min(self._room() - coming, self._rows_max)
+        if rows <= 0:
+            return None
         look = max(rows, self._look)
         after = self._start.next()
-        plenty = self._full and not self._start.slow
+        claim = asyncio.ensure_future(self._claim(rows, look, after, self._full and not self._start.slow))
+        self._claims.add(claim)
+        claim.add_done_callback(self._claims.discard)
+        self._begun += 1
+        return _UnderWay(claim, self._news, rows, look, after)
+
+    async def _take(self, under_way: "_UnderWay") -> "_UnderWay | None":
+        """Waits for the claim, and returns the next one if that has begun: while there is plenty, before what was
+        claimed is dispatched, so that the database is at work meanwhile."""
         try:
-            claim = await self._claim(rows, look, after, plenty)
+            return await self._take_claim(*under_way)
+        finally:
+            self._ended += 1
+            self._progress.set()
+
+    async def _take_claim(
+        self, under_way: Awaitable[Claim], news: int, rows: int, look: int, after: Position | None
+    ) -> "_UnderWay | None":
+        try:
+            claim = await under_way
         except DatabaseUnreachable:
             self._lost()
             await self._pause()
-            return
+            return None
         except StatementRefused as error:
             # What is refused now may pass with other rows at the head, or when someone has mended the database.
             self._refused(str(error))
             await self._pause()
-            return
+            return None
         if not claim.alive:
             await self._fenced()
-            return
+            return None
         self._start.note(after, rows, claim)
         self._full = len(claim.executions) == rows
+        following = self._begin(rows) if self._full else None
+        if following:
+            # It is sent.
+            await asyncio.sleep(0)
         if claim.executions:
             self._dispatch(claim.executions)
         if claim.due_in_s is not None:
@@ -153,3 +196,4 @@ class Claimer:
             self._retry_s = min(RETRY_S[1], 2 * self._retry_s)
         else:
             self._retry_s = RETRY_S[0]
+        return following

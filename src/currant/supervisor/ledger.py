@@ -107,10 +107,9 @@ class _Child:
         spent_s = self.spent_before_s + self.spent_now_s
         return int(min(CELLS_MAX, CHUNK_S * (self.finished_before + self.finished_now) / spent_s)) if spent_s > 0 else 0
 
-    def take_promise(self, now: float) -> int:
+    def places_behind(self, now: float) -> int:
         """Returns how many more its backlog may hold now."""
-        promised, self.promised = self.promised, 0
-        return 0 if self.shut else max(promised, self.prefetch(now) - self.backlog)
+        return 0 if self.shut else max(self.promised, self.prefetch(now) - self.backlog)
 
     def take(self, executions: list[Execution]) -> None:
         """Gives each execution a cell."""
@@ -185,13 +184,16 @@ class Ledger:
         plan: dict[int, list[Execution]] = {}
         rest = self._deal_to_slots(executions, plan, now)
         if rest:
-            backlogs = {name: child.take_promise(now) for name, child in self._children.items()}
+            backlogs = {name: child.places_behind(now) for name, child in self._children.items()}
             for name in backlogs:
                 child = self._children[name]
                 if not child.backlog:
                     # How long a backlog has not moved counts from its beginning.
                     child.progress_at = now
-            rest = self._deal(rest, spread(len(rest), backlogs), plan)
+            shares = spread(len(rest), backlogs)
+            for name, share in shares.items():
+                self._children[name].promised = max(0, self._children[name].promised - share)
+            rest = self._deal(rest, shares, plan)
         return plan, rest
 
     def assign_to_slots(
