@@ -296,8 +296,8 @@ def test_what_is_dealt_in_chunks_is_all_that_has_a_place(
 
 
 @given(st.integers(0, 200), st.dictionaries(st.integers(0, 10), st.integers(-3, 30), max_size=8))
-def test_without_a_chunk_larger_than_an_even_share_all_is_dealt_evenly(count: int, places: dict[int, int]) -> None:
-    small = count // max(1, sum(free > 0 for free in places.values()))
+def test_with_chunks_smaller_than_an_even_share_all_is_dealt_evenly(count: int, places: dict[int, int]) -> None:
+    small = max(0, (count - 1) // max(1, sum(free > 0 for free in places.values())))
     even = {name: share for name, share in spread(count, places).items() if share}
     assert {name: share for name, share in deal(count, places, dict.fromkeys(places, small)).items() if share} == even
 
@@ -317,6 +317,22 @@ def test_short_executions_are_kept_together_and_long_ones_are_dealt_evenly() -> 
         slow.note_spent(child, 10 * CHUNK_S * 2)
     plan, _ = slow.assign(executions(40), 0.0)
     assert list(shares_of(plan).values()) == [5] * 8
+
+
+def test_children_take_turns_and_one_of_which_nothing_is_known_gets_one() -> None:
+    ledger = ledger_of(*[64] * 3)
+    ledger.assign(executions(30), 0.0)
+    for child in range(3):
+        finish(ledger, child, 10, 0.0)
+        ledger.note_spent(child, 10 * CHUNK_S / 20)
+    ledger.add_child(3, 64, 0.0)
+    given: list[dict[int, int]] = []
+    for _ in range(6):
+        plan, _ = ledger.assign(executions(4), 0.0)
+        given.append(shares_of(plan))
+        for child, count in given[-1].items():
+            finish(ledger, child, count, 0.0)
+    assert given == [{3: 1, 0: 3}, {1: 4}, {2: 4}, {3: 1, 0: 3}, {1: 4}, {2: 4}]
 
 
 def test_while_nothing_is_known_of_their_pace_and_when_it_is_long_ago_all_get_the_same() -> None:

@@ -2,7 +2,7 @@
 
 
 def deal(count: int, places: dict[int, int], chunks: dict[int, int]) -> dict[int, int]:
-    """Deals `count` things to the places: so many to each that all are dealt evenly, or a chunk where that is more.
+    """Deals `count` things to the places: so many to each that all are dealt evenly, or a chunk where that is no less.
 
     Args:
         places: how many each has room for.
@@ -14,7 +14,7 @@ def deal(count: int, places: dict[int, int], chunks: dict[int, int]) -> dict[int
     even = count / max(1, len(left))
     for name, free in sorted(left.items(), key=lambda item: -item[1]):
         chunk = min(chunks.get(name, 0), free, count)
-        if chunk > even:
+        if chunk and chunk >= even:
             shares[name] = chunk
             left[name] -= chunk
             count -= chunk

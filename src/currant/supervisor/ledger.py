@@ -7,8 +7,8 @@ child finished within the last window of 100 ms: none while that is unknown, non
 executions.
 
 A frame costs the child and the supervisor as much as several short executions. So of what is dealt to free slots a
-child gets a chunk, where the time that it needs for each, while it has any, is known to be short: as many as it gets
-through within 5 ms. What takes longer than that is dealt evenly, one by one where there are few.
+child gets a chunk, where the time that it needs for each is known to be short: as many as it gets through within 5 ms.
+The children take turns. What takes longer than that is dealt evenly, one by one where there are few.
 
 An execution that waits for others lends its slot, and another starts in its place: `lent` is added to the slots. A
 child takes slots back on its own, so that for a moment more may run than it has slots; these count as a backlog, of
@@ -69,6 +69,8 @@ class _Child:
     progress_at: float = 0.0
     finished: int = 0
     lent: int = 0
+    #: Grows: when it was given something last.
+    turn: int = 0
     #: What was counted as room for its backlog when room was asked for last: a claim that took its time comes for that,
     #: and giving it back would cost more than its wait.
     promised: int = 0
@@ -102,10 +104,11 @@ class _Child:
             self.window_began = now
 
     def chunk(self, now: float) -> int:
-        """Returns how many executions it gets through within CHUNK_S; 0 while that is unknown."""
+        """Returns how many executions it gets through within CHUNK_S, but one; that too while it is unknown."""
         self.roll(now)
         spent_s = self.spent_before_s + self.spent_now_s
-        return int(min(CELLS_MAX, CHUNK_S * (self.finished_before + self.finished_now) / spent_s)) if spent_s > 0 else 0
+        finished = self.finished_before + self.finished_now
+        return max(1, int(min(CELLS_MAX, CHUNK_S * finished / spent_s))) if spent_s > 0 else 1
 
     def places_behind(self, now: float) -> int:
         """Returns how many more its backlog may hold now."""
@@ -130,6 +133,7 @@ class Ledger:
         self._aside: dict[tuple[str, int], tuple[Execution, float]] = {}
         self._unsaved = 0
         self._bytes = 0
+        self._turn = 0
 
     def add_child(self, child: int, slots: int, now: float) -> None:
         """Takes a child that is ready for work."""
@@ -395,8 +399,10 @@ class Ledger:
     def _deal_to_slots(
         self, executions: list[Execution], plan: dict[int, list[Execution]], now: float
     ) -> list[Execution]:
-        free = {name: child.free for name, child in self._children.items()}
-        chunks = {name: child.chunk(now) for name, child in self._children.items()}
+        # By turns: of children with as much room that comes first which was given something the longest ago.
+        by_turns = sorted(self._children.items(), key=lambda item: item[1].turn)
+        free = {name: child.free for name, child in by_turns}
+        chunks = {name: child.chunk(now) for name, child in by_turns}
         return self._deal(executions, deal(len(executions), free, chunks), plan)
 
     def _deal(
@@ -410,6 +416,8 @@ class Ledger:
             self._children[name].take(dealt)
             self._bytes += _size(dealt)
             if dealt:
+                self._turn += 1
+                self._children[name].turn = self._turn
                 plan.setdefault(name, []).extend(dealt)
         return executions[start:]
 
