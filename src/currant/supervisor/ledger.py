@@ -104,11 +104,11 @@ class _Child:
             self.window_began = now
 
     def chunk(self, now: float) -> int:
-        """Returns how many executions it gets through within CHUNK_S, but one; that too while it is unknown."""
+        """Returns how many executions it gets through within CHUNK_S, at least one; 0 while that is unknown."""
         self.roll(now)
         spent_s = self.spent_before_s + self.spent_now_s
         finished = self.finished_before + self.finished_now
-        return max(1, int(min(CELLS_MAX, CHUNK_S * finished / spent_s))) if spent_s > 0 else 1
+        return max(1, int(min(CELLS_MAX, CHUNK_S * finished / spent_s))) if spent_s > 0 else 0
 
     def places_behind(self, now: float) -> int:
         """Returns how many more its backlog may hold now."""
