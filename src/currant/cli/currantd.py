@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from signal import Signals
 from typing import Annotated, Any
 
 import uvloop
@@ -59,6 +60,7 @@ def run(
             log.warning(Event.PASSWORD_SHOWN, option="--database-url")
         with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
+            came = signals.hold()
             if embedded:
                 # It is Currant's own: its schema is made without being asked for.
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
@@ -67,15 +69,20 @@ def run(
             start_fork_server = fork_server_starter(complete)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, start_fork_server, fork_server))
+                runner.run(_serve(complete, instance, log, start_fork_server, fork_server, came))
             instance.close()
 
 
 async def _serve(
-    settings: Settings, instance: Instance, log: Log, start_fork_server: StartForkServer, fork_server: ForkServer
+    settings: Settings,
+    instance: Instance,
+    log: Log,
+    start_fork_server: StartForkServer,
+    fork_server: ForkServer,
+    came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server).run(fork_server)
+        await Service(settings, instance, log, start_fork_server).run(fork_server, came)
     finally:
         signals.answer_no_more()
 

@@ -4,7 +4,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
@@ -367,9 +368,13 @@ class Service:
             log=log,
         )
 
-    async def run(self, fork_server: ForkServer) -> None:
-        """Runs until a signal asks for the end, and the end is over. Raises what `Node.run` does."""
-        answer(asyncio.get_running_loop(), answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks))
+    async def run(self, fork_server: ForkServer, came: Sequence[Signals] = ()) -> None:
+        """Runs until a signal asks for the end, and the end is over; `came` are those that came before.
+
+        Raises what `Node.run` does.
+        """
+        asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
+        answer(asyncio.get_running_loop(), asked, came)
         await self._node.run(fork_server)
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:

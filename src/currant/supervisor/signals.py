@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import functools
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.sizing import Sizing
@@ -24,18 +24,38 @@ ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 def answer_before_start() -> None:
     """Until there is a node, a stop is simply the end, for nothing has been claimed; the rest is ignored."""
+    stops = _Stops(ends=True)
     for number in SIGNALS:
         # Not SIG_IGN, which the fork server and the user's processes would inherit.
-        signal.signal(number, _end if number in ENDS else _ignore)
+        signal.signal(number, stops if number in ENDS else _ignore)
     # The interpreter's own end would restore what kills.
     atexit.register(answer_no_more)
 
 
-def answer(loop: asyncio.AbstractEventLoop, answers: Mapping[signal.Signals, Callable[[], None]]) -> None:
-    """From now on, signals ask a node that runs in this loop, which must be uvloop's."""
+def hold() -> list[signal.Signals]:
+    """From now on, and until `answer`, a stop is only noted, in the list that is returned: while a loop is made and
+    started, an exception out of a signal's handler would leave half of it behind."""
+    stops = signal.getsignal(ENDS[0])
+    if not isinstance(stops, _Stops):
+        stops = _Stops(ends=False)
+        for number in ENDS:
+            signal.signal(number, stops)
+    stops.ends = False
+    return stops.came
+
+
+def answer(
+    loop: asyncio.AbstractEventLoop,
+    answers: Mapping[signal.Signals, Callable[[], None]],
+    came: Sequence[signal.Signals] = (),
+) -> None:
+    """From now on, signals ask a node that runs in this loop, which must be uvloop's; and at once, those that `hold`
+    has noted."""
     for number, ask in answers.items():
         # Not the loop's own way: when it closes, and before the process has ended, signals would kill again.
         signal.signal(number, functools.partial(_pass_on, loop, ask))
+    for number in came:
+        loop.call_soon(answers[number])
 
 
 def answer_no_more() -> None:
@@ -70,11 +90,19 @@ def _pass_on(loop: asyncio.AbstractEventLoop, ask: Callable[[], None], number: i
     loop.call_soon_threadsafe(ask)
 
 
-def _end(number: int, frame: object) -> None:
-    for other in SIGNALS:
-        # Not SIG_IGN here: one that has come already would be complained about.
-        signal.signal(other, _ignore)
-    raise SystemExit(0)
+class _Stops:
+    """Notes the stops, of which the first ends the process, if they are to."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self.ends = ends
+        self.came: list[signal.Signals] = []
+
+    def __call__(self, number: int, frame: object) -> None:
+        # The exception may come up where it is swallowed, as in a finalizer: then the stop is asked for later.
+        self.came.append(signal.Signals(number))
+        if self.ends:
+            self.ends = False
+            raise SystemExit(0)
 
 
 def _ignore(number: int, frame: object) -> None:
