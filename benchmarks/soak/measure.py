@@ -107,4 +107,4 @@ async def _stretch(soak: Soak, name: str, seconds: float) -> Stretch:
 
 def _claims(reply: StatusReply) -> StatementUse:
     uses = [reply.statements[name] for name in ("claim", "claim_one") if name in reply.statements]
-    return StatementUse(sum(use.calls for use in uses), sum(use.rows for use in uses), sum(use.seconds for use in uses))
+    return sum(uses, StatementUse(0, 0, 0.0))

@@ -115,3 +115,7 @@ class StatementUse(msgspec.Struct):
     calls: int
     rows: int
     seconds: float
+
+    def __add__(self, other: "StatementUse") -> "StatementUse":
+        """What both were together."""
+        return StatementUse(self.calls + other.calls, self.rows + other.rows, self.seconds + other.seconds)

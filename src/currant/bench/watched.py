@@ -142,6 +142,5 @@ def _sent(feed: Feed | None, connection: Connection) -> dict[str, StatementUse]:
     """Returns what the bench has sent while it watched."""
     sent = connection.usage.snapshot()
     for name, use in (feed.statements if feed else {}).items():
-        mine = sent.get(name, StatementUse(0, 0, 0.0))
-        sent[name] = StatementUse(mine.calls + use.calls, mine.rows + use.rows, mine.seconds + use.seconds)
+        sent[name] = sent[name] + use if name in sent else use
     return sent

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from currant.bench.results import Check, ChildUse, Cpu, Memory, StatementUse
 from currant.bench.samples import PlaceUse, Sample
 from currant.bench.server import Mark
@@ -113,7 +115,7 @@ def _servers(begin: End, end: End, name: str) -> int | None:
 
 
 def _without_servers(use: StatementUse) -> StatementUse:
-    return StatementUse(use.name, use.who, use.calls, use.rows, use.mean_ms, use.per_s, use.per_job)
+    return msgspec.structs.replace(use, server_calls=None)
 
 
 def transactions(begin: End, end: End, baseline: Mark) -> int | None:

@@ -14,17 +14,24 @@ WITH node AS MATERIALIZED (
     SELECT FROM node WHERE extract(epoch FROM clock_timestamp()) < %(until_s)s::float8
 ), locked AS MATERIALIZED (
     SELECT
-        e.ctid AS tid,
-        -- A compressed value is measured in full; a plain one without being read.
-        CASE WHEN pg_column_compression(e.args) IS NULL THEN coalesce(pg_column_size(e.args), 0)
-             ELSE octet_length(e.args::text) END
-        + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
-               ELSE octet_length(e.kwargs::text) END AS bytes
-    FROM executions AS e
-    WHERE e.queue = %(queue)s AND e.ready AND e.type = 'job' AND EXISTS (SELECT FROM valid)
-    ORDER BY e.priority DESC, e.created_at, e.id
-    LIMIT %(rows)s::int
-    FOR UPDATE OF e SKIP LOCKED
+        l.tid, l.bytes,
+        -- Once for both, as in claim.sql: what is not small is measured as it will be sent.
+        l.bytes < 128 OR coalesce(octet_length(l.args::text), 0) + coalesce(octet_length(l.kwargs::text), 0)
+                         <= %(payload)s::bigint AS fits
+    FROM (
+        SELECT
+            e.ctid AS tid, e.args, e.kwargs,
+            -- A compressed value is measured in full; a plain one without being read.
+            CASE WHEN pg_column_compression(e.args) IS NULL THEN coalesce(pg_column_size(e.args), 0)
+                 ELSE octet_length(e.args::text) END
+            + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
+                   ELSE octet_length(e.kwargs::text) END AS bytes
+        FROM executions AS e
+        WHERE e.queue = %(queue)s AND e.ready AND e.type = 'job' AND EXISTS (SELECT FROM valid)
+        ORDER BY e.priority DESC, e.created_at, e.id
+        LIMIT %(rows)s::int
+        FOR UPDATE OF e SKIP LOCKED
+    ) AS l
 ), facts AS MATERIALIZED (
     -- Once, not for each row.
     SELECT
@@ -46,10 +53,10 @@ WITH node AS MATERIALIZED (
     FROM (SELECT count(*) AS claimed, sum(bytes) AS bytes FROM locked OFFSET 0) AS l
 ), bounded AS MATERIALIZED (
     -- Summed up one by one only where all of them are too much.
-    SELECT l.tid, l.bytes FROM locked AS l WHERE (SELECT bytes FROM facts) <= %(bytes)s::bigint
+    SELECT l.tid, l.fits FROM locked AS l WHERE (SELECT bytes FROM facts) <= %(bytes)s::bigint
     UNION ALL
-    SELECT s.tid, s.bytes
-    FROM (SELECT tid, bytes, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked) AS s
+    SELECT s.tid, s.fits
+    FROM (SELECT tid, fits, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked) AS s
     WHERE s.bytes_before < %(bytes)s::bigint AND (SELECT bytes FROM facts) > %(bytes)s::bigint
 )
 UPDATE executions AS e
@@ -62,12 +69,8 @@ RETURNING
     CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'timeout') = 'number'
          THEN least(greatest((e.options ->> 'timeout')::numeric, 0.001), 1e9)::float8
          ELSE e.timeout_seconds END AS timeout_s,
-    CASE WHEN b.bytes < 128 OR coalesce(octet_length(e.args::text), 0) + coalesce(octet_length(e.kwargs::text), 0)
-              <= %(payload)s::bigint
-         THEN coalesce(e.args, '[]') END AS args,
-    CASE WHEN b.bytes < 128 OR coalesce(octet_length(e.args::text), 0) + coalesce(octet_length(e.kwargs::text), 0)
-              <= %(payload)s::bigint
-         THEN coalesce(e.kwargs, '{}') END AS kwargs,
+    CASE WHEN b.fits THEN coalesce(e.args, '[]') END AS args,
+    CASE WHEN b.fits THEN coalesce(e.kwargs, '{}') END AS kwargs,
     CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
          THEN (e.options ->> 'keep_completed')::numeric <= 0
          ELSE %(discard)s::boolean END AS discard,
