@@ -10,6 +10,7 @@ from currant.protocol.cells import Cells, create
 from currant.protocol.work import Ping, Pong, Recall, ToChild
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import LATE_S, Stalls
 from tests.support import in_loop
@@ -48,7 +49,7 @@ class Node:
         self.returned: list[Execution] = []
         self.overdue: list[tuple[int, list[int]]] = []
         self.tasks: list[asyncio.Task[None]] = []
-        log = make_log("critical")
+        log = make_log(LogLevel("critical"))
         self.stalls = Stalls(
             self.ledger,
             self.counts,
