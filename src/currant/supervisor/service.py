@@ -9,7 +9,9 @@ from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
+from currant.protocol.commands import ReloadRequest
 from currant.protocol.frames import frame_bytes_max
+from currant.protocol.status import StatusRequest
 from currant.settings import Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
@@ -367,7 +369,9 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked),
+            control=ControlServer(
+                instance.socket_path, {StatusRequest: report.status, ReloadRequest: self._reload.asked}
+            ),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
