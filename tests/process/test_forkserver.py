@@ -412,7 +412,7 @@ def test_cancel_right_after_run_loses_nothing(booted: Supervisor) -> None:
 def test_a_timeout_fails_the_execution_and_frees_its_slot(booted: Supervisor) -> None:
     child = booted.fork()
     ending, body = child.call("forever", timeout_s=0.05)
-    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, body["type"]) == (Ending.TIMED_OUT, "Timeout")
     assert child.call("add", 1, 2) == (Ending.COMPLETED, 3)
 
 

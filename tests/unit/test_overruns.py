@@ -130,7 +130,7 @@ async def test_a_child_that_does_not_answer_is_replaced_at_once_whatever_else_it
     # It is asked for again, until the child is dead.
     node.overruns.kill(0, [first.cell, second.cell])
     assert len(node.replaced) == 1
-    assert node.overruns.take(0) == {first.cell: Ending.FAILED, second.cell: Ending.FAILED}
+    assert node.overruns.take(0) == {first.cell: Ending.TIMED_OUT, second.cell: Ending.TIMED_OUT}
 
 
 @in_loop

@@ -30,6 +30,7 @@ from currant.supervisor.processes import Condition
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import LATE_S, PING_S, Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
@@ -138,7 +139,7 @@ class Node:
         self._made = 0
         self._opened: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.ledger, self.completer, self.stub = Ledger(), Completer(), Stub()
+        self.ledger, self.completer, self.stub, self.tally = Ledger(), Completer(), Stub(), Tally()
         counts, log, stub, database = Counts(), make_log("critical"), cast(Any, self.stub), Database()
 
         def clock() -> float:
@@ -197,6 +198,7 @@ class Node:
             stub,
             self.ledger,
             counts,
+            self.tally,
             claimer=stub,
             dispatcher=self.dispatcher,
             outcomes=self.outcomes,

@@ -57,7 +57,7 @@ class Overruns:
     def kill(self, child: int, cells: list[int]) -> None:
         """These executions are past their timeout and the grace, and the child does not answer: replaced at once."""
         for cell in cells:
-            self.note(child, cell, Ending.FAILED)
+            self.note(child, cell, Ending.TIMED_OUT)
         of = self._children.get(child)
         if of is not None and not of.doomed:
             self._doom(child)
