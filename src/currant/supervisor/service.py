@@ -1,6 +1,7 @@
 """The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 from currant.executions import RetryPolicy
 from currant.protocol.frames import frame_bytes_max
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
@@ -27,13 +28,16 @@ from currant.supervisor.drain import Drain
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.headline import Headline
+from currant.supervisor.herald import Herald
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
 from currant.supervisor.node import Node
+from currant.supervisor.notify import Notifier
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.poller import Poller
@@ -71,13 +75,14 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        manager: ServiceManager | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
-            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            changed=self._phase_changed,
             reload=lambda: self._reload.begin(),
         )
         self._tasks = Tasks()
@@ -354,6 +359,22 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
+        headline = Headline(
+            self._lifecycle,
+            self._children,
+            self._database,
+            self._ledger,
+            self._counts,
+            self._connections,
+            clock=clock,
+        )
+        self._herald = Herald(
+            Notifier(manager.address) if manager else None,
+            watchdog_s=manager.watchdog_s if manager else None,
+            headline=headline.line,
+            hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
+            log=log,
+        )
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -375,7 +396,14 @@ class Service:
         """
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
-        await self._node.run(fork_server)
+        heralding = asyncio.create_task(self._herald.run(), name="herald")
+        try:
+            await self._node.run(fork_server)
+        finally:
+            heralding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heralding
+            self._herald.close()
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -399,6 +427,10 @@ class Service:
         if last_node is not None:
             parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
         return parts
+
+    def _phase_changed(self, before: Phase, now: Phase) -> None:
+        self._announcer.announce(before, now, self._lifecycle.why_ending)
+        self._herald.announce(before, now)
 
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
