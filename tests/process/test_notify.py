@@ -49,6 +49,11 @@ def modules(world: World, text: str) -> None:
     (world.folder / "currant_notify_jobs.py").write_text(text)
 
 
+def logs(node: Node, text: str) -> None:
+    """Waits until the node's log holds the text."""
+    eventually(lambda: text in node.log)
+
+
 JOBS = """
 import asyncio
 import os
@@ -93,7 +98,7 @@ def test_systemd_is_told_of_each_phase_and_of_the_figures(world: World) -> None:
             reloading = heard.told("RELOADING")
             assert int(reloading["MONOTONIC_USEC"]) > 0
             assert heard.told("READY")["MAINPID"] == str(node.process.pid)
-            eventually(lambda logged=logged: logged in node.log)
+            logs(node, logged)
 
         node.send(signal.SIGTERM)
         assert heard.told("STOPPING")["STATUS"].startswith("Draining: 3 executions running")
