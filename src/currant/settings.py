@@ -5,11 +5,11 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from currant.errors import ConfigurationError
 from currant.names import check_queue
@@ -329,6 +329,34 @@ def working_directory() -> str:
         if os.path.isabs(named) and os.path.samefile(named, directory):
             return named
     return directory
+
+
+class ServiceManager(NamedTuple):
+    """Who started this process and wants to hear of it: systemd, or what speaks as it does."""
+
+    #: Of its socket: a path, or a name of the abstract namespace with an @ before it.
+    address: str
+    #: After so long without a word it takes the process for hung, in seconds.
+    watchdog_s: float | None
+
+
+def take_service_manager(environ: MutableMapping[str, str] | None = None) -> ServiceManager | None:
+    """Returns the service manager, if there is one, and takes it out of the environment: it is not the children's.
+
+    Raises:
+        ConfigurationError: what it says of itself cannot be meant.
+    """
+    environ = os.environ if environ is None else environ
+    address, watchdog_us, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+    if not address:
+        return None
+    if address[0] not in "/@" or len(address) < 2 or len(os.fsencode(address)) > 107:
+        raise ConfigurationError(f"NOTIFY_SOCKET must be a path from the root, or @ and a name, got {address}")
+    if not watchdog_us or pid not in ("", str(os.getpid())):
+        return ServiceManager(address, None)
+    if not (watchdog_us.isascii() and watchdog_us.isdigit() and int(watchdog_us) > 0):
+        raise ConfigurationError(f"WATCHDOG_USEC must be a number of microseconds greater than 0, got {watchdog_us}")
+    return ServiceManager(address, int(watchdog_us) / 1e6)
 
 
 def child_environment(environ: Mapping[str, str] | None = None, *, see_database: bool = False) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
+import contextlib
+import faulthandler
 import inspect
 import resource
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from currant.cli.log import make_log
 from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store import migrate
 from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
@@ -47,6 +49,7 @@ def run(
     database_url = options["database_url"]
     assert not isinstance(database_url, list | bool)
     with reported("currantd"):
+        manager = setting.take_service_manager()
         settings = setting.load(given)
         if not settings.modules:
             raise ConfigurationError(
@@ -69,7 +72,7 @@ def run(
             start_fork_server = fork_server_starter(complete)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, start_fork_server, fork_server, came))
+                runner.run(_serve(complete, instance, log, manager, start_fork_server, fork_server, came))
             instance.close()
 
 
@@ -77,12 +80,13 @@ async def _serve(
     settings: Settings,
     instance: Instance,
     log: Log,
+    manager: ServiceManager | None,
     start_fork_server: StartForkServer,
     fork_server: ForkServer,
     came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server).run(fork_server, came)
+        await Service(settings, instance, log, start_fork_server, manager=manager).run(fork_server, came)
     finally:
         signals.answer_no_more()
 
@@ -123,6 +127,9 @@ app.command(epilog=exits.EPILOG_OF_NODES)(_with_options(run))
 
 
 def main() -> None:
+    # Of a supervisor that hangs, systemd's watchdog (SIGABRT) then leaves the stacks behind.
+    with contextlib.suppress(RuntimeError, ValueError, OSError):
+        faulthandler.enable()
     signals.answer_before_start()
     shell.run(app, "currantd")
 

@@ -64,6 +64,7 @@ class Database:
         self._discard = discard
         self._lost, self._regained = lost, regained
         self._standing = Standing()
+        self._made: list[Session] = []
         #: What all of the connections have sent.
         self.usage = Usage()
         self._claim = self._session("claim", hot=True)
@@ -295,6 +296,11 @@ class Database:
     def own_channel(self) -> str:
         return node_channel(self.node)
 
+    @property
+    def overdue(self) -> str | None:
+        """The name of a connection whose statement goes on although its limit has passed long ago, if there is one."""
+        return next((session.name for session in self._made if session.overdue), None)
+
     def cut(self) -> None:
         """Ends the statements that are under way, without asking the server: it may not answer."""
         for session in self._sessions():
@@ -308,7 +314,7 @@ class Database:
         return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
     def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
-        return Session(
+        session = Session(
             self._url,
             f"currantd:{role}",
             hot=hot,
@@ -318,6 +324,8 @@ class Database:
             standing=self._standing,
             usage=self.usage,
         )
+        self._made.append(session)
+        return session
 
     def _note_loss(self, name: str, reason: str) -> None:
         """One that is lost casts doubt on those that are idle: their next statement is not to wait for a server that is

@@ -212,6 +212,12 @@ class Event(enum.StrEnum):
         "listen silent",
         "LISTEN did not deliver; it is set up again. Fields: none.",
     )
+    HUNG = (
+        "database work hangs",
+        "A statement, or the tick, goes on although its limit has passed long ago: systemd, if it started the node, is "
+        "not told any more that it is well, and restarts it when WatchdogSec is over. A database that is away is no "
+        "hang. Fields: part.",
+    )
     BAD_FRAME = (
         "bad frame",
         "A frame from a child broke the protocol; the child is killed. Fields: child, reason.",

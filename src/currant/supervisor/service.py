@@ -1,6 +1,7 @@
 """The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -12,7 +13,7 @@ from currant.executions import RetryPolicy
 from currant.protocol.commands import ReloadRequest
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.status import StatusRequest
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
@@ -30,13 +31,16 @@ from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.headline import Headline
+from currant.supervisor.herald import Herald
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
 from currant.supervisor.node import Node
+from currant.supervisor.notify import Notifier
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.poller import Poller
@@ -75,13 +79,14 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        manager: ServiceManager | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
-            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            changed=self._phase_changed,
             reload=lambda: self._reload.begin(),
         )
         self._tasks = Tasks()
@@ -363,6 +368,22 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
+        headline = Headline(
+            self._lifecycle,
+            self._children,
+            self._database,
+            self._ledger,
+            self._counts,
+            self._connections,
+            clock=clock,
+        )
+        self._herald = Herald(
+            Notifier(manager.address) if manager else None,
+            watchdog_s=manager.watchdog_s if manager else None,
+            headline=headline.line,
+            hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
+            log=log,
+        )
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -386,7 +407,14 @@ class Service:
         """
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
-        await self._node.run(fork_server)
+        heralding = asyncio.create_task(self._herald.run(), name="herald")
+        try:
+            await self._node.run(fork_server)
+        finally:
+            heralding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heralding
+            self._herald.close()
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -410,6 +438,10 @@ class Service:
         if last_node is not None:
             parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
         return parts
+
+    def _phase_changed(self, before: Phase, now: Phase) -> None:
+        self._announcer.announce(before, now, self._lifecycle.why_ending)
+        self._herald.announce(before, now)
 
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
