@@ -3,6 +3,7 @@
 import asyncio
 
 from currant.executions import Ending, Execution, Outcome
+from currant.supervisor.child import Restart
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.overruns import Overruns
 from tests.support import in_loop
@@ -23,7 +24,8 @@ class Node:
         self.came = asyncio.Event()
         self.overruns = Overruns(self.ledger, recall=self.recalled.append, replace=self._replace, grace_s=grace_s)
 
-    def _replace(self, child: int, reason: str) -> None:
+    def _replace(self, child: int, reason: str, why: Restart) -> None:
+        assert why is Restart.TIMEOUT
         self.replaced.append((child, reason))
         self.came.set()
 

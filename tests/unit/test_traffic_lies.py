@@ -19,7 +19,7 @@ from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict
 from currant.protocol import frames, work
 from currant.protocol.cells import Cells, create
 from currant.supervisor import processes
-from currant.supervisor.child import State
+from currant.supervisor.child import Restart, State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
@@ -56,6 +56,7 @@ class Child:
         self.pid = self.pidfd = None
         self.unread_bytes = 0
         self.problem: str | None = None
+        self.killed_for: Restart | None = None
         self.replaced: str | None = None
         self.dismissed = False
 
@@ -249,7 +250,7 @@ class Node:
         if not task.cancelled() and task.exception() is not None:
             self.failed.append(task.exception())
 
-    def _replace(self, id: int, reason: str) -> None:
+    def _replace(self, id: int, reason: str, why: Restart) -> None:
         self.children[id].replaced = reason
 
     def _dismiss(self, id: int) -> None:

@@ -115,7 +115,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -446,6 +447,10 @@ class Service:
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
+
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
 
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:
