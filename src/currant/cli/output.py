@@ -155,14 +155,13 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """Returns bytes as people say them: `1.5 GiB`."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1000:
-            break
+    if count < 1000:
+        return f"{count} B"
+    amount, units = count / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1000 and len(units) > 1:
         amount /= 1024
-    else:
-        unit = "TiB"
-    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        del units[0]
+    return f"{amount:.0f} {units[0]}" if amount >= 100 else f"{amount:.1f} {units[0]}"
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What `currantctl doctor` asks of a database: a typed function for each fact. Nothing here changes or locks anything."""
+"""What `currantctl doctor` asks of a database: a typed function for each fact. Nothing here changes or locks."""
 
 import asyncio
 import secrets
@@ -88,7 +88,7 @@ class Vacuum(NamedTuple):
 class Letters(NamedTuple):
     """How many dead letters there are, and how many young ones; `cut`: there are more than were looked at."""
 
-    count: int
+    letters: int
     recent: int
     cut: bool
 
@@ -158,6 +158,9 @@ async def _compare(first: Connection, second: Connection) -> Sessions:
     async with second.transaction():
         other = await _backend(second)
         shared = other == before or await _backend(first) != before
+    if shared:
+        # Whatever were set here would stay in a session that is others'.
+        return Sessions(pooled=True, shared=True, heard=False)
     await first.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
     await second.execute("SELECT pg_notify(%s, '')", (channel,))
     heard = await _hears(first)

@@ -29,7 +29,7 @@ class Report(msgspec.Struct):
     checks: list[Check]
 
 
-def doctor(
+def doctor_command(
     as_json: JsonOption = False,
     database_url: DatabaseOption = None,
     runtime_dir: RuntimeDirOption = None,

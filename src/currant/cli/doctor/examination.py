@@ -88,11 +88,13 @@ class _Examination:
 
     async def _look_at_settings(self) -> list[Check]:
         self._given = await checkup.settings(self._connection, server.SETTINGS)
-        await inspection.limit(self._connection)
         return server.check_settings(self._given, self._known().account)
 
     async def _look_at_sessions(self) -> list[Check]:
-        return server.check_sessions(await checkup.sessions(self._url), self._settings.poll_s)
+        found = await checkup.sessions(self._url)
+        if not found.shared:
+            await inspection.limit(self._connection)
+        return server.check_sessions(found, self._settings.poll_s)
 
     async def _look_at_connections(self) -> list[Check]:
         return [server.check_connections(await checkup.connections(self._connection))]
@@ -106,9 +108,7 @@ class _Examination:
         return [server.check_rights(self._known(), missing)]
 
     async def _look_at_vacuum(self) -> list[Check]:
-        holders = await checkup.holders(
-            self._connection, age_s=server.HELD_S, transactions=server.HELD_TRANSACTIONS
-        )
+        holders = await checkup.holders(self._connection, age_s=server.HELD_S, transactions=server.HELD_TRANSACTIONS)
         vacuum = await checkup.vacuum(self._connection)
         return [
             server.check_vacuum(vacuum, self._given),

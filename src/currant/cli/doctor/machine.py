@@ -10,7 +10,7 @@ from currant.cli.doctor.check import Check, Checks, Part
 from currant.cli.output import size
 from currant.errors import ConfigurationError, CurrantError
 from currant.settings import Settings, environment_name
-from currant.supervisor.control import ask
+from currant.supervisor.asking import ask
 from currant.supervisor.instance import SOCKET_NAME, check_private
 from currant.supervisor.memory import counters
 
@@ -79,7 +79,9 @@ def _descriptors(procs: int) -> Check:
         return _of.failed(name, told, "raise the hard limit: ulimit -Hn, or LimitNOFILE= in systemd")
     processes, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if processes != resource.RLIM_INFINITY and processes < 4 * procs + 64:
-        return _of.warning(name, f"{told}; but only {processes:,} processes", "raise ulimit -u, or TasksMax= in systemd")
+        return _of.warning(
+            name, f"{told}; but only {processes:,} processes", "raise ulimit -u, or TasksMax= in systemd"
+        )
     return _of.ok(name, told)
 
 

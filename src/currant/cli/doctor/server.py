@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from currant.cli.doctor.check import Check, Checks, Part, some
 from currant.cli.output import duration
-from currant.settings import Settings, environment_name
+from currant.settings import environment_name
 from currant.store.checkup import Connections, Holder, Server, Sessions, Vacuum
 from currant.store.grants import Right
 
@@ -54,7 +54,7 @@ def unreachable(error: Exception) -> Check:
 
 
 _CAUSES = {
-    "password authentication failed": "check the user and the password in CURRANT_DATABASE_URL, PGPASSWORD or ~/.pgpass",
+    "password authentication failed": "check user and password in CURRANT_DATABASE_URL, PGPASSWORD or ~/.pgpass",
     "no password supplied": "give the password in CURRANT_DATABASE_URL, PGPASSWORD or ~/.pgpass",
     "pg_hba.conf": "let the server's pg_hba.conf admit this host and user, or connect with TLS (sslmode=require)",
     "authentication": "check the user in CURRANT_DATABASE_URL, and what the server's pg_hba.conf asks of it",
@@ -76,7 +76,9 @@ def check_server(server: Server) -> list[Check]:
     told = f"PostgreSQL {server.version}"
     version = _of.ok("version", told)
     if server.number < NUMBER_MIN:
-        version = _of.warning("version", told, f"Currant is tested with PostgreSQL {NUMBER_MIN // 10_000} and later: upgrade")
+        version = _of.warning(
+            "version", told, f"Currant is tested with PostgreSQL {NUMBER_MIN // 10_000} and later: upgrade"
+        )
     if server.standby:
         advice = "name the primary, or several hosts: a node takes the one that can be written to"
         return [version, _of.failed("primary", "the server is a standby, which is read-only", advice)]
@@ -94,7 +96,9 @@ def check_schema(server: Server, version: int, wanted: int) -> Check:
         return _of.failed(name, f"version {version}, and this Currant works with {wanted}", "run `currant migrate`")
     if server.elsewhere:
         places = some(server.elsewhere)
-        advice = f"ALTER ROLE {server.account} SET search_path = {server.elsewhere[0]}, and run `currant grant` if need be"
+        advice = (
+            f"ALTER ROLE {server.account} SET search_path = {server.elsewhere[0]}, and run `currant grant` if need be"
+        )
         return _of.failed(name, f"a table executions is in {places}, where this role does not look, or may not", advice)
     return _of.failed(name, "the database has none of Currant's tables", "run `currant migrate`")
 
@@ -109,7 +113,9 @@ def check_rights(server: Server, missing: Sequence[Right]) -> Check:
             f"run `currant grant {server.account}` as the owner of the tables",
         )
     if server.owner:
-        return _of.ok(name, f"the role {server.account} owns the tables; `currant grant` gives another no more than it needs")
+        return _of.ok(
+            name, f"the role {server.account} owns the tables; `currant grant` gives another no more than it needs"
+        )
     return _of.ok(name, f"the role {server.account} has all that a node needs")
 
 
@@ -123,14 +129,21 @@ def check_sessions(sessions: Sessions, poll_s: float | None) -> list[Check]:
                 "give nodes the server's own address, or the pooler's with pool_mode = session",
             )
         ]
-    said = "a pooler, which keeps a session for each connection" if sessions.pooled else "none: each connection has a session"
+    said = (
+        "a pooler, which keeps a session for each connection"
+        if sessions.pooled
+        else "none: each connection has a session"
+    )
     checks = [_of.ok(pooler, said)]
     if not sessions.heard and poll_s is None:
         advice = f"set {environment_name('poll_s')} to 1, or name the server itself: what stands between drops them"
         return [*checks, _of.failed(listen, "a NOTIFY did not come through", advice)]
     if sessions.heard and poll_s is not None:
         advice = f"unset {environment_name('poll_s')}: polling costs the server more, and jobs start later"
-        return [*checks, _of.warning(listen, f"they come through, and nodes poll every {poll_s:g} s all the same", advice)]
+        return [
+            *checks,
+            _of.warning(listen, f"they come through, and nodes poll every {poll_s:g} s all the same", advice),
+        ]
     told = "they come through" if sessions.heard else f"they do not come through; nodes poll every {poll_s:g} s"
     return [*checks, _of.ok(listen, told)]
 
@@ -140,7 +153,9 @@ def check_clock(offset_s: float, doubt_s: float) -> Check:
     way = "ahead of" if offset_s > 0 else "behind"
     told = f"the server's is {abs(offset_s):,.3g} s {way} this machine's"
     if abs(offset_s) - doubt_s > CLOCK_S_MAX:
-        return _of.warning("clock", told, "let both keep time by NTP (timedatectl): the server's counts for all schedules")
+        return _of.warning(
+            "clock", told, "let both keep time by NTP (timedatectl): the server's counts for all schedules"
+        )
     return _of.ok("clock", told if abs(offset_s) > doubt_s else "the server's and this machine's agree")
 
 
@@ -197,7 +212,7 @@ def check_vacuum(found: Vacuum, settings: Mapping[str, str]) -> Check:
     when = "not yet" if found.vacuumed_s is None else f"{duration(found.vacuumed_s)} ago"
     told = f"{found.dead:,} dead row versions beside {found.live:,} live ones; last vacuum {when}"
     if found.dead > 1_000_000 and found.dead > 2 * found.live:
-        advice = "VACUUM executions; if they come back, look for what holds vacuum back, or raise autovacuum_vacuum_cost_limit"
+        advice = "VACUUM executions; if they come back, see what holds vacuum back, or let autovacuum work faster"
         return _of.warning(name, told, advice)
     return _of.ok(name, told)
 
@@ -215,7 +230,8 @@ def check_settings(found: Mapping[str, str], account: str) -> list[Check]:
             checks.append(_of.warning(name, told, f"ALTER SYSTEM SET {each} = on"))
     if found.get("default_transaction_isolation") not in (None, "read committed"):
         advice = f"ALTER ROLE {account} SET default_transaction_isolation = 'read committed'"
-        told = f"default_transaction_isolation is {found['default_transaction_isolation']}: statements are refused, and repeated"
+        isolation = found["default_transaction_isolation"]
+        told = f"default_transaction_isolation is {isolation}: statements are refused, and repeated"
         checks.append(_of.warning(name, told, advice))
     for each, least_s in (
         ("statement_timeout", STATEMENT_S_MIN),

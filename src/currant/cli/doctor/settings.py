@@ -23,7 +23,9 @@ def _misspelt(unknown: Mapping[str, str | None]) -> Check:
     if not unknown:
         return _of.ok("variables", "every CURRANT_ variable is a setting")
     name, meant = next(iter(unknown.items()))
-    advice = f"write {meant} instead of {name}" if meant else f"remove {name}, or see docs/settings.md for what there is"
+    advice = (
+        f"write {meant} instead of {name}" if meant else f"remove {name}, or see docs/settings.md for what there is"
+    )
     return _of.warning("variables", f"no settings: {', '.join(unknown)}", advice)
 
 
@@ -43,8 +45,8 @@ def _fights(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if settings.claim_batch < settings.concurrency:
         yield (
-            f"a claim takes at most {settings.claim_batch} executions, and a child runs {settings.concurrency} at a time:"
-            " slots stay empty while there is work",
+            f"a claim takes at most {settings.claim_batch} executions, and a child runs {settings.concurrency} at a"
+            " time: slots stay empty while there is work",
             f"unset {environment_name('claim_batch')}, or make it at least {settings.concurrency}",
         )
     cores = os.cpu_count() or 1

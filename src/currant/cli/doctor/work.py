@@ -18,7 +18,11 @@ def check_nodes(nodes: Mapping[str, float], timeout_s: float) -> Check:
     late = [name for name in nodes if name not in alive]
     if late:
         told = f"{len(alive)} alive; without a heartbeat for {duration(timeout_s)}: {some(late)}"
-        advice = "start a node: it takes back what they ran" if not alive else "wait a moment: the others take back what they ran"
+        advice = (
+            "start a node: it takes back what they ran"
+            if not alive
+            else "wait a moment: the others take back what they ran"
+        )
         return _of.warning("nodes", told, advice)
     if not alive:
         return _of.warning("nodes", "none runs: nothing of what waits is run", "start `currantd -m MODULE`")
@@ -36,7 +40,9 @@ def check_queues(queues: Sequence[Queue], ages_s: Mapping[str, float]) -> list[C
     slow = [each.name for each in queues if each.nodes and ages_s.get(each.name, 0.0) > OLDEST_S_MAX]
     if slow:
         told = "; ".join(f"{name}: the oldest waits {duration(ages_s[name])}" for name in slow[:5])
-        checks.append(_of.warning("backlog", told, "see `currantctl top` for what is busy; more children, or more nodes"))
+        checks.append(
+            _of.warning("backlog", told, "see `currantctl top` for what is busy; more children, or more nodes")
+        )
     if not checks:
         waiting = sum(each.pending for each in queues)
         checks.append(_of.ok("queues", f"{len(queues)} in use, {waiting:,} pending, none waits long or for nobody"))
@@ -52,7 +58,9 @@ def check_parked(parked: Mapping[str, int]) -> Check:
 
 
 def check_letters(letters: Letters) -> Check:
-    told = f"{count(letters.count, cut=letters.cut)} in all, {letters.recent:,} of the last {duration(RECENT_S)}"
+    told = f"{count(letters.letters, cut=letters.cut)} in all, {letters.recent:,} of the last {duration(RECENT_S)}"
     if letters.recent:
-        return _of.warning("dead letters", told, "see `currant dead list`, then `currant dead retry` or `currant dead purge`")
-    return _of.ok("dead letters", told if letters.count else "none")
+        return _of.warning(
+            "dead letters", told, "see `currant dead list`, then `currant dead retry` or `currant dead purge`"
+        )
+    return _of.ok("dead letters", told if letters.letters else "none")
