@@ -7,6 +7,7 @@ import inspect
 import resource
 from collections.abc import Callable, Sequence
 from signal import Signals
+from socket import socket
 from typing import Annotated, Any
 
 import uvloop
@@ -25,6 +26,7 @@ from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
 
 DESCRIPTORS_MAX = 65_536
@@ -61,6 +63,8 @@ def run(
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
             log.warning(Event.PASSWORD_SHOWN, option="--database-url")
+        # Before anything is started: a port that is taken is the user's mistake.
+        metrics = None if settings.metrics is None else listen(settings.metrics)
         with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
             came = signals.hold()
@@ -72,7 +76,7 @@ def run(
             start_fork_server = fork_server_starter(complete)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, manager, start_fork_server, fork_server, came))
+                runner.run(_serve(complete, instance, log, manager, metrics, start_fork_server, fork_server, came))
             instance.close()
 
 
@@ -81,12 +85,14 @@ async def _serve(
     instance: Instance,
     log: Log,
     manager: ServiceManager | None,
+    metrics: socket | None,
     start_fork_server: StartForkServer,
     fork_server: ForkServer,
     came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server, manager=manager).run(fork_server, came)
+        service = Service(settings, instance, log, start_fork_server, manager=manager, metrics=metrics)
+        await service.run(fork_server, came)
     finally:
         signals.answer_no_more()
 
