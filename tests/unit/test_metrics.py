@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import prometheus_client
 import pytest
@@ -201,6 +201,6 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(monkeypatch: py
     asked.now += 60
     await asked.watch.refresh()
     assert asked.count == 1, "one question at a time"
-    asked.answer.set_result(cast("QueueFigures", QueueFigures(10, [])))
+    asked.answer.set_result(QueueFigures(10, []))
     await asked.watch.refresh()
     assert asked.watch.age_s == 60, "as old as the question"
