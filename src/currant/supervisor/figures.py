@@ -9,7 +9,7 @@ from typing import NamedTuple
 from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.children import Children
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.load import load_of
+from currant.supervisor.load import Load, load_of
 from currant.supervisor.places import Place, Role
 from currant.supervisor.stalls import Stalls
 
@@ -23,11 +23,16 @@ class Totals(NamedTuple):
     executions: int = 0
 
     def plus(self, other: "Totals") -> "Totals":
-        return Totals(*(one + more for one, more in zip(self, other, strict=True)))  # type: ignore[arg-type]
+        return Totals(
+            self.slot_s + other.slot_s,
+            self.busy_slot_s + other.busy_slot_s,
+            self.cpu_s + other.cpu_s,
+            self.executions + other.executions,
+        )
 
 
 class PlaceFigures(NamedTuple):
-    """Of one place. `totals` are of all processes that ever stood there, added up.
+    """Of one place. The last four are `Totals` of all processes that ever stood there, added up.
 
     `up`: a process stands there and is ready for work. The others are of that process, nothing without one;
     `started_at_s`, when it was ready, is in Unix time, `lag_s` as in `Stalls`.
@@ -35,13 +40,16 @@ class PlaceFigures(NamedTuple):
 
     number: int
     role: Role
-    totals: Totals
     up: bool = False
     slots: int = 0
     busy_slots: float = 0.0
     lag_s: float = 0.0
     memory_bytes: int = 0
     started_at_s: float | None = None
+    slot_s: float = 0.0
+    busy_slot_s: float = 0.0
+    cpu_s: float = 0.0
+    executions: int = 0
 
 
 class Figures:
@@ -53,6 +61,8 @@ class Figures:
         self.restarts: Counter[Restart] = Counter(dict.fromkeys(Restart, 0))
         #: By place, of the processes that are gone.
         self._gone: dict[int, Totals] = {}
+        #: By child, as it was last looked at.
+        self._loads: dict[int, Load] = {}
         #: When each child was ready, in Unix time: looked up once, for the clocks do not run alike.
         self._started_at_s: dict[int, float] = {}
 
@@ -63,7 +73,8 @@ class Figures:
     def note_end(self, child: Child) -> None:
         """A child is gone; to be called while the ledger and the memory that it shared still tell of it."""
         self._gone[child.place] = self._gone.get(child.place, Totals()).plus(self._of_child(child, self._clock()))
-        self._started_at_s.pop(child.id, None)
+        for about in (self._loads, self._started_at_s):
+            about.pop(child.id, None)
 
     def of_places(self) -> list[PlaceFigures]:
         """Returns the figures of the places that there are now, by their numbers."""
@@ -77,23 +88,22 @@ class Figures:
 
     def _of_child(self, child: Child, now: float) -> Totals:
         slots, _, _, finished = self._ledger.of_child(child.id)
-        load = load_of(child, slots, now)
+        load = self._loads[child.id] = load_of(child, slots, now)
         return Totals(load.slot_s, load.busy_slot_s, load.cpu_s, finished)
 
     def _of_place(self, place: Place, totals: Totals, now: float) -> PlaceFigures:
         child = None if place.child is None else self._children[place.child]
         if child is None or child.state is not State.READY or child.ready_at is None:
-            return PlaceFigures(place.number, place.role, totals)
-        slots = self._ledger.of_child(child.id)[0]
-        load = load_of(child, slots, now)
+            return PlaceFigures(place.number, place.role, **totals._asdict())
+        load = self._loads[child.id]
         return PlaceFigures(
             place.number,
             place.role,
-            totals,
             up=True,
-            slots=slots,
+            slots=self._ledger.of_child(child.id)[0],
             busy_slots=load.busy_slots,
             lag_s=self._stalls.of_child(child.id)[0],
             memory_bytes=load.memory_bytes,
             started_at_s=self._started_at_s.setdefault(child.id, time.time() - (now - child.ready_at)),
+            **totals._asdict(),
         )
