@@ -22,6 +22,7 @@ _EOF = b"# EOF\n"
 _GZIP_LEVEL, _GZIP_WBITS = 1, 31
 
 Encoder = Callable[[Any], bytes]
+_number: Callable[[float], str] = floatToGoString
 
 
 class Exposition:
@@ -74,7 +75,7 @@ def _line(sample: Sample) -> str:
     """Returns a sample as both formats have it: prometheus-client's encoders take ten times as long for it."""
     name, labels, number, *_ = sample
     # Also of True, as 1.
-    value = str(int(number)) if isinstance(number, int) else floatToGoString(number)
+    value = str(int(number)) if isinstance(number, int) else _number(number)
     if not labels:
         return f"{name} {value}\n"
     pairs = ",".join([f'{label}="{_escaped(text)}"' for label, text in labels.items()])
