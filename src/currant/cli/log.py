@@ -22,14 +22,16 @@ TOLD_MAX = 20
 ASKED_FOR = frozenset({Event.STACKS})
 
 
-def make_log(level: LogLevel, form: str = "auto") -> Log:
+def make_log(level: LogLevel | str, form: str = "auto") -> Log:
     """Returns the log to standard error, whose level is looked up for each event.
 
     It never makes anyone wait: what nobody reads is dropped, and counted.
 
     Args:
+        level: or its name, of a log that keeps it.
         form: one of `lines.FORMATS`.
     """
+    threshold = LogLevel(level) if isinstance(level, str) else level
     form = resolved(form, terminal=sys.stderr.isatty())
     render = renderer(form, colors=sys.stderr.isatty() and not Console(stderr=True).no_color)
     limit = Limit(render)
@@ -37,7 +39,7 @@ def make_log(level: LogLevel, form: str = "auto") -> Log:
     writer.every(limit.overdue)
 
     def admit(_logger: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        if not level.admits(method):
+        if not threshold.admits(method):
             raise structlog.DropEvent
         return limit.admit(fields)
 

@@ -16,6 +16,7 @@ _METAVARS = {
     "queues": "QUEUE",
     "log_level": "LEVEL",
     "log_format": "FORMAT",
+    "metrics": "HOST:PORT",
     "database_url": "URL",
     "children_see_database": "YES/NO",
 }

@@ -41,7 +41,11 @@ class Listener:
         self._cancelled, self._on_listening = cancelled, listening
         self._broken: asyncio.Event = asyncio.Event()
         self._reason: str | None = None
+        #: The descriptor that the loop watches.
+        self._fd: int | None = None
         self._echoes = 0
+        #: How many have been heard, those of a channel that came together as one, and the probe's not.
+        self.notifications = 0
         self._listening = False
 
     @property
@@ -53,10 +57,8 @@ class Listener:
         """Listens until it is cancelled."""
         while True:
             subscription = await self._connect()
-            loop = asyncio.get_running_loop()
             self._broken.clear()
-            fd = subscription.fileno()
-            loop.add_reader(fd, self._readable, subscription)
+            self._watch(subscription)
             # The next probe of the tick's is the first that must come back.
             self._listening = True
             try:
@@ -65,7 +67,7 @@ class Listener:
                 await self._broken.wait()
             finally:
                 self._listening = False
-                loop.remove_reader(fd)
+                self._watch_no_more()
                 subscription.close()
             if self._reason is not None:
                 self._lose(self._reason)
@@ -95,10 +97,21 @@ class Listener:
             self._lost_at = asyncio.get_running_loop().time()
         self._lost(reason)
 
+    def _watch(self, subscription: Subscription) -> None:
+        self._fd = subscription.fileno()
+        asyncio.get_running_loop().add_reader(self._fd, self._readable, subscription)
+
+    def _watch_no_more(self) -> None:
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            self._fd = None
+
     def _readable(self, subscription: Subscription) -> None:
         try:
             channels = subscription.receive()
         except DatabaseUnreachable as error:
+            # At once: libpq has closed the socket, and whoever opens something next may be given its descriptor.
+            self._watch_no_more()
             self.renew(str(error))
             return
         own = self._own_channel()
@@ -106,6 +119,8 @@ class Listener:
             self._echoes += 1
             cancelled = {each.removeprefix(CANCEL) for each in channels.pop(own) if each.startswith(CANCEL)}
             if cancelled:
+                self.notifications += 1
                 self._cancelled(cancelled)
+        self.notifications += len(channels)
         if channels:
             self._notified()

@@ -1,16 +1,20 @@
 """The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
+import contextlib
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
+from currant.protocol.commands import ReloadRequest
 from currant.protocol.frames import frame_bytes_max
-from currant.settings import Settings
+from currant.protocol.status import StatusRequest
+from currant.settings import ServiceManager, Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
@@ -26,14 +30,22 @@ from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.headline import Headline
+from currant.supervisor.herald import Herald
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
+from currant.supervisor.metrics.collector import NodeCollector
+from currant.supervisor.metrics.endpoint import Endpoint
+from currant.supervisor.metrics.health import Health
+from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
+from currant.supervisor.notify import Notifier
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.poller import Poller
@@ -49,6 +61,7 @@ from currant.supervisor.signals import answer, answers
 from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.tasks import Tasks
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
@@ -71,18 +84,22 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        manager: ServiceManager | None = None,
+        metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
+        """`metrics`: where whoever watches the node connects; None: nowhere."""
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
-            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            changed=self._phase_changed,
             reload=lambda: self._reload.begin(),
         )
         self._tasks = Tasks()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
         self._counts = Counts()
+        self._tally = Tally()
         self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
         self._database = Database(
@@ -105,7 +122,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -122,6 +140,7 @@ class Service:
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
+            book=self._tally,
         )
         self._promoter = Promoter(
             promote=self._database.promote,
@@ -260,6 +279,7 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._figures = Figures(self._children, self._ledger, self._stalls, clock=clock)
         self._quarantine = Quarantine(
             self._ledger,
             self._children,
@@ -274,6 +294,7 @@ class Service:
             self._lifecycle,
             self._ledger,
             self._counts,
+            self._tally,
             claimer=self._claimer,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
@@ -323,6 +344,7 @@ class Service:
             unparker=self._unparker,
             changed=lambda: self._listener.renew(None),
             work_came=self._claimer.work_came,
+            known=self._tally.known,
             log=log,
         )
         self._reload = Reload(
@@ -354,6 +376,23 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
+        headline = Headline(
+            self._lifecycle,
+            self._children,
+            self._database,
+            self._ledger,
+            self._counts,
+            self._connections,
+            clock=clock,
+        )
+        self._herald = Herald(
+            Notifier(manager.address) if manager else None,
+            watchdog_s=manager.watchdog_s if manager else None,
+            headline=headline.line,
+            hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
+            log=log,
+        )
+        self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -362,7 +401,9 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked),
+            control=ControlServer(
+                instance.socket_path, {StatusRequest: report.status, ReloadRequest: self._reload.asked}
+            ),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
@@ -375,7 +416,38 @@ class Service:
         """
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
-        await self._node.run(fork_server)
+        heralding = asyncio.create_task(self._herald.run(), name="herald")
+        try:
+            if self._endpoint is not None:
+                await self._endpoint.start()
+            await self._node.run(fork_server)
+        finally:
+            if self._endpoint is not None:
+                self._endpoint.stop()
+            heralding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heralding
+            self._herald.close()
+
+    def _make_endpoint(self, listening: socket.socket, clock: Callable[[], float]) -> Endpoint:
+        queue_watch = QueueWatch(self._database.queue_figures, clock=clock)
+        collector = NodeCollector(
+            lifecycle=self._lifecycle,
+            database=self._database,
+            ledger=self._ledger,
+            counts=self._counts,
+            tally=self._tally,
+            figures=self._figures,
+            connections=self._connections,
+            listener=None if self._poller else self._listener,
+            queue_watch=queue_watch,
+            parts=(CHILDREN,),
+            clock=clock,
+        )
+        health = Health(self._lifecycle, self._database, self._children, lost=lambda: self._connections.lost)
+        return Endpoint(
+            listening, collector, refresh=queue_watch.refresh, why_not_ready=health.why_not_ready, log=self._log
+        )
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -400,9 +472,17 @@ class Service:
             parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
         return parts
 
+    def _phase_changed(self, before: Phase, now: Phase) -> None:
+        self._announcer.announce(before, now, self._lifecycle.why_ending)
+        self._herald.announce(before, now)
+
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
+
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
 
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:
