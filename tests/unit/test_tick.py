@@ -150,7 +150,7 @@ class Due:
             clock=asyncio.get_running_loop().time,
         )
 
-    def _wake(self) -> None:
+    def _wake(self, queues: Sequence[str]) -> None:
         self.wakes += 1
 
     async def _promote(self) -> Promotion:
