@@ -21,7 +21,7 @@ from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
 from currant.store import connections, queries
 from currant.store import enqueue as store_enqueue
-from currant.supervisor.control import ask
+from currant.supervisor.asking import ask
 from tests.ledger import LedgerFile, Run, Verdict, judge
 from tests.support import HANGS_S
 

@@ -19,7 +19,7 @@ from currant.bench.plan import BenchFailed, Plan
 from currant.bench.sampler import INTERVAL_PER_CHILD_S
 from currant.errors import CurrantError
 from currant.protocol.status import StatusReply
-from currant.supervisor.control import ask
+from currant.supervisor.asking import ask
 from currant.supervisor.instance import SOCKET_NAME
 
 #: How long the start may take, and so much more for each child.

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from importlib import metadata
 from typing import Annotated, TypeVar
 
 import typer
@@ -13,6 +12,7 @@ from currant.cli import exits
 from currant.cli.interrupts import run_async
 from currant.cli.options import setting_option as setting_option
 from currant.errors import ConfigurationError, CurrantError
+from currant.release import release
 from currant.settings import Settings, with_database
 from currant.store import connections, inspection
 from currant.store.connections import Connection
@@ -34,7 +34,7 @@ RuntimeDirOption = Annotated[str | None, setting_option("runtime_dir", "--runtim
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"Currant {metadata.version('currant')}")
+        print(f"Currant {release()}")
         raise typer.Exit
 
 

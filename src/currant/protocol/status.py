@@ -1,4 +1,6 @@
-"""The messages on a supervisor's control socket, between it and `currantctl`."""
+"""How a supervisor is: what `currantctl status` asks and is told."""
+
+from typing import ClassVar
 
 import msgspec
 
@@ -9,6 +11,8 @@ class StatusRequest(msgspec.Struct, tag="status", array_like=True):
     """To the supervisor: how is it? With `waiting`, it asks the database too what waits there."""
 
     waiting: bool = True
+    #: How long the answer may take, in seconds.
+    answer_s: ClassVar[float | None] = 10.0
 
 
 class ChildStatus(msgspec.Struct):
@@ -74,26 +78,3 @@ class StatusReply(msgspec.Struct, tag="status"):
     statements: dict[str, StatementUse] = {}
     #: How often a connection was lost, or could not be made: an outage counts once for each connection.
     connection_errors: int = 0
-
-
-class ReloadRequest(msgspec.Struct, tag="reload", array_like=True):
-    """To the supervisor: replace the children by such with the code as it is now. Answered when that is done."""
-
-
-class ReloadReply(msgspec.Struct, tag="reload"):
-    """From the supervisor. `error`: why the old code goes on; else the functions, and what is new and gone of them."""
-
-    error: str | None
-    functions: list[str] = []
-    added: list[str] = []
-    removed: list[str] = []
-
-
-ControlRequest = StatusRequest | ReloadRequest
-ControlReply = StatusReply | ReloadReply
-
-CONTROL_REQUEST_BYTES_MAX = 4096
-CONTROL_REPLY_BYTES_MAX = 4 << 20
-
-request_decoder = msgspec.msgpack.Decoder(ControlRequest)
-reply_decoder = msgspec.msgpack.Decoder(ControlReply)

@@ -21,6 +21,27 @@ class State(enum.StrEnum):
     ENDED = "ended"
 
 
+class Restart(enum.StrEnum):
+    """Why a process takes another's place."""
+
+    #: It ended by itself, was killed, or its fork server ended.
+    DIED = enum.auto()
+    #: It had finished as many executions as one may.
+    EXECUTIONS = enum.auto()
+    #: It had become too large.
+    MEMORY = enum.auto()
+    #: There is new code.
+    RELOAD = enum.auto()
+    #: Its event loop did not answer.
+    STALLED = enum.auto()
+    #: What it ran was past its timeout, or was cancelled, and nothing else could end it.
+    TIMEOUT = enum.auto()
+    #: It was not ready in time, or a start hook failed, or it could not be forked.
+    BOOT = enum.auto()
+    #: Somebody asked for it.
+    ASKED = enum.auto()
+
+
 @dataclass(eq=False)
 class Child:
     """A child's process, or one that is being forked."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from currant.errors import ModuleImportFailed
+from currant.protocol.commands import ReloadReply, ReloadRequest
 from currant.protocol.control import ServerHello
-from currant.protocol.status import ReloadReply
 from currant.supervisor.child import Child, State
 from currant.supervisor.children import Children
 from currant.supervisor.events import Event, Log
@@ -68,7 +68,7 @@ class Reload:
         """Begins a reload, whose end the lifecycle hears of."""
         self._spawn(self._run_unless_ending(), "reload")
 
-    async def asked(self) -> ReloadReply:
+    async def asked(self, _: ReloadRequest) -> ReloadReply:
         """Asks for a reload, and returns what has come of it."""
         over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         # Who asked may be gone by then.

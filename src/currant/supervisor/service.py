@@ -9,7 +9,9 @@ from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
+from currant.protocol.commands import ReloadRequest
 from currant.protocol.frames import frame_bytes_max
+from currant.protocol.status import StatusRequest
 from currant.settings import Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
@@ -26,6 +28,7 @@ from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
@@ -50,6 +53,7 @@ from currant.supervisor.signals import answer, answers
 from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.tasks import Tasks
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
@@ -84,6 +88,7 @@ class Service:
         self._tasks = Tasks()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
         self._counts = Counts()
+        self._tally = Tally()
         self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
         self._pauses = Pauses(opened=lambda: self._claimer.work_came(), log=log)
@@ -267,6 +272,7 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._figures = Figures(self._children, self._ledger, self._stalls, clock=clock)
         self._quarantine = Quarantine(
             self._ledger,
             self._children,
@@ -330,6 +336,7 @@ class Service:
             unparker=self._unparker,
             changed=self._queues_changed,
             work_came=self._claimer.work_came,
+            known=self._tally.known,
             log=log,
         )
         self._reload = Reload(
@@ -369,7 +376,9 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked),
+            control=ControlServer(
+                instance.socket_path, {StatusRequest: report.status, ReloadRequest: self._reload.asked}
+            ),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
