@@ -5,11 +5,11 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from currant.errors import ConfigurationError
 from currant.names import check_queue
@@ -105,6 +105,23 @@ def _address(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value.strip()
+
+
+class Address(NamedTuple):
+    """Where to listen. Port 0: one that the system chooses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listening(value: Any) -> Address:
+    match = re.fullmatch(r"(?:(?:\[([^\[\]\s]+)\]|([^:\[\]\s]+)):)?(\d{1,5})", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or match is None or int(match[3]) > 65_535:
+        raise ValueError
+    return Address(match[1] or match[2] or "127.0.0.1", int(match[3]))
 
 
 def _level(value: Any) -> str:
@@ -260,6 +277,14 @@ class Settings:
         "How long the event loop of a child may not answer, for blocking code, before the child is killed, in seconds.",
         *_number(0, above=True),
     )
+    metrics: Address | None = _setting(
+        None,
+        "Where Prometheus finds the metrics, with `/healthz` and `/readyz` beside them: host:port, as 127.0.0.1:9464 or"
+        " `[::1]:9464`, or a port alone, on 127.0.0.1. Whoever can connect can read them.",
+        _listening,
+        "must be host:port, as 127.0.0.1:9464 or [::1]:9464, or a port alone",
+        group=LOGGING,
+    )
     log_level: str = _setting(
         "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING
     )
@@ -329,6 +354,34 @@ def working_directory() -> str:
         if os.path.isabs(named) and os.path.samefile(named, directory):
             return named
     return directory
+
+
+class ServiceManager(NamedTuple):
+    """Who started this process and wants to hear of it: systemd, or what speaks as it does."""
+
+    #: Of its socket: a path, or a name of the abstract namespace with an @ before it.
+    address: str
+    #: After so long without a word it takes the process for hung, in seconds.
+    watchdog_s: float | None
+
+
+def take_service_manager(environ: MutableMapping[str, str] | None = None) -> ServiceManager | None:
+    """Returns the service manager, if there is one, and takes it out of the environment: it is not the children's.
+
+    Raises:
+        ConfigurationError: what it says of itself cannot be meant.
+    """
+    environ = os.environ if environ is None else environ
+    address, watchdog_us, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+    if not address:
+        return None
+    if address[0] not in "/@" or len(address) < 2 or len(os.fsencode(address)) > 107:
+        raise ConfigurationError(f"NOTIFY_SOCKET must be a path from the root, or @ and a name, got {address}")
+    if not watchdog_us or pid not in ("", str(os.getpid())):
+        return ServiceManager(address, None)
+    if not (watchdog_us.isascii() and watchdog_us.isdigit() and int(watchdog_us) > 0):
+        raise ConfigurationError(f"WATCHDOG_USEC must be a number of microseconds greater than 0, got {watchdog_us}")
+    return ServiceManager(address, int(watchdog_us) / 1e6)
 
 
 def child_environment(environ: Mapping[str, str] | None = None, *, see_database: bool = False) -> dict[str, str]:

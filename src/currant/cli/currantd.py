@@ -1,10 +1,13 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
+import contextlib
+import faulthandler
 import inspect
 import resource
 from collections.abc import Callable, Sequence
 from signal import Signals
+from socket import socket
 from typing import Annotated, Any
 
 import uvloop
@@ -17,12 +20,13 @@ from currant.cli.log import make_log
 from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store import migrate
 from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
 
 DESCRIPTORS_MAX = 65_536
@@ -47,6 +51,7 @@ def run(
     database_url = options["database_url"]
     assert not isinstance(database_url, list | bool)
     with reported("currantd"):
+        manager = setting.take_service_manager()
         settings = setting.load(given)
         if not settings.modules:
             raise ConfigurationError(
@@ -58,6 +63,8 @@ def run(
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
             log.warning(Event.PASSWORD_SHOWN, option="--database-url")
+        # Before anything is started: a port that is taken is the user's mistake.
+        metrics = None if settings.metrics is None else listen(settings.metrics)
         with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
             came = signals.hold()
@@ -69,7 +76,7 @@ def run(
             start_fork_server = fork_server_starter(complete)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, start_fork_server, fork_server, came))
+                runner.run(_serve(complete, instance, log, manager, metrics, start_fork_server, fork_server, came))
             instance.close()
 
 
@@ -77,12 +84,15 @@ async def _serve(
     settings: Settings,
     instance: Instance,
     log: Log,
+    manager: ServiceManager | None,
+    metrics: socket | None,
     start_fork_server: StartForkServer,
     fork_server: ForkServer,
     came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server).run(fork_server, came)
+        service = Service(settings, instance, log, start_fork_server, manager=manager, metrics=metrics)
+        await service.run(fork_server, came)
     finally:
         signals.answer_no_more()
 
@@ -123,6 +133,9 @@ app.command(epilog=exits.EPILOG_OF_NODES)(_with_options(run))
 
 
 def main() -> None:
+    # Of a supervisor that hangs, systemd's watchdog (SIGABRT) then leaves the stacks behind.
+    with contextlib.suppress(RuntimeError, ValueError, OSError):
+        faulthandler.enable()
     signals.answer_before_start()
     shell.run(app, "currantd")
 

@@ -14,6 +14,7 @@ from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
+from currant.store.figures import QueueFigures, queue_figures
 from currant.store.queries import Claim, Position, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
@@ -22,9 +23,14 @@ from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.pauses import Pauses
 from currant.supervisor.tick import PIECE_ROWS
 
-LISTEN_NAME = "currantd:listen"
+#: The connections, as the database is told their names.
+CONNECTION_PREFIX = "currantd:"
+CONNECTIONS = ("claim", "complete", "listen", "utility", "upkeep")
+CLAIM_NAME, COMPLETE_NAME, LISTEN_NAME, UTILITY_NAME, UPKEEP_NAME = (
+    f"{CONNECTION_PREFIX}{each}" for each in CONNECTIONS
+)
 #: Nobody may need them again for long, well or not.
-ON_DEMAND = frozenset({"currantd:utility", "currantd:upkeep"})
+ON_DEMAND = frozenset({UTILITY_NAME, UPKEEP_NAME})
 #: The connections that are made on demand are closed when nobody has used them for so long.
 UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
@@ -68,16 +74,19 @@ class Database:
         self._discard = discard
         self._lost, self._regained = lost, regained
         self._standing = Standing()
+        self._made: list[Session] = []
         #: What all of the connections have sent.
         self.usage = Usage()
-        self._claim = self._session("claim", hot=True)
-        self._complete = self._session("complete", hot=True)
+        self._claim = self._session(CLAIM_NAME, hot=True)
+        self._complete = self._session(COMPLETE_NAME, hot=True)
         #: What the children ask for, and counts.
-        self._utility = _OnDemand(self._session("utility", hot=True), UTILITY_IDLE_S)
+        self._utility = _OnDemand(self._session(UTILITY_NAME, hot=True), UTILITY_IDLE_S)
         #: Of its own: what scans the table is not to hold up the children.
-        self._upkeep = _OnDemand(self._session("upkeep", statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
+        self._upkeep = _OnDemand(self._session(UPKEEP_NAME, statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
         self.node = ""
         self.queues: list[str] = []
+        #: When the last tick was sent that was answered, by our clock.
+        self.ticked_at: float | None = None
 
     @property
     def open_queues(self) -> list[str]:
@@ -162,6 +171,7 @@ class Database:
             self._set_clock(tick.clock_s, sent_at)
             if tick.alive:
                 self._pauses.answer(question, queues, tick.paused)
+            self.ticked_at = sent_at
             return tick
 
         return await self._complete.once(statement)
@@ -266,6 +276,10 @@ class Database:
         )
         return pending, parked
 
+    async def queue_figures(self) -> QueueFigures:
+        """Returns what is in the node's queues. Raises DatabaseUnreachable, StatementRefused."""
+        return await self._utility.session().once(lambda connection: queue_figures(connection, queues=self.queues))
+
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
         """Inserts executions, all or none; `doubt`: they may have been inserted before.
 
@@ -320,6 +334,11 @@ class Database:
     def own_channel(self) -> str:
         return node_channel(self.node)
 
+    @property
+    def overdue(self) -> str | None:
+        """The name of a connection whose statement goes on although its limit has passed long ago, if there is one."""
+        return next((session.name for session in self._made if session.overdue), None)
+
     def cut(self) -> None:
         """Ends the statements that are under way, without asking the server: it may not answer."""
         for session in self._sessions():
@@ -332,10 +351,10 @@ class Database:
     def _sessions(self) -> tuple[Session, ...]:
         return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
-    def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
-        return Session(
+    def _session(self, name: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
+        session = Session(
             self._url,
-            f"currantd:{role}",
+            name,
             hot=hot,
             lost=self._note_loss,
             regained=self._regained,
@@ -343,6 +362,8 @@ class Database:
             standing=self._standing,
             usage=self.usage,
         )
+        self._made.append(session)
+        return session
 
     def _note_loss(self, name: str, reason: str) -> None:
         """One that is lost casts doubt on those that are idle: their next statement is not to wait for a server that is

@@ -55,6 +55,10 @@ class Event(enum.StrEnum):
         "function, reason, error, message, more: how many others of the function failed since the last "
         "line.",
     )
+    METRICS = (
+        "metrics served",
+        "The metrics, /healthz and /readyz are there. Fields: url.",
+    )
     DRAINING = (
         "draining",
         "A signal, or what the reason says, asked for a stop: no more claims. Fields: reason, running, grace_s.",
@@ -220,6 +224,12 @@ class Event(enum.StrEnum):
     LISTEN_SILENT = (
         "listen silent",
         "LISTEN did not deliver; it is set up again. Fields: none.",
+    )
+    HUNG = (
+        "database work hangs",
+        "A statement, or the tick, goes on although its limit has passed long ago: systemd, if it started the node, is "
+        "not told any more that it is well, and restarts it when WatchdogSec is over. A database that is away is no "
+        "hang. Fields: part.",
     )
     BAD_FRAME = (
         "bad frame",

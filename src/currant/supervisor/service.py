@@ -1,8 +1,10 @@
 """The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
+import contextlib
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from signal import Signals
@@ -12,7 +14,7 @@ from currant.executions import RetryPolicy
 from currant.protocol.commands import ReloadRequest
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.status import StatusRequest
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
@@ -30,13 +32,20 @@ from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.headline import Headline
+from currant.supervisor.herald import Herald
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
+from currant.supervisor.metrics.collector import NodeCollector
+from currant.supervisor.metrics.endpoint import Endpoint
+from currant.supervisor.metrics.health import Health
+from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
+from currant.supervisor.notify import Notifier
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.pauses import PauseLook, Pauses
@@ -76,13 +85,16 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        manager: ServiceManager | None = None,
+        metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
+        """`metrics`: where whoever watches the node connects; None: nowhere."""
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
-            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            changed=self._phase_changed,
             reload=lambda: self._reload.begin(),
         )
         self._tasks = Tasks()
@@ -368,6 +380,23 @@ class Service:
             lifecycle=self._lifecycle,
             clock=clock,
         )
+        headline = Headline(
+            self._lifecycle,
+            self._children,
+            self._database,
+            self._ledger,
+            self._counts,
+            self._connections,
+            clock=clock,
+        )
+        self._herald = Herald(
+            Notifier(manager.address) if manager else None,
+            watchdog_s=manager.watchdog_s if manager else None,
+            headline=headline.line,
+            hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
+            log=log,
+        )
+        self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -391,7 +420,38 @@ class Service:
         """
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
-        await self._node.run(fork_server)
+        heralding = asyncio.create_task(self._herald.run(), name="herald")
+        try:
+            if self._endpoint is not None:
+                await self._endpoint.start()
+            await self._node.run(fork_server)
+        finally:
+            if self._endpoint is not None:
+                self._endpoint.stop()
+            heralding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heralding
+            self._herald.close()
+
+    def _make_endpoint(self, listening: socket.socket, clock: Callable[[], float]) -> Endpoint:
+        queue_watch = QueueWatch(self._database.queue_figures, clock=clock)
+        collector = NodeCollector(
+            lifecycle=self._lifecycle,
+            database=self._database,
+            ledger=self._ledger,
+            counts=self._counts,
+            tally=self._tally,
+            figures=self._figures,
+            connections=self._connections,
+            listener=None if self._poller else self._listener,
+            queue_watch=queue_watch,
+            parts=(CHILDREN,),
+            clock=clock,
+        )
+        health = Health(self._lifecycle, self._database, self._children, lost=lambda: self._connections.lost)
+        return Endpoint(
+            listening, collector, refresh=queue_watch.refresh, why_not_ready=health.why_not_ready, log=self._log
+        )
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -416,6 +476,10 @@ class Service:
         if last_node is not None:
             parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
         return parts
+
+    def _phase_changed(self, before: Phase, now: Phase) -> None:
+        self._announcer.announce(before, now, self._lifecycle.why_ending)
+        self._herald.announce(before, now)
 
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
