@@ -2,6 +2,7 @@
 
 from currant.cli.common import VersionOption
 from currant.cli.ctl import node, queues, status
+from currant.cli.doctor.command import doctor_command
 from currant.cli.shell import App, run
 
 app = App(no_args_is_help=True)
@@ -10,6 +11,7 @@ app.command("status")(status.status_command)
 app.command("reload")(node.reload_command)
 app.command("pause")(queues.pause_command)
 app.command("resume")(queues.resume_command)
+app.command("doctor")(doctor_command)
 
 
 @app.callback()

@@ -97,6 +97,17 @@ async def _serve(
         signals.answer_no_more()
 
 
+def descriptors_allowed() -> int:
+    """Returns how many file descriptors `currantd` may have, which raises its soft limit for itself."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+
+
+def descriptors_needed(procs: int) -> int:
+    """Returns how many file descriptors a supervisor of so many children needs."""
+    return DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
+
+
 def _raise_descriptor_limit(procs: int) -> None:
     """The usual soft limit of descriptors, 1,024, is for programs that use select().
 
@@ -104,8 +115,7 @@ def _raise_descriptor_limit(procs: int) -> None:
         ConfigurationError: the hard limit is too low for so many children.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    needed = DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
+    limit, needed = descriptors_allowed(), descriptors_needed(procs)
     if limit < needed:
         raise ConfigurationError(
             f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"

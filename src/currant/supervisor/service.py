@@ -125,7 +125,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -142,6 +143,7 @@ class Service:
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
+            book=self._tally,
         )
         self._promoter = Promoter(
             promote=self._database.promote,
@@ -299,6 +301,7 @@ class Service:
             self._lifecycle,
             self._ledger,
             self._counts,
+            self._tally,
             claimer=self._claimer,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
@@ -484,6 +487,10 @@ class Service:
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
+
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
 
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:
