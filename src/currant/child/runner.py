@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
+from currant.child import binding
+from currant.child.binding import Binding
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
 from currant.child.meter import Meter
@@ -62,6 +64,7 @@ class Runner:
         self._threads, self._overdue = threads, overdue
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
+        self._binding = Binding(self._context)
         self._backlog: deque[Execution] = deque()
         #: What runs, by cell.
         self._running: dict[int, tuple[asyncio.Task[None], Execution]] = {}
@@ -214,7 +217,7 @@ class Runner:
                 self._run(execution),
                 loop=self._loop,
                 name=execution.id,
-                context=self._context.copy(),
+                context=self._binding.context(execution),
                 eager_start=True,
             )
             self._starting = None
@@ -225,7 +228,9 @@ class Runner:
         def _start(self, execution: Execution) -> None:
             if not self._cells.start(execution.cell):
                 return
-            task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
+            task = asyncio.Task(
+                self._run(execution), loop=self._loop, name=execution.id, context=self._binding.context(execution)
+            )
             self._running[execution.cell] = task, execution
             self._unborn.append((execution.cell, task))
 
@@ -243,6 +248,8 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
+        if binding.active:
+            binding.execution_id.set(execution.id)
         began_s = self._stopwatch.begin(execution)
         try:
             ending, body, delay_s = await execute(

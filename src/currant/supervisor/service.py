@@ -38,6 +38,7 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
 from currant.supervisor.metrics.collector import NodeCollector
@@ -85,12 +86,17 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        log_level: LogLevel,
         manager: ServiceManager | None = None,
         metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
-        """`metrics`: where whoever watches the node connects; None: nowhere."""
+        """
+        Args:
+            log_level: of `log`: children are told when it is set anew.
+            metrics: where whoever watches the node connects; None: nowhere.
+        """
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
@@ -136,6 +142,7 @@ class Service:
             random=randomness,
             describe=self._memory.describe,
         )
+        log_level.changed = self._children.set_log_level
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
