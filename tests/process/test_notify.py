@@ -92,7 +92,7 @@ def test_systemd_is_told_of_each_phase_and_of_the_figures(world: World) -> None:
         heard.until(lambda message: "3 running" in message.get("STATUS", ""))
 
         # A reload, and one that fails.
-        for text, logged in ((JOBS, "event=reloaded"), ("1/0", 'event="reload failed"')):
+        for text, logged in ((JOBS, '"event": "reloaded"'), ("1/0", '"event": "reload failed"')):
             modules(world, text)
             node.send(signal.SIGHUP)
             reloading = heard.told("RELOADING")
