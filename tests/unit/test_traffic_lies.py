@@ -22,6 +22,7 @@ from currant.supervisor import processes
 from currant.supervisor.child import State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
@@ -74,7 +75,7 @@ class Child:
 class Stub:
     """The parts that no child's word goes through: they do nothing, and return what they are given."""
 
-    ending = False
+    takes_work = True
 
     def work_came(self) -> None: ...
     def room_came(self) -> None: ...
@@ -175,6 +176,7 @@ class Node:
             log=log,
             clock=clock,
         )
+        self.inspections = Inspections(cast(Any, self.children), self.ledger, self.stalls, stub)
         self.quarantine = Quarantine(
             self.ledger,
             self,
@@ -208,6 +210,7 @@ class Node:
             membership=stub,
             stalls=self.stalls,
             quarantine=self.quarantine,
+            inspections=self.inspections,
             dismiss=self._dismiss,
             slots=SLOTS,
             due_in=lambda _: None,
@@ -317,7 +320,7 @@ class Node:
         self.dispatcher._look()
 
     def drain(self) -> None:
-        self.stub.ending = True
+        self.stub.takes_work = False
         self.traffic.recall_all()
 
     def save(self) -> None:

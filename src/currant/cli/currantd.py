@@ -26,10 +26,9 @@ from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.service import Service
+from currant.supervisor.sizing import descriptors
 
 DESCRIPTORS_MAX = 65_536
-#: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
-DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 4, 64
 
 app = App()
 
@@ -99,7 +98,7 @@ def _raise_descriptor_limit(procs: int) -> None:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    needed = DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
+    needed = descriptors(procs)
     if limit < needed:
         raise ConfigurationError(
             f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"

@@ -126,6 +126,7 @@ class Report:
             degraded=self._lifecycle.degraded,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
+            drained=self._lifecycle.drained,
         )
 
     def _of_child(self, child: Child, now: float) -> ChildStatus:
