@@ -107,6 +107,23 @@ def _address(value: Any) -> str:
     return value.strip()
 
 
+class Address(NamedTuple):
+    """Where to listen. Port 0: one that the system chooses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listening(value: Any) -> Address:
+    match = re.fullmatch(r"(?:(?:\[([^\[\]\s]+)\]|([^:\[\]\s]+)):)?(\d{1,5})", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or match is None or int(match[3]) > 65_535:
+        raise ValueError
+    return Address(match[1] or match[2] or "127.0.0.1", int(match[3]))
+
+
 def _level(value: Any) -> str:
     if not isinstance(value, str) or value.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError
@@ -259,6 +276,14 @@ class Settings:
         300.0,
         "How long the event loop of a child may not answer, for blocking code, before the child is killed, in seconds.",
         *_number(0, above=True),
+    )
+    metrics: Address | None = _setting(
+        None,
+        "Where Prometheus finds the metrics, with `/healthz` and `/readyz` beside them: host:port, as 127.0.0.1:9464 or"
+        " `[::1]:9464`, or a port alone, on 127.0.0.1. Whoever can connect can read them.",
+        _listening,
+        "must be host:port, as 127.0.0.1:9464 or [::1]:9464, or a port alone",
+        group=LOGGING,
     )
     log_level: str = _setting(
         "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING

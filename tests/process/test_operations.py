@@ -70,6 +70,7 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     by_id = {each["id"]: each for each in running["executions"]}
     assert by_id.keys() == {*gated, threaded}
     assert by_id[threaded]["function"] == "jobs.sync_gated"
+    assert all(0 <= each["run_s"] < HANGS_S for each in by_id.values())
     assert {each["pid"] for each in by_id.values()} <= set(node.children())
     assert [(each["queue"], each["attempt"], each["stalled"]) for each in by_id.values()] == [("test", 1, False)] * 3
     assert "1 shown" in ctl.says("running", "--limit", "1")

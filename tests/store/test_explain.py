@@ -491,3 +491,21 @@ async def test_explain_retry_probes_the_primary_keys(table: Table) -> None:
         plan = await explain(connection, "retry", {"ids": ids, "letters": ids})
     assert_no_scan_of_the_table(plan)
     assert sum(probe["Actual Rows"] * probe["Actual Loops"] for probe in plan.by_index("executions_pkey")) == 2 * BATCH
+
+
+@in_loop
+async def test_explain_the_figures_of_queues_count_no_further_than_they_may(tables: dict[int, Table]) -> None:
+    buffers = {}
+    for rows, table in tables.items():
+        async with undone(table.url) as connection:
+            parameters = {"queues": ["q", "a", "c", "empty"], "rows": BATCH, "priorities": 100}
+            plan = await explain(connection, "queue_figures", parameters)
+        assert_no_scan_of_the_table(plan)
+        assert_nothing_sorts_more_than(plan, 1)
+        scans = plan.by_index("executions_ready") + plan.by_index("executions_run_at")
+        # Of each queue the two counts, its first priority, and those below.
+        assert len(scans) == 4, plan.text
+        for scan in scans:
+            assert scan["Actual Rows"] <= BATCH, plan.text
+        buffers[rows] = plan.buffers
+    assert buffers[LARGE] <= 3 * buffers[SMALL], buffers

@@ -3,6 +3,7 @@
 from currant.cli import exits
 from currant.cli.common import VersionOption
 from currant.cli.ctl import node, status, work
+from currant.cli.doctor.command import doctor_command
 from currant.cli.shell import App, run
 
 app = App(no_args_is_help=True)
@@ -17,6 +18,7 @@ app.command("restart", rich_help_panel=_NODE)(node.restart_command)
 app.command("running", rich_help_panel=_WORK)(work.running_command)
 app.command("stacks", rich_help_panel=_WORK)(work.stacks_command)
 app.command("cancel", rich_help_panel=_WORK)(work.cancel_command)
+app.command("doctor", rich_help_panel=_NODE)(doctor_command)
 
 
 @app.callback()

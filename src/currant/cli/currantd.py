@@ -7,6 +7,7 @@ import inspect
 import resource
 from collections.abc import Callable, Sequence
 from signal import Signals
+from socket import socket
 from typing import Annotated, Any
 
 import uvloop
@@ -25,8 +26,9 @@ from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
-from currant.supervisor.sizing import descriptors
+from currant.supervisor.sizing import descriptors_needed
 
 DESCRIPTORS_MAX = 65_536
 
@@ -60,6 +62,8 @@ def run(
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
             log.warning(Event.PASSWORD_SHOWN, option="--database-url")
+        # Before anything is started: a port that is taken is the user's mistake.
+        metrics = None if settings.metrics is None else listen(settings.metrics)
         with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
             came = signals.hold()
@@ -71,7 +75,7 @@ def run(
             start_fork_server = fork_server_starter(complete)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, manager, start_fork_server, fork_server, came))
+                runner.run(_serve(complete, instance, log, manager, metrics, start_fork_server, fork_server, came))
             instance.close()
 
 
@@ -80,14 +84,22 @@ async def _serve(
     instance: Instance,
     log: Log,
     manager: ServiceManager | None,
+    metrics: socket | None,
     start_fork_server: StartForkServer,
     fork_server: ForkServer,
     came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server, manager=manager).run(fork_server, came)
+        service = Service(settings, instance, log, start_fork_server, manager=manager, metrics=metrics)
+        await service.run(fork_server, came)
     finally:
         signals.answer_no_more()
+
+
+def descriptors_allowed() -> int:
+    """Returns how many file descriptors `currantd` may have, which raises its soft limit for itself."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
 
 
 def _raise_descriptor_limit(procs: int) -> None:
@@ -97,8 +109,7 @@ def _raise_descriptor_limit(procs: int) -> None:
         ConfigurationError: the hard limit is too low for so many children.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    needed = descriptors(procs)
+    limit, needed = descriptors_allowed(), descriptors_needed(procs)
     if limit < needed:
         raise ConfigurationError(
             f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"

@@ -14,6 +14,7 @@ _METAVARS = {
     "modules": "MODULE",
     "queues": "QUEUE",
     "log_level": "LEVEL",
+    "metrics": "HOST:PORT",
     "database_url": "URL",
     "children_see_database": "YES/NO",
 }

@@ -153,6 +153,17 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def size(count: int) -> str:
+    """Returns bytes as people say them: `1.5 GiB`."""
+    if count < 1000:
+        return f"{count} B"
+    amount, units = count / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1024
+        del units[0]
+    return f"{amount:.0f} {units[0]}" if amount >= 100 else f"{amount:.1f} {units[0]}"
+
+
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else as_json(value)
 

@@ -1,6 +1,7 @@
 """Roles of Postgres with no more rights than they need: for nodes, and for applications."""
 
 import enum
+import re
 from typing import NamedTuple
 
 import psycopg
@@ -24,6 +25,14 @@ class Kind(enum.StrEnum):
 
 
 _GRANTS = {Kind.NODE: load("grant_node"), Kind.CLIENT: load("grant_client")}
+
+
+class Right(NamedTuple):
+    """A privilege on one of our tables, or on one column of it."""
+
+    privilege: str
+    table: str
+    column: str | None
 
 
 class Facts(NamedTuple):
@@ -70,6 +79,17 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
     finally:
         await connection.close()
     return Granted(statements, _remarks(facts, role))
+
+
+def rights(kind: Kind) -> list[Right]:
+    """Returns what a role of this kind needs, as the statement that grants it has it."""
+    found = []
+    for grant in re.findall(r"GRANT\s+(.*?)\s+TO ", _GRANTS[kind].text.decode(), re.DOTALL):
+        privileges, _, tables = grant.rpartition("ON ")
+        for table in re.findall(r"\{schema\}\.(\w+)", tables):
+            for privilege, columns in re.findall(r"([A-Z]+)\s*(?:\(([^)]*)\))?", privileges):
+                found += [Right(privilege, table, column.strip() or None) for column in columns.split(",")]
+    return found
 
 
 async def _carry_out(connection: Connection, statements: str) -> None:

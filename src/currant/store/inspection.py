@@ -1,8 +1,8 @@
 """What people ask of the database and tell it to do: lists, single executions, dead letters, retries."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -66,9 +66,24 @@ async def opened(url: str) -> AsyncIterator[Connection]:
     # Hot: what walks an index in pieces, or probes it by ids, must not become a scan of the table.
     connection = await connections.connect(url, "currant", hot=True)
     try:
-        await connection.execute(f"SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '10s'")
-        await migrate.check(connection)
-        yield connection
+        with told(url):
+            await limit(connection)
+            await migrate.check(connection)
+            yield connection
+    finally:
+        connection.pgconn.finish()
+
+
+async def limit(connection: Connection) -> None:
+    """Lets no statement of the connection take longer than a person waits for it."""
+    await connection.execute(f"SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '10s'")
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """A context in which the driver's errors are said as ours. Raises DatabaseError."""
+    try:
+        yield
     except psycopg.errors.QueryCanceled:
         raise DatabaseError(f"the database did not answer within {STATEMENT_S} s: ask for less, or later") from None
     except psycopg.errors.LockNotAvailable:
@@ -77,8 +92,6 @@ async def opened(url: str) -> AsyncIterator[Connection]:
         if connections.is_passing(error):
             raise DatabaseUnreachable(f"{connections.describe(url)}: {one_line(error)}") from None
         raise StatementRefused(f"the database refuses a statement: {one_line(error)}") from None
-    finally:
-        connection.pgconn.finish()
 
 
 async def clock_s(connection: Connection) -> float:

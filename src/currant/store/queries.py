@@ -180,7 +180,10 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
 
 
 async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
-    """Records verdicts and returns how many were recorded now. A repetition changes nothing."""
+    """Records verdicts and returns how many were recorded now. A repetition changes nothing.
+
+    What was to wait and is cancelled instead gets that `status`; what was not recorded now is not `written`.
+    """
     parameters = {
         "ids": arrays.texts([each.execution.id for each in verdicts]),
         "leases": arrays.int8s([each.execution.lease for each in verdicts]),
@@ -191,7 +194,14 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
         "crashes": arrays.int8s([each.crash for each in verdicts]),
         "reasons": arrays.optional_texts([each.reason for each in verdicts]),
     }
-    ((settled, _),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    ((settled, _, cancelled, written),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    for each in verdicts if cancelled else ():
+        if each.execution.id in cancelled:
+            each.status = Status.CANCELLED
+    if written is not None:
+        ids = set(written)
+        for each in verdicts:
+            each.written = each.execution.id in ids
     return int(settled)
 
 

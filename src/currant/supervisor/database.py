@@ -13,6 +13,7 @@ from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
+from currant.store.figures import QueueFigures, queue_figures
 from currant.store.queries import Claim, Position, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
@@ -20,9 +21,14 @@ from currant.store.usage import Usage
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
 from currant.supervisor.tick import PIECE_ROWS
 
-LISTEN_NAME = "currantd:listen"
+#: The connections, as the database is told their names.
+CONNECTION_PREFIX = "currantd:"
+CONNECTIONS = ("claim", "complete", "listen", "utility", "upkeep")
+CLAIM_NAME, COMPLETE_NAME, LISTEN_NAME, UTILITY_NAME, UPKEEP_NAME = (
+    f"{CONNECTION_PREFIX}{each}" for each in CONNECTIONS
+)
 #: Nobody may need them again for long, well or not.
-ON_DEMAND = frozenset({"currantd:utility", "currantd:upkeep"})
+ON_DEMAND = frozenset({UTILITY_NAME, UPKEEP_NAME})
 #: The connections that are made on demand are closed when nobody has used them for so long.
 UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
@@ -67,14 +73,16 @@ class Database:
         self._made: list[Session] = []
         #: What all of the connections have sent.
         self.usage = Usage()
-        self._claim = self._session("claim", hot=True)
-        self._complete = self._session("complete", hot=True)
+        self._claim = self._session(CLAIM_NAME, hot=True)
+        self._complete = self._session(COMPLETE_NAME, hot=True)
         #: What the children ask for, and counts.
-        self._utility = _OnDemand(self._session("utility", hot=True), UTILITY_IDLE_S)
+        self._utility = _OnDemand(self._session(UTILITY_NAME, hot=True), UTILITY_IDLE_S)
         #: Of its own: what scans the table is not to hold up the children.
-        self._upkeep = _OnDemand(self._session("upkeep", statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
+        self._upkeep = _OnDemand(self._session(UPKEEP_NAME, statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
         self.node = ""
         self.queues: list[str] = []
+        #: When the last tick was sent that was answered, by our clock.
+        self.ticked_at: float | None = None
 
     async def check(self) -> None:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
@@ -147,6 +155,7 @@ class Database:
                 moments=moments,
             )
             self._set_clock(tick.clock_s, sent_at)
+            self.ticked_at = sent_at
             return tick
 
         return await self._complete.once(statement)
@@ -242,6 +251,10 @@ class Database:
         )
         return pending, parked
 
+    async def queue_figures(self) -> QueueFigures:
+        """Returns what is in the node's queues. Raises DatabaseUnreachable, StatementRefused."""
+        return await self._utility.session().once(lambda connection: queue_figures(connection, queues=self.queues))
+
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
         """Inserts executions, all or none; `doubt`: they may have been inserted before.
 
@@ -313,10 +326,10 @@ class Database:
     def _sessions(self) -> tuple[Session, ...]:
         return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
-    def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
+    def _session(self, name: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
         session = Session(
             self._url,
-            f"currantd:{role}",
+            name,
             hot=hot,
             lost=self._note_loss,
             regained=self._regained,

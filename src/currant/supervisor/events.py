@@ -46,6 +46,10 @@ class Event(enum.StrEnum):
         "function, reason, error, message, more: how many others of the function failed since the last "
         "line.",
     )
+    METRICS = (
+        "metrics served",
+        "The metrics, /healthz and /readyz are there. Fields: url.",
+    )
     DRAINING = (
         "draining",
         "A signal, or what the reason says, asked for a stop: no more claims. Fields: reason, running, grace_s.",

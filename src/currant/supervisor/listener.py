@@ -44,6 +44,8 @@ class Listener:
         #: The descriptor that the loop watches.
         self._fd: int | None = None
         self._echoes = 0
+        #: How many have been heard, those of a channel that came together as one, and the probe's not.
+        self.notifications = 0
         self._listening = False
 
     @property
@@ -117,6 +119,8 @@ class Listener:
             self._echoes += 1
             cancelled = {each.removeprefix(CANCEL) for each in channels.pop(own) if each.startswith(CANCEL)}
             if cancelled:
+                self.notifications += 1
                 self._cancelled(cancelled)
+        self.notifications += len(channels)
         if channels:
             self._notified()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from signal import Signals
@@ -50,6 +51,10 @@ from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
+from currant.supervisor.metrics.collector import NodeCollector
+from currant.supervisor.metrics.endpoint import Endpoint
+from currant.supervisor.metrics.health import Health
+from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
 from currant.supervisor.notify import Notifier
 from currant.supervisor.operations import Operations
@@ -92,9 +97,11 @@ class Service:
         start_fork_server: StartForkServer,
         *,
         manager: ServiceManager | None = None,
+        metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
+        """`metrics`: where whoever watches the node connects; None: nowhere."""
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
@@ -127,7 +134,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -144,6 +152,7 @@ class Service:
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
+            book=self._tally,
         )
         self._promoter = Promoter(
             promote=self._database.promote,
@@ -298,6 +307,7 @@ class Service:
             self._lifecycle,
             self._ledger,
             self._counts,
+            self._tally,
             claimer=self._claimer,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
@@ -408,6 +418,7 @@ class Service:
             boot_timeout_s=settings.boot_timeout_s,
             log=log,
         )
+        self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -431,12 +442,36 @@ class Service:
         answer(asyncio.get_running_loop(), asked, came)
         heralding = asyncio.create_task(self._herald.run(), name="herald")
         try:
+            if self._endpoint is not None:
+                await self._endpoint.start()
             await self._node.run(fork_server)
         finally:
+            if self._endpoint is not None:
+                self._endpoint.stop()
             heralding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heralding
             self._herald.close()
+
+    def _make_endpoint(self, listening: socket.socket, clock: Callable[[], float]) -> Endpoint:
+        queue_watch = QueueWatch(self._database.queue_figures, clock=clock)
+        collector = NodeCollector(
+            lifecycle=self._lifecycle,
+            database=self._database,
+            ledger=self._ledger,
+            counts=self._counts,
+            tally=self._tally,
+            figures=self._figures,
+            connections=self._connections,
+            listener=None if self._poller else self._listener,
+            queue_watch=queue_watch,
+            parts=(CHILDREN,),
+            clock=clock,
+        )
+        health = Health(self._lifecycle, self._database, self._children, lost=lambda: self._connections.lost)
+        return Endpoint(
+            listening, collector, refresh=queue_watch.refresh, why_not_ready=health.why_not_ready, log=self._log
+        )
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -482,6 +517,10 @@ class Service:
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
+
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
 
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:

@@ -43,7 +43,7 @@ class Sizing:
             raise CurrantError(f"the number of children must be 1 to {PROCS_MAX}, got {procs}")
         self._lifecycle.check_working()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        needed = descriptors(procs)
+        needed = descriptors_needed(procs)
         before = len(self._children.places())
         if procs > before and needed > limit:
             raise CurrantError(
@@ -57,6 +57,6 @@ class Sizing:
         return ScaleReply(procs, before)
 
 
-def descriptors(procs: int) -> int:
+def descriptors_needed(procs: int) -> int:
     """Returns how many file descriptors a supervisor with so many children needs."""
     return DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
