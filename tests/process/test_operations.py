@@ -103,10 +103,10 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     assert "there is no child 9" in ctl.refuses("restart", "9")
 
     # A cancel ends what runs here, and what waits.
-    assert ctl.says("cancel", gated[0], waits).splitlines() == [
-        f"{gated[0]} runs: asked to end",
-        f"{waits} cancelled",
-    ]
+    asked, done = ctl.says("cancel", gated[0], waits).splitlines()
+    # It may have ended by the time that the database says how it is.
+    assert asked in (f"{gated[0]} runs: asked to end", f"{gated[0]} cancelled")
+    assert done == f"{waits} cancelled"
     eventually(lambda: world.row(gated[0])["status"] == "cancelled")
     assert ctl.json("cancel", waits, code=1)[0]["reason"] == "it is cancelled already"
     assert "job_nowhere: no execution has this id" in ctl.refuses("cancel", "job_nowhere")
