@@ -2,13 +2,13 @@
 
 from currant.cli import exits
 from currant.cli.common import VersionOption
-from currant.cli.ctl import node, status, work
+from currant.cli.ctl import node, queues, status, work
 from currant.cli.doctor.command import doctor_command
 from currant.cli.shell import App, run
 
 app = App(no_args_is_help=True)
 
-_NODE, _WORK = "The node", "What it runs"
+_NODE, _WORK, _QUEUES = "The node", "What it runs", "Queues of all nodes"
 app.command("status", rich_help_panel=_NODE)(status.status_command)
 app.command("drain", rich_help_panel=_NODE, epilog=exits.epilog(exits.NOT_IN_TIME))(node.drain_command)
 app.command("resume", rich_help_panel=_NODE)(node.resume_command)
@@ -19,6 +19,7 @@ app.command("running", rich_help_panel=_WORK)(work.running_command)
 app.command("stacks", rich_help_panel=_WORK)(work.stacks_command)
 app.command("cancel", rich_help_panel=_WORK)(work.cancel_command)
 app.command("doctor", rich_help_panel=_NODE)(doctor_command)
+app.command("pause", rich_help_panel=_QUEUES)(queues.pause_command)
 
 
 @app.callback()

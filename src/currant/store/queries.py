@@ -46,11 +46,22 @@ class Tick(NamedTuple):
     clock_s: float
     schedule_s: float | None = None
     parked: bool = False
+    paused: Sequence[str] = ()
 
 
 class Promotion(NamedTuple):
+    """What a promotion made pending: how many, and in which queues; and the seconds until the next is due."""
+
     promoted: int
     due_in_s: float | None
+    queues: tuple[str, ...] = ()
+
+
+class Registration(NamedTuple):
+    """The database's clock, in Unix time, and which of the node's queues are paused."""
+
+    clock_s: float
+    paused: list[str]
 
 
 _CLAIM = load("claim")
@@ -242,22 +253,24 @@ async def tick(
         "scheduled": list(scheduled),
         "moments": list(moments),
     }
-    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, parked, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s, parked)
+    ((alive, *found, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, *found)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
     parameters = {"queues": list(queues), "rows": rows}
-    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
-    return Promotion(promoted, due_in_s)
+    ((promoted, due_in_s, _, came),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
+    return Promotion(promoted, due_in_s, tuple(came))
 
 
-async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> float:
-    """Makes the node known, and returns the database's clock, in Unix time."""
+async def register(
+    connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]
+) -> Registration:
+    """Makes the node known."""
     parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
-    ((clock_s,),) = await fetch(connection, _REGISTER, parameters)
-    return float(clock_s)
+    ((clock_s, paused),) = await fetch(connection, _REGISTER, parameters)
+    return Registration(clock_s, paused)
 
 
 async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:

@@ -124,6 +124,7 @@ class Report:
             parked=parked,
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
+            paused=self._database.paused_queues,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
             drained=self._lifecycle.drained,

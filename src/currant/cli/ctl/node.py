@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from currant.cli import exits
-from currant.cli.common import RuntimeDirOption, reported
+from currant.cli.common import DatabaseOption, EmbeddedOption, RuntimeDirOption, reported
 from currant.cli.ctl.asked import NAME, ChildArgument, JsonOption, asked
+from currant.cli.ctl.queues import queue_name, resume_queue
 from currant.cli.output import write, write_json
 from currant.cli.values import duration
+from currant.errors import ConfigurationError
 from currant.protocol.commands import (
     DrainReply,
     DrainRequest,
@@ -65,9 +67,26 @@ def drain_command(
             raise typer.Exit(exits.NOT_IN_TIME)
 
 
-def resume_command(as_json: JsonOption = False, runtime_dir: RuntimeDirOption = None) -> None:
-    """Has a drained node claim again."""
+def resume_command(
+    queue: Annotated[
+        str | None,
+        typer.Argument(parser=queue_name, help="A queue that is paused; without it, the node that is drained."),
+    ] = None,
+    as_json: JsonOption = False,
+    runtime_dir: RuntimeDirOption = None,
+    database_url: DatabaseOption = None,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Has a drained node claim again; or, with QUEUE, ends that queue's pause, on all nodes.
+
+    For a queue it needs the database, and no supervisor here.
+    """
+    if queue is not None:
+        resume_queue(queue, as_json=as_json, database_url=database_url, embedded=embedded)
+        return
     with reported(NAME):
+        if embedded or database_url is not None:
+            raise ConfigurationError("a database is named and no QUEUE: a drained node is resumed without one")
         reply = asked(runtime_dir, ResumeRequest(), ResumeReply)
         if as_json:
             write_json(reply)
