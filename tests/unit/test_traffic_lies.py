@@ -24,6 +24,7 @@ from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
 from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.places import Role
@@ -142,7 +143,7 @@ class Node:
         self._opened: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger, self.completer, self.stub, self.tally = Ledger(), Completer(), Stub(), Tally()
-        counts, log, stub, database = Counts(), make_log("critical"), cast(Any, self.stub), Database()
+        counts, log, stub, database = Counts(), make_log(LogLevel("critical")), cast(Any, self.stub), Database()
 
         def clock() -> float:
             return self.now

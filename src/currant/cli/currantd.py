@@ -26,6 +26,7 @@ from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
 from currant.supervisor.sizing import descriptors_needed
@@ -57,7 +58,8 @@ def run(
                 "no module is named: give the one that holds your jobs with -m, in CURRANT_MODULES,"
                 " or as modules = [...] in [tool.currant] of pyproject.toml"
             )
-        log = make_log(settings.log_level)
+        level = LogLevel(settings.log_level)
+        log = make_log(level, settings.log_format)
         for variable, meant in setting.unknown_variables().items():
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):

@@ -240,7 +240,7 @@ class Event(enum.StrEnum):
     STATEMENT_REFUSED = (
         "statement refused",
         "The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. "
-        "Fields: reason.",
+        "Fields: reason, more: how many others since the last line.",
     )
     LISTEN_SILENT = (
         "listen silent",
@@ -255,6 +255,16 @@ class Event(enum.StrEnum):
     BAD_FRAME = (
         "bad frame",
         "A frame from a child broke the protocol; the child is killed. Fields: child, reason.",
+    )
+    LEFT_OUT = (
+        "lines left out",
+        "An event came more often than is told, which is 20 times within ten seconds, and has not come since. If it "
+        "does, its own line says how many were left out before it, in the field left_out. Fields: of: the event, "
+        "lines: how many were left out.",
+    )
+    DROPPED = (
+        "lines dropped",
+        "Nobody read the log: lines were dropped here, so that nothing had to wait. Fields: lines: how many.",
     )
 
 
@@ -292,8 +302,9 @@ def describe() -> str:
     lines = [
         "# Log events",
         "",
-        "One line each, to standard error: `timestamp level event` and the fields. None of them is for a single",
-        "execution that went well.",
+        "One line each, to standard error: `timestamp`, `level`, `event` and the fields, as [JSON off a terminal]"
+        "(logging.md). None of them is",
+        "for a single execution that went well.",
         "",
         "Made by `python -m currant.supervisor.events`.",
         "",
