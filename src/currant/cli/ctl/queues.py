@@ -12,7 +12,7 @@ from currant.cli import output
 from currant.cli.common import DatabaseOption, EmbeddedOption, ask, named_database
 from currant.cli.ctl.asked import NAME, JsonOption
 from currant.errors import ConfigurationError, CurrantError
-from currant.names import stored_size
+from currant.names import check_queue, stored_size
 from currant.store import pauses
 from currant.store.connections import Connection
 from currant.store.pauses import Resumed
