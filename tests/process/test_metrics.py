@@ -1,7 +1,6 @@
 """What a real node says over HTTP: its health in all that befalls it, and metrics that agree with the database."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -24,9 +23,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def address(node: Node) -> str:
     """Returns where the node is watched, as soon as it says so."""
-    pattern = rf'event="{Event.METRICS}" url=(\S+)/metrics'
-    match: re.Match[str] = eventually(lambda: re.search(pattern, node.log) or node.process.poll())
-    return match[1]
+    (fields,) = eventually(lambda: node.told(Event.METRICS) or node.process.poll())
+    return str(fields["url"]).removesuffix("/metrics")
 
 
 def get(url: str) -> tuple[int, str]:

@@ -127,7 +127,7 @@ class Database:
             ),
         )
         # Those of a node that was declared dead meanwhile are whoever's takes them back.
-        return claim if node == self.node else claim._replace(executions=[])
+        return claim if node == self.node else claim._replace(executions=[], unread=None)
 
     async def pause_claims(self) -> None:
         await self._claim.pause()
