@@ -12,6 +12,8 @@ from currant.store.connections import Connection, connect, one_line
 from currant.store.statements import fetch, load
 from currant.store.upgrade_queries import TABLES
 
+#: Those that a role is granted rights on, and those of version 1 besides.
+_TABLES = [*TABLES, "paused_queues", "schedules"]
 _FACTS = load("grant_facts")
 _NONE = load("grant_none")
 _SCHEMA = load("grant_schema")
@@ -69,7 +71,8 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
     """
     connection = await connect(url, "currant")
     try:
-        facts = Facts(*(await fetch(connection, _FACTS, {"tables": [*TABLES, "schedules"], "role": role}))[0])
+        (found,) = await fetch(connection, _FACTS, {"tables": _TABLES, "role": role})
+        facts = Facts(*found)
         _check(facts, role)
         statements = _statements(facts, role, kind)
         if not dry:
@@ -85,7 +88,7 @@ def rights(kind: Kind) -> list[Right]:
     """Returns what a role of this kind needs, as the statement that grants it has it."""
     found = []
     for grant in re.findall(r"GRANT\s+(.*?)\s+TO ", _GRANTS[kind].text.decode(), re.DOTALL):
-        privileges, _, tables = grant.rpartition("ON ")
+        privileges, tables = re.split(r"\bON\s", grant)
         for table in re.findall(r"\{schema\}\.(\w+)", tables):
             for privilege, columns in re.findall(r"([A-Z]+)\s*(?:\(([^)]*)\))?", privileges):
                 found += [Right(privilege, table, column.strip() or None) for column in columns.split(",")]

@@ -14,12 +14,12 @@ from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.load import load_of
+from currant.supervisor.repeats import Repeats
 from currant.supervisor.stalls import Stalls
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
 SAMPLE_S = 1.0
-REFUSAL_QUIET_S = 10.0
 
 
 class Connections:
@@ -31,7 +31,7 @@ class Connections:
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._refusal_told_at = float("-inf")
+        self._refusals = Repeats(clock)
         self.lost: dict[str, str] = {}
         #: How many losses there have been, of any connection.
         self.losses = 0
@@ -67,9 +67,9 @@ class Connections:
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
-        if self._clock() - self._refusal_told_at >= REFUSAL_QUIET_S:
-            self._refusal_told_at = self._clock()
-            self._log.error(Event.STATEMENT_REFUSED, reason=reason)
+        more = self._refusals.admit(Event.STATEMENT_REFUSED)
+        if more is not None:
+            self._log.error(Event.STATEMENT_REFUSED, reason=reason, more=more)
 
 
 class Report:
@@ -124,8 +124,10 @@ class Report:
             parked=parked,
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
+            paused=self._database.paused_queues,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
+            drained=self._lifecycle.drained,
         )
 
     def _of_child(self, child: Child, now: float) -> ChildStatus:

@@ -6,12 +6,22 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
-from currant.protocol.commands import ReloadRequest
+from currant.protocol.commands import (
+    CancelRequest,
+    DrainRequest,
+    ReloadRequest,
+    Request,
+    RestartRequest,
+    ResumeRequest,
+    RunningRequest,
+    ScaleRequest,
+    StacksRequest,
+)
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.status import StatusRequest
 from currant.settings import ServiceManager, Settings
@@ -24,7 +34,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.code import Code
 from currant.supervisor.completer import Completer
-from currant.supervisor.control import ControlServer
+from currant.supervisor.control import ControlServer, Handler
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
@@ -34,6 +44,7 @@ from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.headline import Headline
 from currant.supervisor.herald import Herald
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
@@ -46,8 +57,10 @@ from currant.supervisor.metrics.health import Health
 from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
 from currant.supervisor.notify import Notifier
+from currant.supervisor.operations import Operations
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.pauses import PauseLook, Pauses
 from currant.supervisor.poller import Poller
 from currant.supervisor.prune import Pruner
 from currant.supervisor.quarantine import Quarantine
@@ -102,11 +115,13 @@ class Service:
         self._tally = Tally()
         self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
+        self._pauses = Pauses(opened=lambda: self._claimer.work_came(), log=log)
         self._database = Database(
             settings.database_url,
             payload_bytes_max=settings.payload_bytes_max,
             heartbeat_timeout_s=settings.heartbeat_timeout_s,
             discard=settings.keep_completed_s == 0,
+            pauses=self._pauses,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
             clock=clock,
@@ -144,7 +159,7 @@ class Service:
         )
         self._promoter = Promoter(
             promote=self._database.promote,
-            promoted=lambda: self._claimer.work_came(),
+            promoted=lambda queues: self._work_came(queues),
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -173,7 +188,7 @@ class Service:
             clock=clock,
         )
         self._claimer = Claimer(
-            room=lambda: self._ledger.room(clock()),
+            room=lambda: self._ledger.room(clock()) if self._claims else 0,
             rows_max=settings.claim_batch,
             claim=self._database.claim,
             dispatch=lambda executions: self._traffic.dispatch(executions),
@@ -218,12 +233,14 @@ class Service:
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
-            notified=self._claimer.work_came,
+            notified=self._work_came,
+            paused=self._paused_or_resumed,
             cancelled=self._cancels.asked,
-            listening=self._cancels.listening,
+            listening=self._listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._poller = None if settings.poll_s is None else Poller(settings.poll_s, self._claimer.work_came)
         self._membership = Membership(
             self._database,
@@ -237,7 +254,7 @@ class Service:
         self._unparker = Unparker(
             unpark=self._database.unpark,
             came=self._claimer.work_came,
-            drained=lambda: self._claimer.drained,
+            drained=lambda: self._claimer.drained or not self._database.open_queues,
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -258,7 +275,9 @@ class Service:
         self._requests = Requests(
             self._database,
             pause=self._database.pause_utility,
-            written=lambda executions: self._traffic.enqueued(executions),
+            written=lambda executions: self._traffic.enqueued(
+                [each for each in executions if self._pauses.is_open(each.queue)]
+            ),
             refused=self._connections.note_refusal,
         )
         self._watches = Watches(
@@ -280,6 +299,7 @@ class Service:
             clock=clock,
         )
         self._figures = Figures(self._children, self._ledger, self._stalls, clock=clock)
+        self._inspections = Inspections(self._children, self._ledger, self._stalls, self._stacks)
         self._quarantine = Quarantine(
             self._ledger,
             self._children,
@@ -306,6 +326,7 @@ class Service:
             membership=self._membership,
             stalls=self._stalls,
             quarantine=self._quarantine,
+            inspections=self._inspections,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -342,7 +363,7 @@ class Service:
             pruner=self._pruner,
             scheduler=self._scheduler,
             unparker=self._unparker,
-            changed=lambda: self._listener.renew(None),
+            changed=self._queues_changed,
             work_came=self._claimer.work_came,
             known=self._tally.known,
             log=log,
@@ -392,6 +413,18 @@ class Service:
             hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
             log=log,
         )
+        operations = Operations(
+            self._lifecycle,
+            self._children,
+            self._ledger,
+            self._cancels,
+            recall_all=self._traffic.recall_all,
+            work_came=self._claimer.work_came,
+            cancel=lambda ids: self._database.cancel(ids, doubt=False),
+            ended=self._database.ended,
+            boot_timeout_s=settings.boot_timeout_s,
+            log=log,
+        )
         self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
@@ -401,9 +434,7 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(
-                instance.socket_path, {StatusRequest: report.status, ReloadRequest: self._reload.asked}
-            ),
+            control=ControlServer(instance.socket_path, self._handlers(report, operations)),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
@@ -455,6 +486,7 @@ class Service:
             "claimer": self._claimer.run,
             "completer": self._completer.run,
             "listener": (self._poller or self._listener).run,
+            "pauses": self._pause_look.run,
             "ticker": self._ticker.run,
             "promoter": self._promoter.run,
             "scheduler": self._scheduler.run,
@@ -476,6 +508,25 @@ class Service:
         self._announcer.announce(before, now, self._lifecycle.why_ending)
         self._herald.announce(before, now)
 
+    def _handlers(self, report: Report, operations: Operations) -> dict[type[Request], Handler]:
+        """Returns who answers what `currantctl` asks."""
+        return {
+            StatusRequest: report.status,
+            ReloadRequest: self._reload.asked,
+            DrainRequest: operations.drain,
+            ResumeRequest: operations.resume,
+            ScaleRequest: self._sizing.scale,
+            RestartRequest: operations.restart,
+            CancelRequest: operations.cancel,
+            RunningRequest: self._inspections.running,
+            StacksRequest: self._inspections.stacks,
+        }
+
+    @property
+    def _claims(self) -> bool:
+        """Whether there is anything to claim for this node, by people's word."""
+        return self._lifecycle.takes_work and bool(self._database.open_queues)
+
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
@@ -495,6 +546,25 @@ class Service:
             # What was sent to the node's own channel, nobody hears.
             self._cancels.listening()
         return await self._database.tick(self._scheduler.functions, self._unparker.moments)
+
+    def _work_came(self, queues: Collection[str]) -> None:
+        """There may be work in these queues. What waits in a paused one, or in one of other nodes, is none for now."""
+        if any(self._pauses.is_open(each) for each in queues):
+            self._claimer.work_came()
+
+    def _paused_or_resumed(self, queues: Collection[str]) -> None:
+        self._pauses.doubt(queues)
+        self._pause_look.due()
+
+    def _queues_changed(self) -> None:
+        self._listener.renew(None)
+        self._pause_look.due()
+
+    def _listening(self) -> None:
+        """LISTEN has begun: what was told before, nobody has heard."""
+        self._claimer.work_came()
+        self._cancels.listening()
+        self._pause_look.due()
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

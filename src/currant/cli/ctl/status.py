@@ -29,8 +29,9 @@ def show(reply: StatusReply, console: Console) -> None:
     """Prints the answer for people."""
     running = sum(child.running for child in reply.children)
     slots = sum(child.slots for child in reply.children)
-    console.print(f"[bold]{reply.node}[/] {reply.phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
-    console.print(f"queues {', '.join(reply.queues) or 'none'}; {running} of {slots} slots taken")
+    phase = f"{reply.phase}, drained (currantctl resume ends that)" if reply.drained else reply.phase
+    console.print(f"[bold]{reply.node}[/] {phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
+    console.print(f"queues {_queues(reply)}; {running} of {slots} slots taken")
     console.print(f"{reply.completed_per_s:,.1f} completed/s, {reply.statements_per_s:,.2f} statements/s")
     for part, reason in reply.degraded.items():
         console.print(f"[red]degraded, {part}:[/] {reason}")
@@ -71,6 +72,11 @@ def show(reply: StatusReply, console: Console) -> None:
         console.print(f"queue {queue}: {count:,} pending")
     for function, count in reply.parked.items():
         console.print(f"[yellow]parked:[/] {count:,} of {function}, until a node comes whose modules register it")
+
+
+def _queues(reply: StatusReply) -> str:
+    names = [f"{each} [yellow](paused)[/]" if each in reply.paused else each for each in reply.queues]
+    return ", ".join(names) or "none"
 
 
 def _duration(seconds: float) -> str:
