@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from currant.backends import Ended
 from currant.errors import CurrantError, DatabaseUnreachable
+from currant.executions import Status
 from currant.names import ID_BYTES_MAX, stored_size
 from currant.protocol.commands import (
     CancelReply,
@@ -26,6 +27,8 @@ from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import NODE_ENDS, Lifecycle
 
 ASKED = "currantctl restart"
+#: How long the database may take for a cancel.
+DATABASE_S = 5.0
 
 
 class Operations:
@@ -99,17 +102,24 @@ class Operations:
         self._log.info(Event.CANCEL_ASKED, execution=id, here=here)
         if here:
             self._cancels.asked({id})
-        try:
-            # Here too: were its child to die now, it would run again.
-            done = id in await self._cancel([id])
-            ended = {each.id: each.status for each in await self._ended([id])}
-        except DatabaseUnreachable as error:
-            if not here:
-                raise CurrantError(f"this node does not hold {id}, and the database does not answer: {error}") from None
-            return CancelReply(True, Cancelled(id, True, "running", None))
-        # It may have ended as cancelled before the database was asked to.
-        done = done or (here and ended.get(id) == "cancelled")
-        return CancelReply(here, Cancelled.of(id, done, ended))
+        # Also of what is here: were its child to die now, it would run again.
+        asked = asyncio.ensure_future(self._cancel_in_database(id))
+        # It is not cancelled: on a connection that hangs, that takes longer than whoever asks waits.
+        await asyncio.wait((asked,), timeout=DATABASE_S)
+        if asked.done() and not isinstance(asked.exception(), DatabaseUnreachable):
+            done, ended = asked.result()
+            # It may have ended as cancelled before the database was asked to.
+            done = done or (here and ended.get(id) == Status.CANCELLED)
+            return CancelReply(here, Cancelled.of(id, done, ended))
+        asked.add_done_callback(lambda future: future.exception())
+        if not here:
+            raise CurrantError(f"this node does not hold {id}, and the database does not answer: it is not cancelled")
+        return CancelReply(True, Cancelled(id, True, Status.RUNNING, None))
+
+    async def _cancel_in_database(self, id: str) -> tuple[bool, dict[str, str | None]]:
+        """Returns whether it had not ended before; and its status if it has now, or is not there."""
+        done = id in await self._cancel([id])
+        return done, {each.id: each.status for each in await self._ended([id])}
 
     def _restartable(self, number: int) -> Child:
         if not self._children.has_place(number):
