@@ -246,16 +246,19 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
-        began_s = self._stopwatch.begin(execution)
+        definition = self._lookup(execution.function)
+        # What nobody knows does not begin, and a frame could not hold all the names that rows may have.
+        began_s = self._stopwatch.begin(execution) if definition is not None else None
         try:
             ending, body, delay_s = await execute(
-                execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked, self._threads
+                execution, definition, self._payload_bytes_max, self._cancel_asked, self._threads
             )
         except BaseException as error:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
             ending, body, delay_s = Ending.FAILED, encode_error(error), None
-        self._stopwatch.end(execution, began_s)
+        if began_s is not None:
+            self._stopwatch.end(execution, began_s)
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:

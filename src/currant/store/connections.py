@@ -26,8 +26,8 @@ CONNECT_S = 10
 STATEMENT_S = 10.0
 #: After a connection was cut, how long psycopg may take to notice.
 _NOTICE_S = 5.0
-#: What goes on for so long after that, nothing here ends any more.
-OVERDUE_S = 10.0
+#: What goes on for so long after that, nothing here ends any more: psycopg itself gives up after 10 s.
+OVERDUE_S = 20.0
 BACKOFF_S = (0.05, 5.0)
 #: How often a statement that the server ended for another's sake is tried at once, and the waits between, doubling.
 CONFLICT_TRIES = 8
