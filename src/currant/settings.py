@@ -22,7 +22,7 @@ def _plain(default: Any) -> str:
 
 
 #: The most executions that a claim takes, and outcomes that a statement writes, unless fewer are asked for.
-CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 500, 2500
+CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 2500, 2500
 #: The groups in which `currantd --help` shows the settings.
 WHAT, SIZE, DATABASE, TIMING, LOGGING = "What to run", "Size", "Database", "Timing and limits", "Logging and files"
 

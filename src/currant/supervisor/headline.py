@@ -39,7 +39,8 @@ class Headline:
         if phase is Phase.STARTING:
             return self._start()
         figures = self._ending() if phase in ENDING else self._working()
-        troubles = [f"{part}: {reason}" for part, reason in self._lifecycle.degraded.items()]
+        drained = ["drained, until currantctl resume"] if self._lifecycle.drained else []
+        troubles = drained + [f"{part}: {reason}" for part, reason in self._lifecycle.degraded.items()]
         if lost := next(iter(self._connections.lost.values()), None):
             troubles.append(f"database: {lost}")
         return "; ".join([f"{phase.capitalize()}: {', '.join(figures)}", *troubles])
@@ -57,7 +58,7 @@ class Headline:
         return [
             f"{ready} of {len(children.places(Role.WORK))} children ready",
             self._running(),
-            f"{self._rate():.3g} completed per second",
+            f"{self._rate():.1f} completed per second",
             *self._written(),
         ]
 
@@ -65,12 +66,12 @@ class Headline:
         return [self._running(), *self._written()]
 
     def _running(self) -> str:
-        return f"{self._ledger.held - self._ledger.backlog} executions running"
+        return f"{self._ledger.held - self._ledger.backlog} running"
 
     def _written(self) -> list[str]:
         return [
-            f"{self._ledger.unsaved} outcomes to be written",
-            f"{self._counts.completed} completed and {self._counts.failed} failed in all",
+            f"{self._ledger.unsaved} to be written",
+            f"{self._counts.completed} completed and {self._counts.failed} failed since the start",
         ]
 
     def _rate(self) -> float:
