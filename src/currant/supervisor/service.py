@@ -14,6 +14,7 @@ from currant.executions import RetryPolicy
 from currant.protocol.commands import (
     CancelRequest,
     DrainRequest,
+    LogLevelRequest,
     ReloadRequest,
     Request,
     RestartRequest,
@@ -431,6 +432,7 @@ class Service:
             ended=self._database.ended,
             boot_timeout_s=settings.boot_timeout_s,
             log=log,
+            log_level=log_level,
         )
         self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
@@ -525,6 +527,7 @@ class Service:
             ScaleRequest: self._sizing.scale,
             RestartRequest: operations.restart,
             CancelRequest: operations.cancel,
+            LogLevelRequest: operations.log_level,
             RunningRequest: self._inspections.running,
             StacksRequest: self._inspections.stacks,
         }
