@@ -22,6 +22,7 @@ from currant.supervisor import processes
 from currant.supervisor.child import Restart, State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.outcomes import Outcomes
@@ -77,7 +78,7 @@ class Child:
 class Stub:
     """The parts that no child's word goes through: they do nothing, and return what they are given."""
 
-    ending = False
+    takes_work = True
 
     def work_came(self) -> None: ...
     def room_came(self) -> None: ...
@@ -178,6 +179,7 @@ class Node:
             log=log,
             clock=clock,
         )
+        self.inspections = Inspections(cast(Any, self.children), self.ledger, self.stalls, stub)
         self.quarantine = Quarantine(
             self.ledger,
             self,
@@ -212,6 +214,7 @@ class Node:
             membership=stub,
             stalls=self.stalls,
             quarantine=self.quarantine,
+            inspections=self.inspections,
             dismiss=self._dismiss,
             slots=SLOTS,
             due_in=lambda _: None,
@@ -321,7 +324,7 @@ class Node:
         self.dispatcher._look()
 
     def drain(self) -> None:
-        self.stub.ending = True
+        self.stub.takes_work = False
         self.traffic.recall_all()
 
     def save(self) -> None:

@@ -16,6 +16,7 @@ from contextvars import Context, copy_context
 
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.inspection import inspect
 from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
@@ -26,7 +27,7 @@ from currant.executions import NULL, Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.timings import Timings
-from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
+from currant.protocol.work import Cancel, FromChild, Inspect, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
 #: A turn stops starting executions after so many, or so long, and lets the loop send and receive.
@@ -98,6 +99,8 @@ class Runner:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
             self._cancel(set(message.cells), message.ending)
+        elif type(message) is Inspect:
+            self._send(inspect(message, self._running, time.monotonic()))
 
     def look(self) -> bool:
         """Tells of what should have ended long ago; returns whether anything runs. To be called once a second."""
@@ -243,16 +246,19 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
-        began_s = self._stopwatch.begin(execution)
+        definition = self._lookup(execution.function)
+        # What nobody knows does not begin, and a frame could not hold all the names that rows may have.
+        began_s = self._stopwatch.begin(execution) if definition is not None else None
         try:
             ending, body, delay_s = await execute(
-                execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked, self._threads
+                execution, definition, self._payload_bytes_max, self._cancel_asked, self._threads
             )
         except BaseException as error:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
             ending, body, delay_s = Ending.FAILED, encode_error(error), None
-        self._stopwatch.end(execution, began_s)
+        if began_s is not None:
+            self._stopwatch.end(execution, began_s)
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:

@@ -80,3 +80,5 @@ class StatusReply(msgspec.Struct, tag="status"):
     statements: dict[str, StatementUse] = {}
     #: How often a connection was lost, or could not be made: an outage counts once for each connection.
     connection_errors: int = 0
+    #: Whether it claims nothing, by `currantctl drain`.
+    drained: bool = False

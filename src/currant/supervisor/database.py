@@ -276,9 +276,11 @@ class Database:
         )
         return pending, parked
 
-    async def queue_figures(self) -> QueueFigures:
-        """Returns what is in the node's queues. Raises DatabaseUnreachable, StatementRefused."""
-        return await self._utility.session().once(lambda connection: queue_figures(connection, queues=self.queues))
+    async def queue_figures(self, limit: int) -> QueueFigures:
+        """Returns what is in the node's queues, counted up to `limit`. Raises DatabaseUnreachable, StatementRefused."""
+        return await self._utility.session().once(
+            lambda connection: queue_figures(connection, queues=self.queues, limit=limit)
+        )
 
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
         """Inserts executions, all or none; `doubt`: they may have been inserted before.

@@ -138,15 +138,36 @@ class Event(enum.StrEnum):
     )
     PLACE_OPENED = (
         "place opened",
-        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+        "SIGTTIN, or `currantctl scale`, asked for one child more. Fields: child, procs: how many there are now.",
     )
     PLACE_CLOSED = (
         "place closed",
-        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+        "SIGTTOU, or `currantctl scale`, asked for one child less. Fields: child, procs: how many are left.",
     )
     PLACE_KEPT = (
         "place kept",
         "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
+    NODE_DRAINED = (
+        "node drained",
+        "`currantctl drain` asked for it: nothing is claimed, what has not started is given back, what runs goes on, "
+        "and the node stays. Fields: running.",
+    )
+    NODE_RESUMED = (
+        "node resumed",
+        "`currantctl resume` asked for it: the node claims again. Fields: none.",
+    )
+    RESTART_ASKED = (
+        "restart asked",
+        "`currantctl restart` asked for another process in a child's place. Fields: child, pid.",
+    )
+    CANCEL_ASKED = (
+        "cancel asked",
+        "`currantctl cancel` asked to cancel an execution. Fields: execution, here: whether this node holds it.",
+    )
+    LEVEL_CHANGED = (
+        "log level changed",
+        "`currantctl log-level` asked for it. Fields: level, before.",
     )
     PLACE_RESTS = (
         "place rests",

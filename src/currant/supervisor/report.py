@@ -127,6 +127,7 @@ class Report:
             paused=self._database.paused_queues,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
+            drained=self._lifecycle.drained,
         )
 
     def _of_child(self, child: Child, now: float) -> ChildStatus:

@@ -29,7 +29,8 @@ def show(reply: StatusReply, console: Console) -> None:
     """Prints the answer for people."""
     running = sum(child.running for child in reply.children)
     slots = sum(child.slots for child in reply.children)
-    console.print(f"[bold]{reply.node}[/] {reply.phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
+    phase = f"{reply.phase}, drained (currantctl resume ends that)" if reply.drained else reply.phase
+    console.print(f"[bold]{reply.node}[/] {phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
     console.print(f"queues {_queues(reply)}; {running} of {slots} slots taken")
     console.print(f"{reply.completed_per_s:,.1f} completed/s, {reply.statements_per_s:,.2f} statements/s")
     for part, reason in reply.degraded.items():
