@@ -74,7 +74,7 @@ def run(
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             _raise_descriptor_limit(complete.procs)
-            start_fork_server = fork_server_starter(complete)
+            start_fork_server = fork_server_starter(complete, level)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(

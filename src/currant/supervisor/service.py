@@ -155,6 +155,7 @@ class Service:
             random=randomness,
             describe=self._memory.describe,
         )
+        log_level.changed = self._children.set_log_level
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
