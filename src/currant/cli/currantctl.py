@@ -1,13 +1,14 @@
 """`currantctl`: asks the supervisor on this machine. Puts its commands together."""
 
 from currant.cli.common import VersionOption
-from currant.cli.ctl import node, status
+from currant.cli.ctl import node, status, top
 from currant.cli.doctor.command import doctor_command
 from currant.cli.shell import App, run
 
 app = App(no_args_is_help=True)
 
 app.command("status")(status.status_command)
+app.command("top")(top.top_command)
 app.command("reload")(node.reload_command)
 app.command("doctor")(doctor_command)
 

@@ -37,7 +37,7 @@ class FailureLog:
         while len(self._told) >= FUNCTIONS_MAX:
             del self._told[next(iter(self._told))]
         self._told[function] = (now, 0)
-        failure = _decode(verdict.error)
+        failure = decode_failure(verdict.error)
         self._log.warning(
             Event.FAILED,
             execution=verdict.execution.id,
@@ -69,7 +69,8 @@ class LateLog:
         )
 
 
-def _decode(error: bytes | None) -> Failure:
+def decode_failure(error: bytes | None) -> Failure:
+    """Returns an error as its execution's row has it."""
     try:
         return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
     except UNDECODABLE:
