@@ -68,6 +68,15 @@ class DeadLetter(msgspec.Struct):
     execution: Any = None
 
 
+class Pause(msgspec.Struct):
+    """A queue that is paused: since when, by whom, and why."""
+
+    queue: str
+    paused_at: str
+    paused_by: str
+    reason: str | None = None
+
+
 class Queue(msgspec.Struct):
     """What waits in a queue. A count that `_cut` marks stopped there: there are more."""
 
@@ -84,6 +93,8 @@ class Queue(msgspec.Struct):
     #: What waits for a node that knows its function; not among the scheduled.
     parked: int = 0
     parked_cut: bool = False
+    #: None: it is not paused.
+    pause: Pause | None = None
 
 
 class Schedule(msgspec.Struct):

@@ -10,6 +10,7 @@ from currant.executions import Execution, Status, Verdict
 from currant.settings import COMPLETE_ROWS_MAX
 from currant.supervisor.completer import SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.tally import Tally
 from tests.support import in_loop
 from tests.unit.support import execution, executions
 
@@ -30,7 +31,8 @@ class Store:
         self.refused: list[tuple[str, str]] = []
         self.fenced: list[str] = []
         self.asked: list[tuple[str, Status | None]] = []
-        self.ledger = Ledger()
+        self.ledger, self.tally = Ledger(), Tally()
+        self.tally.known(["app.f"])
         self.gate = asyncio.Event()
         self.gate.set()
         self.completer = Completer(
@@ -39,6 +41,7 @@ class Store:
             saved=self.ledger.settle,
             fenced=self._fenced,
             refused=lambda execution, reason: self.refused.append((execution.id, reason)),
+            book=self.tally,
         )
 
     async def __aenter__(self) -> "Store":
@@ -284,7 +287,9 @@ class Broken:
 async def test_another_failure_than_of_the_data_is_not_swallowed() -> None:
     def nothing(*_: object) -> None: ...
 
-    completer = Completer(Broken(), rows_max=COMPLETE_ROWS_MAX, saved=nothing, fenced=nothing, refused=nothing)
+    completer = Completer(
+        Broken(), rows_max=COMPLETE_ROWS_MAX, saved=nothing, fenced=nothing, refused=nothing, book=Tally()
+    )
     completer.add_results(results(1))
     with pytest.raises(RuntimeError, match="a bug"):
         await completer.run()

@@ -294,7 +294,7 @@ def test_the_timeout_counts_the_middleware_in(moment: str) -> None:
         pass
 
     ending, error = run(function, timeout_s=0.05)
-    assert (ending, error["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, error["type"]) == (Ending.TIMED_OUT, "Timeout")
 
 
 def test_a_timeout_that_middleware_swallows_is_one_all_the_same() -> None:
@@ -304,7 +304,7 @@ def test_a_timeout_that_middleware_swallows_is_one_all_the_same() -> None:
             yield
 
     ending, error = run(functools.partial(asyncio.sleep, 3600), timeout_s=0.05)
-    assert (ending, error["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, error["type"]) == (Ending.TIMED_OUT, "Timeout")
 
 
 def test_a_class_or_a_decorated_function_is_middleware_too() -> None:

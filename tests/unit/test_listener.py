@@ -58,7 +58,8 @@ def test_the_descriptor_of_a_lost_connection_may_be_anothers_at_once() -> None:
         listener = Heard(
             subscribe=subscribe,
             own_channel=lambda: "own",
-            notified=lambda: None,
+            notified=lambda queues: None,
+            paused=lambda queues: None,
             cancelled=lambda ids: None,
             listening=lambda: None,
             lost=losses.append,

@@ -8,6 +8,7 @@ from currant.cli.log import make_log
 from currant.executions import Execution
 from currant.protocol.cells import Cells, create
 from currant.protocol.work import Ping, Pong, Recall, ToChild
+from currant.supervisor.child import Restart
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.stacks import Stacks
@@ -25,6 +26,7 @@ class Child:
         self.id, self.place, self.pid, self.pidfd = 7, 0, None, None
         self.cells = cells
         self.problem: str | None = None
+        self.killed_for: Restart | None = None
         self.sent: list[ToChild] = []
         self.killed = False
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -150,7 +150,7 @@ class Due:
             clock=asyncio.get_running_loop().time,
         )
 
-    def _wake(self) -> None:
+    def _wake(self, queues: Sequence[str]) -> None:
         self.wakes += 1
 
     async def _promote(self) -> Promotion:

@@ -19,7 +19,7 @@ from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict
 from currant.protocol import frames, work
 from currant.protocol.cells import Cells, create
 from currant.supervisor import processes
-from currant.supervisor.child import State
+from currant.supervisor.child import Restart, State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
@@ -30,6 +30,7 @@ from currant.supervisor.processes import Condition
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import LATE_S, PING_S, Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
@@ -55,6 +56,7 @@ class Child:
         self.pid = self.pidfd = None
         self.unread_bytes = 0
         self.problem: str | None = None
+        self.killed_for: Restart | None = None
         self.replaced: str | None = None
         self.dismissed = False
 
@@ -138,7 +140,7 @@ class Node:
         self._made = 0
         self._opened: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.ledger, self.completer, self.stub = Ledger(), Completer(), Stub()
+        self.ledger, self.completer, self.stub, self.tally = Ledger(), Completer(), Stub(), Tally()
         counts, log, stub, database = Counts(), make_log("critical"), cast(Any, self.stub), Database()
 
         def clock() -> float:
@@ -197,6 +199,7 @@ class Node:
             stub,
             self.ledger,
             counts,
+            self.tally,
             claimer=stub,
             dispatcher=self.dispatcher,
             outcomes=self.outcomes,
@@ -247,7 +250,7 @@ class Node:
         if not task.cancelled() and task.exception() is not None:
             self.failed.append(task.exception())
 
-    def _replace(self, id: int, reason: str) -> None:
+    def _replace(self, id: int, reason: str, why: Restart) -> None:
         self.children[id].replaced = reason
 
     def _dismiss(self, id: int) -> None:

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
+from currant import proc
 from currant.child import audit, fresh, system
 from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
@@ -211,11 +212,13 @@ class ForkServer:
         child, pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        # Before it is reaped: nobody knows afterwards.
+        cpu_s = proc.cpu_s(pid)
         try:
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except ChildProcessError:
             status = _STATUS_UNKNOWN
-        self._send(Exited(child, pid, status))
+        self._send(Exited(child, pid, status, cpu_s))
 
     def _become_child(self, server: int, boot: Boot, place: int, socket_fd: int, cells_fd: int) -> NoReturn:
         """Lives the child's life. Nothing escapes: an exception would go on as a second fork server."""

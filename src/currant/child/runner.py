@@ -19,11 +19,13 @@ from currant.child.failures import encode_error
 from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
+from currant.child.stopwatch import Stopwatch
 from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
 from currant.executions import NULL, Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
+from currant.protocol.timings import Timings
 from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
@@ -69,6 +71,7 @@ class Runner:
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
         self._meter = Meter(concurrency, cells.write_busy, time.monotonic)
+        self._stopwatch = Stopwatch(time.monotonic)
         #: The cells of what runs and is to be cancelled, and how it ends by that.
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
@@ -100,6 +103,10 @@ class Runner:
         """Tells of what should have ended long ago; returns whether anything runs. To be called once a second."""
         self._overdue.look(self._running)
         return bool(self._running)
+
+    def timings(self) -> list[Timings]:
+        """Returns what has been measured and not been sent with outcomes, to be sent with something else."""
+        return self._stopwatch.take()
 
     def lend(self) -> Lender | None:
         """Lends the slot of the execution that the calling code belongs to, until `take_back` or `break_off`.
@@ -236,6 +243,7 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
+        began_s = self._stopwatch.begin(execution)
         try:
             ending, body, delay_s = await execute(
                 execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked, self._threads
@@ -244,6 +252,7 @@ class Runner:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
             ending, body, delay_s = Ending.FAILED, encode_error(error), None
+        self._stopwatch.end(execution, began_s)
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
@@ -268,9 +277,10 @@ class Runner:
         now = time.monotonic()
         spent_s, self._spent_from = now - self._spent_from, now
         self._outcomes, self._outcome_bytes, self._done = [], 0, []
+        timings = self._stopwatch.take()
         for batch in batches:
-            self._send(Outcomes(batch, done, spent_s))
-            done, spent_s = [], 0.0
+            self._send(Outcomes(batch, done, spent_s, timings))
+            done, spent_s, timings = [], 0.0, []
 
     def _cancel(self, cells: set[int], ending: Ending) -> None:
         for execution in self._take_unstarted(cells):

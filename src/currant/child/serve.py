@@ -50,7 +50,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
         if isinstance(message, Reply | Results):
             backend.receive(message)
         elif type(message) is Ping:
-            link.send(Pong(message.number, lag.worst(message.sent_s, busy=runner.look())))
+            link.send(Pong(message.number, lag.worst(message.sent_s, busy=runner.look()), runner.timings()))
         elif type(message) is Stop:
             stop_asked.append(message)
             stop(0)

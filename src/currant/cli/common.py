@@ -105,9 +105,9 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None, warn
 
 
 @contextlib.contextmanager
-def named_database(url_option: str | None, *, embedded: bool) -> Iterator[Settings]:
+def named_database(url_option: str | None, *, embedded: bool, command: str = "currant") -> Iterator[Settings]:
     """Gives the settings of a command that takes none beside its database, and reports its errors."""
-    with reported("currant"):
+    with reported(command):
         settings = setting.load({"database_url": url_option})
         with database(settings, embedded=embedded, url_option=url_option) as complete:
             yield complete

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from currant.cli.shell import is_terminal
 from currant.cli.shell import write as write
+from currant.records import Pause
 
 #: Where no terminal bounds the lines, nothing is wrapped: the output is for grep and awk.
 _COLUMNS_UNBOUNDED = 4_000
 #: A cell of a table.
 Cell = str | Text
-_FOLDED = ("function", "queue", "error", "reason", "note", "nodes")
+_FOLDED = ("function", "queue", "error", "reason", "note", "nodes", "paused")
 _STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 
 
@@ -144,6 +145,11 @@ def dated(moment: str | None, now_s: float) -> str | None:
     if _parsed(moment) is None:
         return moment
     return f"{exact(moment)} ({age(moment, now_s)})"
+
+
+def paused(pause: Pause, now_s: float) -> str:
+    """Returns since when, by whom and why a queue is paused."""
+    return f"{age(pause.paused_at, now_s)} by {pause.paused_by}" + (f": {pause.reason}" if pause.reason else "")
 
 
 def duration(seconds: float) -> str:

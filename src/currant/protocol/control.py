@@ -72,11 +72,15 @@ class ForkFailed(msgspec.Struct, tag="fork_failed", array_like=True):
 
 
 class Exited(msgspec.Struct, tag="exited", array_like=True):
-    """From the fork server: a child's end. `status` is its exit code, or minus the signal that ended it."""
+    """From the fork server: a child's end.
+
+    `status` is its exit code, or minus the signal that ended it; `cpu_s` what its process had used of processors.
+    """
 
     child: int
     pid: int
     status: int
+    cpu_s: float | None = None
 
 
 ToForkServer = Boot | Fork

@@ -108,6 +108,8 @@ class StatusReply(msgspec.Struct, tag="status"):
     suspects: int = 0
     #: What the node lacks at the moment: the reason by the part.
     degraded: dict[str, str] = {}
+    #: Which of the node's queues are paused, as far as it knows.
+    paused: list[str] = []
     #: What was sent to the database, by name: see store/usage.py.
     statements: dict[str, StatementUse] = {}
     #: How often a connection was lost, or could not be made: an outage counts once for each connection.

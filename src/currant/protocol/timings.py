@@ -11,7 +11,9 @@ BOUNDS_S: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.
 # Checked where it is decoded: user code can write to its child's socket.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 Bucket = Annotated[int, msgspec.Meta(ge=0, le=len(BOUNDS_S))]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=2.0**48)]
+#: What a sum may come to: nine million years.
+SECONDS_MAX = 2.0**48
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
 
 
 class Timings(msgspec.Struct, array_like=True, gc=False):

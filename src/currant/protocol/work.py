@@ -4,6 +4,7 @@ import msgspec
 
 from currant.backends import Ended, NewExecution
 from currant.executions import Ending, Execution, Outcome
+from currant.protocol.timings import Timings
 
 #: A child watches at most so many executions at a time.
 WATCHED_MAX = 100_000
@@ -81,6 +82,7 @@ class Outcomes(msgspec.Struct, tag="outcomes", array_like=True, gc=False):
     #: The cells of those that completed and returned None, as most do: no Outcome is made for each.
     done: list[int] = []
     spent_s: float = 0.0
+    timings: list[Timings] = []
 
 
 class Recalled(msgspec.Struct, tag="recalled", array_like=True, gc=False):
@@ -110,6 +112,7 @@ class Pong(msgspec.Struct, tag="pong", array_like=True, gc=False):
 
     number: int
     lag_s: float
+    timings: list[Timings] = []
 
 
 class Lend(msgspec.Struct, tag="lend", array_like=True, gc=False):

@@ -12,6 +12,8 @@ from currant.store.connections import Connection, connect, one_line
 from currant.store.statements import fetch, load
 from currant.store.upgrade_queries import TABLES
 
+#: Those that a role is granted rights on, and those of version 1 besides.
+_TABLES = [*TABLES, "paused_queues", "schedules"]
 _FACTS = load("grant_facts")
 _NONE = load("grant_none")
 _SCHEMA = load("grant_schema")
@@ -69,7 +71,8 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
     """
     connection = await connect(url, "currant")
     try:
-        facts = Facts(*(await fetch(connection, _FACTS, {"tables": [*TABLES, "schedules"], "role": role}))[0])
+        (found,) = await fetch(connection, _FACTS, {"tables": _TABLES, "role": role})
+        facts = Facts(*found)
         _check(facts, role)
         statements = _statements(facts, role, kind)
         if not dry:

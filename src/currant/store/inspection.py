@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from currant.errors import DatabaseError, DatabaseUnreachable, StatementRefused
-from currant.records import DeadLetter, Listed, Queue, Record, Retried
+from currant.records import DeadLetter, Listed, Pause, Queue, Record, Retried
 from currant.store import connections, migrate
 from currant.store.connections import Connection, one_line
 from currant.store.statements import execute, fetch, load
@@ -147,7 +147,7 @@ async def list_executions(
 
 
 async def list_queues(connection: Connection, *, heartbeat_timeout_s: float) -> list[Queue]:
-    """Returns the queues that hold something or are served by a node whose heartbeat is not older."""
+    """Returns the queues that hold something, are served by a node whose heartbeat is not older, or are paused."""
     parameters = {"names": QUEUES_MAX, "rows": COUNT_MAX, "timeout_s": heartbeat_timeout_s}
     return [
         Queue(
@@ -161,8 +161,11 @@ async def list_queues(connection: Connection, *, heartbeat_timeout_s: float) -> 
             nodes=nodes,
             parked=min(parked, COUNT_MAX),
             parked_cut=parked > COUNT_MAX,
+            pause=None if paused_at is None else Pause(name, paused_at, paused_by, reason),
         )
-        for name, pending, scheduled, parked, oldest, next_run_at, nodes in await fetch(connection, _QUEUES, parameters)
+        for name, pending, scheduled, parked, oldest, next_run_at, nodes, paused_at, paused_by, reason in await fetch(
+            connection, _QUEUES, parameters
+        )
     ]
 
 

@@ -46,11 +46,22 @@ class Tick(NamedTuple):
     clock_s: float
     schedule_s: float | None = None
     parked: bool = False
+    paused: Sequence[str] = ()
 
 
 class Promotion(NamedTuple):
+    """What a promotion made pending: how many, and in which queues; and the seconds until the next is due."""
+
     promoted: int
     due_in_s: float | None
+    queues: tuple[str, ...] = ()
+
+
+class Registration(NamedTuple):
+    """The database's clock, in Unix time, and which of the node's queues are paused."""
+
+    clock_s: float
+    paused: list[str]
 
 
 _CLAIM = load("claim")
@@ -179,7 +190,10 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
 
 
 async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
-    """Records verdicts and returns how many were recorded now. A repetition changes nothing."""
+    """Records verdicts and returns how many were recorded now. A repetition changes nothing.
+
+    What was to wait and is cancelled instead gets that `status`; what was not recorded now is not `written`.
+    """
     parameters = {
         "ids": arrays.texts([each.execution.id for each in verdicts]),
         "leases": arrays.int8s([each.execution.lease for each in verdicts]),
@@ -190,7 +204,14 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
         "crashes": arrays.int8s([each.crash for each in verdicts]),
         "reasons": arrays.optional_texts([each.reason for each in verdicts]),
     }
-    ((settled, _),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    ((settled, _, cancelled, written),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    for each in verdicts if cancelled else ():
+        if each.execution.id in cancelled:
+            each.status = Status.CANCELLED
+    if written is not None:
+        ids = set(written)
+        for each in verdicts:
+            each.written = each.execution.id in ids
     return int(settled)
 
 
@@ -231,22 +252,24 @@ async def tick(
         "scheduled": list(scheduled),
         "moments": list(moments),
     }
-    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, parked, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s, parked)
+    ((alive, *found, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, *found)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
     parameters = {"queues": list(queues), "rows": rows}
-    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
-    return Promotion(promoted, due_in_s)
+    ((promoted, due_in_s, _, came),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
+    return Promotion(promoted, due_in_s, tuple(came))
 
 
-async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> float:
-    """Makes the node known, and returns the database's clock, in Unix time."""
+async def register(
+    connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]
+) -> Registration:
+    """Makes the node known."""
     parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
-    ((clock_s,),) = await fetch(connection, _REGISTER, parameters)
-    return float(clock_s)
+    ((clock_s, paused),) = await fetch(connection, _REGISTER, parameters)
+    return Registration(clock_s, paused)
 
 
 async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:

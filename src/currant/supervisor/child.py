@@ -67,15 +67,22 @@ class Child:
     dismissed: bool = False
     #: Why we ended it to start another in its place: that is no death.
     replaced: str | None = None
-    #: Why another is to take its place, while it goes on.
+    #: Why another is to take its place, while it goes on: for people, and for the counts.
     retiring: str | None = None
+    retired_for: Restart | None = None
+    #: Why we kill it, for the counts.
+    killed_for: Restart | None = None
     #: The first of a generation that does not fork yet: whoever asked for it tells of its failure.
     on_trial: bool = False
     boot_timer: asyncio.TimerHandle | None = None
-    #: When it said Hello.
+    #: When it said Hello, and when it ended.
     ready_at: float | None = None
-    #: What load.py last found of its slots.
+    ended_at: float | None = None
+    #: What load.py last found.
     busy_slot_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    memory_at: float = float("-inf")
 
     def send(self, message: ToChild) -> None:
         self.link.send(message)

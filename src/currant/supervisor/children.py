@@ -9,7 +9,7 @@ from currant.errors import ProtocolError
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
 from currant.protocol.work import BootFailed, FromChild, Hello
 from currant.supervisor.boots import Boots
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.deaths import LONG_LIFE_S, Deaths
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.ears import Ears
@@ -80,6 +80,7 @@ class Children:
             forget=self._forget,
             describe=describe,
             died=ears.died,
+            restarted=ears.restarted,
             want=self._forks.want,
             is_stopping=lambda: self._stopping,
             log=log,
@@ -102,6 +103,10 @@ class Children:
 
     def __iter__(self) -> Iterator[Child]:
         return iter(self._children.values())
+
+    @property
+    def all_places(self) -> list[Place]:
+        return list(self._places)
 
     @property
     def empty_places(self) -> list[Place]:
@@ -160,13 +165,13 @@ class Children:
             if id is not None:
                 self._leave(self._children[id])
 
-    def replace(self, id: int, reason: str) -> None:
+    def replace(self, id: int, reason: str, why: Restart = Restart.ASKED) -> None:
         """Ends a child to start another in its place, at once: it has not failed."""
         child = self._children[id]
-        child.replaced = reason
+        child.replaced, child.killed_for = reason, why
         child.kill()
 
-    def retire(self, id: int, reason: str) -> None:
+    def retire(self, id: int, reason: str, why: Restart = Restart.ASKED) -> None:
         """Starts another child in the place of a ready one, which goes on until that one is ready.
 
         It then gets no new work, and ends when it has done what it had started.
@@ -174,7 +179,7 @@ class Children:
         child = self._children[id]
         place = self._places.get(child.place)
         if child.state is State.READY and child.retiring is None and place is not None and place.child == id:
-            child.retiring = reason
+            child.retiring, child.retired_for = reason, why
             self._forks.want(place)
 
     def may_fork(self) -> bool:
@@ -241,6 +246,7 @@ class Children:
             self._forks.go_on()
         elif child.pid == message.pid:
             child.status = message.status
+            child.cpu_s = max(child.cpu_s, message.cpu_s or 0.0)
             child.reported.set()
 
     # What a child says
@@ -272,7 +278,10 @@ class Children:
         """It has no place any more."""
         if child.state is State.READY:
             child.state = State.LEAVING
-            reason = child.retiring or (OLD_CODE if self._places.get(child.place) else CLOSED)
+            has_successor = self._places.get(child.place) is not None
+            reason = child.retiring or (OLD_CODE if has_successor else CLOSED)
+            if has_successor:
+                self._ears.restarted(child.retired_for or Restart.RELOAD)
             self._log.info(Event.CHILD_RETIRED, child=child.place, pid=child.pid, reason=reason)
             self._ears.leaving(child)
         elif child.state is State.BOOTING:

@@ -9,6 +9,7 @@ from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Status, Verdict
 from currant.protocol.control import Schedule
 from currant.store import migrate, parking, queries, retention
+from currant.store import pauses as store_pauses
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session, Standing
@@ -19,6 +20,7 @@ from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
 from currant.store.usage import Usage
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
+from currant.supervisor.pauses import Pauses
 from currant.supervisor.tick import PIECE_ROWS
 
 #: The connections, as the database is told their names.
@@ -53,6 +55,7 @@ class Database:
         payload_bytes_max: int,
         heartbeat_timeout_s: float,
         discard: bool,
+        pauses: Pauses,
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
         clock: Callable[[], float],
@@ -61,8 +64,9 @@ class Database:
 
         Args:
             discard: whether executions are deleted when they succeed, but for those whose options say otherwise.
+            pauses: told what the database says of them.
         """
-        self._clock = clock
+        self._clock, self._pauses = clock, pauses
         self._clock_offset_s = 0.0
         self._url = url
         self._payload_bytes_max = payload_bytes_max
@@ -84,6 +88,16 @@ class Database:
         #: When the last tick was sent that was answered, by our clock.
         self.ticked_at: float | None = None
 
+    @property
+    def open_queues(self) -> list[str]:
+        """The node's queues, without those that are paused."""
+        return self._pauses.open_of(self.queues)
+
+    @property
+    def paused_queues(self) -> list[str]:
+        """The node's queues that are paused, as far as it knows, by name."""
+        return self._pauses.paused
+
     async def check(self) -> None:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
         await self._complete.once(migrate.check)
@@ -101,7 +115,7 @@ class Database:
             lambda connection: queries.claim(
                 connection,
                 node=self.node,
-                queues=self.queues,
+                queues=self.open_queues,
                 rows=rows,
                 look=look,
                 bytes_max=CLAIM_BYTES_MAX,
@@ -145,16 +159,18 @@ class Database:
         """
 
         async def statement(connection: Connection) -> Tick:
-            sent_at = self._clock()
+            sent_at, question, queues = self._clock(), self._pauses.ask(), self.queues
             tick = await queries.tick(
                 connection,
                 node=self.node,
-                queues=self.queues,
+                queues=queues,
                 timeout_s=self._heartbeat_timeout_s,
                 scheduled=scheduled,
                 moments=moments,
             )
             self._set_clock(tick.clock_s, sent_at)
+            if tick.alive:
+                self._pauses.answer(question, queues, tick.paused)
             self.ticked_at = sent_at
             return tick
 
@@ -188,13 +204,22 @@ class Database:
         """Becomes this node."""
 
         async def statement(connection: Connection) -> None:
-            sent_at = self._clock()
-            self._set_clock(
-                await queries.register(connection, node=node, queues=self.queues, metadata=metadata), sent_at
-            )
+            sent_at, question, queues = self._clock(), self._pauses.ask(), self.queues
+            clock_s, paused = await queries.register(connection, node=node, queues=queues, metadata=metadata)
+            self._set_clock(clock_s, sent_at)
+            self._pauses.answer(question, queues, paused)
 
         await self._complete.insist(statement)
         self.node = node
+
+    async def look_at_pauses(self) -> None:
+        """Has the database say which of the node's queues are paused. Raises StatementRefused."""
+
+        async def statement(connection: Connection) -> None:
+            question, queues = self._pauses.ask(), self.queues
+            self._pauses.answer(question, queues, await store_pauses.paused_of(connection, queues))
+
+        await self._complete.insist(statement)
 
     async def deregister(self, *, doubt: bool) -> None:
         """Raises DatabaseUnreachable."""

@@ -27,6 +27,15 @@ class Event(enum.StrEnum):
         "The node is registered, its children are ready, work is claimed. Fields: node, pid, procs, "
         "concurrency, queues.",
     )
+    QUEUES_PAUSED = (
+        "queues paused",
+        "Somebody has paused queues: nothing more is claimed from them, on any node, until they are resumed "
+        "(`currant queues` says by whom and why). Fields: queues.",
+    )
+    QUEUES_RESUMED = (
+        "queues resumed",
+        "Somebody has resumed queues: their executions are claimed again. Fields: queues.",
+    )
     QUEUES_WITHOUT_JOBS = (
         "queues without jobs",
         "No job of the modules uses a queue that was given: a slip of the pen? Fields: queues, registered.",

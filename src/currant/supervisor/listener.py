@@ -1,10 +1,10 @@
 """The node's only LISTEN: a readable socket becomes a wake-up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from currant.errors import DatabaseError, DatabaseUnreachable
-from currant.store.channels import Subscription
+from currant.store.channels import PAUSE, Subscription
 from currant.store.connections import Backoff
 
 #: What a notification of the node's own says of a running execution, before its id; see cancel.sql.
@@ -19,7 +19,8 @@ class Listener:
         *,
         subscribe: Callable[[], Awaitable[Subscription]],
         own_channel: Callable[[], str],
-        notified: Callable[[], None],
+        notified: Callable[[Collection[str]], None],
+        paused: Callable[[Collection[str]], None],
         cancelled: Callable[[set[str]], None],
         listening: Callable[[], None],
         lost: Callable[[str], None],
@@ -29,16 +30,17 @@ class Listener:
         Args:
             subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
-            notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
+            notified: gets the channels that were notified, other than the node's own.
+            paused: gets the queues that somebody has paused or resumed, before they are told as notified.
             cancelled: gets the ids of executions that ran here when someone cancelled them.
-            listening: called once after each LISTEN: what was sent to the own channel before is lost.
+            listening: called once after each LISTEN: what was sent before is lost.
             lost, regained: the loss with its reason; its end, with the seconds between.
         """
         self._subscribe, self._own_channel = subscribe, own_channel
         self._backoff = Backoff()
         self._lost_at: float | None = None
         self._notified, self._lost, self._regained = notified, lost, regained
-        self._cancelled, self._on_listening = cancelled, listening
+        self._paused, self._cancelled, self._on_listening = paused, cancelled, listening
         self._broken: asyncio.Event = asyncio.Event()
         self._reason: str | None = None
         #: The descriptor that the loop watches.
@@ -62,7 +64,6 @@ class Listener:
             # The next probe of the tick's is the first that must come back.
             self._listening = True
             try:
-                self._notified()
                 self._on_listening()
                 await self._broken.wait()
             finally:
@@ -121,6 +122,8 @@ class Listener:
             if cancelled:
                 self.notifications += 1
                 self._cancelled(cancelled)
+        if queues := [each for each, payloads in channels.items() if PAUSE in payloads]:
+            self._paused(queues)
         self.notifications += len(channels)
         if channels:
-            self._notified()
+            self._notified(channels)

@@ -14,7 +14,7 @@ from typing import Any
 from currant.errors import ModuleImportFailed
 from currant.protocol.commands import ReloadReply, ReloadRequest
 from currant.protocol.control import ServerHello
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.children import Children
 from currant.supervisor.events import Event, Log
 from currant.supervisor.generations import Generation
@@ -158,7 +158,7 @@ class Reload:
                 await self._children.until(lambda: not self._living(doomed))
         except TimeoutError:
             for id in self._living(doomed):
-                self._children.replace(id, TOO_OLD)
+                self._children.replace(id, TOO_OLD, Restart.RELOAD)
 
     def _living(self, ids: list[int]) -> list[int]:
         living = {child.id for child in self._children}

@@ -135,6 +135,7 @@ class Report:
             parked=parked,
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
+            paused=self._database.paused_queues,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
             functions=functions_of(self._tally),

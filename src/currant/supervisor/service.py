@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from signal import Signals
 from typing import Any
 
@@ -48,6 +48,7 @@ from currant.supervisor.node import Node
 from currant.supervisor.notify import Notifier
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.pauses import PauseLook, Pauses
 from currant.supervisor.poller import Poller
 from currant.supervisor.prune import Pruner
 from currant.supervisor.quarantine import Quarantine
@@ -102,11 +103,13 @@ class Service:
         self._tally = Tally()
         self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
+        self._pauses = Pauses(opened=lambda: self._claimer.work_came(), log=log)
         self._database = Database(
             settings.database_url,
             payload_bytes_max=settings.payload_bytes_max,
             heartbeat_timeout_s=settings.heartbeat_timeout_s,
             discard=settings.keep_completed_s == 0,
+            pauses=self._pauses,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
             clock=clock,
@@ -122,7 +125,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -139,10 +143,11 @@ class Service:
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
+            book=self._tally,
         )
         self._promoter = Promoter(
             promote=self._database.promote,
-            promoted=lambda: self._claimer.work_came(),
+            promoted=lambda queues: self._work_came(queues),
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -171,7 +176,7 @@ class Service:
             clock=clock,
         )
         self._claimer = Claimer(
-            room=lambda: self._ledger.room(clock()),
+            room=lambda: self._ledger.room(clock()) if self._database.open_queues else 0,
             rows_max=settings.claim_batch,
             claim=self._database.claim,
             dispatch=lambda executions: self._traffic.dispatch(executions),
@@ -216,12 +221,14 @@ class Service:
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
-            notified=self._claimer.work_came,
+            notified=self._work_came,
+            paused=self._paused_or_resumed,
             cancelled=self._cancels.asked,
-            listening=self._cancels.listening,
+            listening=self._listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
+        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._poller = None if settings.poll_s is None else Poller(settings.poll_s, self._claimer.work_came)
         self._membership = Membership(
             self._database,
@@ -235,7 +242,7 @@ class Service:
         self._unparker = Unparker(
             unpark=self._database.unpark,
             came=self._claimer.work_came,
-            drained=lambda: self._claimer.drained,
+            drained=lambda: self._claimer.drained or not self._database.open_queues,
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -256,7 +263,9 @@ class Service:
         self._requests = Requests(
             self._database,
             pause=self._database.pause_utility,
-            written=lambda executions: self._traffic.enqueued(executions),
+            written=lambda executions: self._traffic.enqueued(
+                [each for each in executions if self._pauses.is_open(each.queue)]
+            ),
             refused=self._connections.note_refusal,
         )
         self._watches = Watches(
@@ -292,6 +301,7 @@ class Service:
             self._lifecycle,
             self._ledger,
             self._counts,
+            self._tally,
             claimer=self._claimer,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
@@ -339,7 +349,7 @@ class Service:
             pruner=self._pruner,
             scheduler=self._scheduler,
             unparker=self._unparker,
-            changed=lambda: self._listener.renew(None),
+            changed=self._queues_changed,
             work_came=self._claimer.work_came,
             known=self._tally.known,
             log=log,
@@ -454,6 +464,7 @@ class Service:
             "claimer": self._claimer.run,
             "completer": self._completer.run,
             "listener": (self._poller or self._listener).run,
+            "pauses": self._pause_look.run,
             "ticker": self._ticker.run,
             "promoter": self._promoter.run,
             "scheduler": self._scheduler.run,
@@ -479,6 +490,10 @@ class Service:
         self._traffic.child_ready(child)
         self._node.child_ready()
 
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
+
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:
             children = [(child.place, child) for child in self._children if child.state is State.READY]
@@ -490,6 +505,25 @@ class Service:
             # What was sent to the node's own channel, nobody hears.
             self._cancels.listening()
         return await self._database.tick(self._scheduler.functions, self._unparker.moments)
+
+    def _work_came(self, queues: Collection[str]) -> None:
+        """There may be work in these queues. What waits in a paused one, or in one of other nodes, is none for now."""
+        if any(self._pauses.is_open(each) for each in queues):
+            self._claimer.work_came()
+
+    def _paused_or_resumed(self, queues: Collection[str]) -> None:
+        self._pauses.doubt(queues)
+        self._pause_look.due()
+
+    def _queues_changed(self) -> None:
+        self._listener.renew(None)
+        self._pause_look.due()
+
+    def _listening(self) -> None:
+        """LISTEN has begun: what was told before, nobody has heard."""
+        self._claimer.work_came()
+        self._cancels.listening()
+        self._pause_look.due()
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

@@ -1,7 +1,7 @@
 """The node's tick: one small statement every 5 s, and what its flags ask for, in bounded pieces."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from currant.errors import DatabaseUnreachable, NoAnswer, StatementRefused
 from currant.store.queries import Promotion, Tick
@@ -125,14 +125,14 @@ class Promoter:
         self,
         *,
         promote: Callable[[], Awaitable[Promotion]],
-        promoted: Callable[[], None],
+        promoted: Callable[[Sequence[str]], None],
         refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         """
         Args:
             promote: runs the statement, for one piece, until it succeeds.
-            promoted: called when something is pending by it: sooner than the notification comes back.
+            promoted: gets the queues in which something is pending by it: sooner than the notification comes back.
             refused: told why the database refuses it.
         """
         self._promote, self._promoted = promote, promoted
@@ -167,7 +167,7 @@ class Promoter:
                     self.due_in(TICK_S)
                     continue
                 if promotion.promoted:
-                    self._promoted()
+                    self._promoted(promotion.queues)
                 if promotion.promoted >= PIECE_ROWS:
                     self.due_in(0.0)
                 elif promotion.due_in_s is not None:

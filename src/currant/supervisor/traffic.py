@@ -22,6 +22,7 @@ from currant.supervisor.places import Role
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
 
@@ -34,6 +35,7 @@ class Traffic:
         lifecycle: Lifecycle,
         ledger: Ledger,
         counts: Counts,
+        tally: Tally,
         *,
         claimer: Claimer,
         dispatcher: Dispatcher,
@@ -59,7 +61,7 @@ class Traffic:
             due_in: told the seconds until an execution that was enqueued here is due.
             seconds_until: returns the seconds until a moment of the database's clock, in Unix time.
         """
-        self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
+        self._lifecycle, self._ledger, self._counts, self._tally = lifecycle, ledger, counts, tally
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
         self._windows = windows
@@ -72,6 +74,7 @@ class Traffic:
     def dispatch(self, executions: list[Execution]) -> None:
         """Takes what was claimed."""
         self._counts.claimed += len(executions)
+        self._tally.note_claimed(executions)
         executions = self._cancels.claimed(executions)
         if self._lifecycle.ending:
             self._outcomes.release(executions)
@@ -95,10 +98,11 @@ class Traffic:
         elif isinstance(message, Recalled):
             self.returned(self._ledger.give_back(child.id, message.cells))
         elif isinstance(message, Pong):
+            self._tally.note_timings(child.id, message.timings)
             if not self._stalls.answered(child, message):
                 return
         elif isinstance(message, Overrun):
-            self._overruns.note(child.id, message.cell, Ending.FAILED)
+            self._overruns.note(child.id, message.cell, Ending.TIMED_OUT)
         elif isinstance(message, Lend):
             self._ledger.lend(child.id, message.lent, self._clock())
             self._dispatcher.backlog_came()
@@ -129,6 +133,7 @@ class Traffic:
         overruns = self._overruns.take(child.id)
         self._stalls.forget(child.id)
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
+        self._tally.note_end(child.id, started)
         child.cells.close()
         self._watches.forget(child)
         self._windows.forget(child)
@@ -185,6 +190,7 @@ class Traffic:
         if message.outcomes:
             self._outcomes.finished(self._ledger.finish(child, message.outcomes, now))
         self._ledger.note_spent(child, message.spent_s)
+        self._tally.note_timings(child, message.timings)
 
     def _dismiss_when_empty(self, child: Child) -> None:
         if not self._ledger.cells_of(child.id):

@@ -18,7 +18,7 @@ class ChildRates(NamedTuple):
 
 class FunctionRates(NamedTuple):
     """Of one function in one queue. `slots`: how many ran at a time, on average. `mean_s`, `p95_s` and `wait_s`, how
-    long they ran and waited, are None where none did; a p95 is the upper bound of its bucket, infinity above the last."""
+    long they ran and waited, are None where none did; a p95 is the upper bound of its bucket, at most infinity."""
 
     queue: str
     function: str
@@ -95,7 +95,7 @@ def _of_function(now: FunctionStatus, before: FunctionStatus | None, seconds: fl
 
 
 def percentile(buckets: list[int], part: float) -> float | None:
-    """Returns the upper bound of the bucket that this part of what was counted does not exceed; None: it was nothing."""
+    """Returns the upper bound of the bucket that this part of the counted is at most in; None: there are none."""
     total, below = sum(buckets), 0
     if total <= 0:
         return None

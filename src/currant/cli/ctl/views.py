@@ -1,7 +1,7 @@
 """A node's status as people read it, in parts: each fits the width of a terminal, the names give way first. Pure."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
@@ -53,7 +53,7 @@ def head(reply: StatusReply, rates: Rates, *, clock_s: float | None = None) -> R
     for index, each in enumerate(reply.queues):
         queues.append(", " if index else "")
         queues.append_text(text(each))
-        if each in _paused(reply):
+        if each in reply.paused:
             queues.append(" (paused)", "yellow")
     queues.append("none" if not reply.queues else "")
     queues.append(f"; {running:,} of {slots:,} slots taken")
@@ -64,10 +64,6 @@ def _phase(reply: StatusReply) -> Text:
     if getattr(reply, "drained", False):
         return Text(f"{reply.phase}, drained (currantctl resume ends that)", "yellow")
     return Text(str(reply.phase), "green" if reply.phase == "running" and not reply.degraded else "yellow")
-
-
-def _paused(reply: StatusReply) -> Sequence[str]:
-    return getattr(reply, "paused", ())
 
 
 def _speed(reply: StatusReply, rates: Rates) -> Text:
@@ -156,7 +152,7 @@ def queues(reply: StatusReply, rows: int | None = None) -> Table:
             count(pending, cut=pending >= reply.count_max > 0),
             "" if oldest is None else spell(oldest),
             count(scheduled, cut=scheduled >= reply.count_max > 0),
-            Text("paused", "yellow") if name in _paused(reply) else "",
+            Text("paused", "yellow") if name in reply.paused else "",
         )
     return made
 

@@ -1,6 +1,7 @@
 -- Records what follows for executions that did not complete: waiting again (pending), waiting for a retry (scheduled, by
 -- this clock), cancelled, or failed, with a copy in the dead letters. Wakes the nodes for what is pending again.
 -- One that someone asked to cancel does not wait again: it is cancelled.
+-- Says which are cancelled now, and which were written if not all of them were.
 -- Locks: each execution's row. Index: executions_pkey, a probe for each row; the lease and the state are the fence.
 WITH verdicts AS MATERIALIZED (
     SELECT v.*, v.status IN ('pending', 'scheduled') AS waits FROM unnest(
@@ -33,4 +34,7 @@ WITH verdicts AS MATERIALIZED (
     SELECT count(pg_notify(q.queue, '')) AS queues
     FROM (SELECT DISTINCT queue FROM settled WHERE status = 'pending' AND octet_length(queue) BETWEEN 1 AND 63) AS q
 )
-SELECT (SELECT count(*) FROM settled)::int AS settled, (SELECT queues FROM woken)::int AS woken
+SELECT (SELECT count(*) FROM settled)::int AS settled, (SELECT queues FROM woken)::int AS woken,
+       ARRAY(SELECT s.id FROM settled AS s WHERE s.status = 'cancelled') AS cancelled,
+       CASE WHEN (SELECT count(*) FROM settled) < (SELECT count(*) FROM verdicts)
+            THEN ARRAY(SELECT s.id FROM settled AS s) END AS written

@@ -57,7 +57,11 @@ class NodeCollector(Collector):
         yield from database.families(self._database_state())
         watch = self._queue_watch
         yield from queues.families(
-            watch.figures, watch.age_s, running=self._ledger.by_queue(), queues=self._database.queues
+            watch.figures,
+            watch.age_s,
+            running=self._ledger.by_queue(),
+            queues=self._database.queues,
+            paused=self._database.paused_queues,
         )
         yield from node.families(self._node_state())
         yield from node.process_families(self._process)

@@ -63,6 +63,11 @@ class HttpServer:
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.WriteTransport] = set()
 
+    @property
+    def clients(self) -> int:
+        """How many there are at the moment."""
+        return len(self._clients)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, sock=self._listening, limit=HEAD_BYTES_MAX)
 

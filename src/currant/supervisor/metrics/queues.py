@@ -91,7 +91,7 @@ def families(
     *,
     running: Mapping[str, int],
     queues: list[str],
-    paused: Collection[str] = (),
+    paused: Collection[str],
 ) -> Iterator[Family]:
     """Gives what is in the queues. `running`: what this node has claimed and not ended, by queue."""
     counts = [((queue, "running"), running.get(queue, 0)) for queue in queues]
