@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
+
+from currant.cli import exits
 
 #: The exit code of a process that SIGTERM has ended.
 _TERMINATED = 128 + signal.SIGTERM
@@ -49,10 +52,20 @@ def screen() -> Iterator[Screen]:
 
 
 @contextlib.contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Ctrl-C is the usual end of what goes on for ever: nothing is said of it, and the exit code tells it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(exits.INTERRUPTED) from None
+
+
+@contextlib.contextmanager
 def _unbuffered() -> Iterator[None]:
     """Has each key come at once, and not be shown; Ctrl-C goes on to interrupt."""
     before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
+    # What was typed already counts.
+    tty.setcbreak(sys.stdin, termios.TCSADRAIN)
     try:
         yield
     finally:

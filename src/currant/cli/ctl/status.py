@@ -14,7 +14,7 @@ from currant.cli.ctl import views
 from currant.cli.ctl.asked import NAME, JsonOption, asked
 from currant.cli.ctl.looks import Looks
 from currant.cli.ctl.rates import Rates, rates
-from currant.cli.ctl.screen import screen
+from currant.cli.ctl.screen import ended_by_interrupt, screen
 from currant.cli.output import Page, write, write_json
 from currant.cli.shell import is_terminal
 from currant.cli.values import duration
@@ -58,7 +58,8 @@ def status_command(
     """
     with reported(NAME):
         if watch:
-            _watch(Looks(lambda request: asked(runtime_dir, request, StatusReply)), interval, as_json=as_json)
+            with ended_by_interrupt():
+                _watch(Looks(lambda request: asked(runtime_dir, request, StatusReply)), interval, as_json=as_json)
             return
         reply = asked(runtime_dir, StatusRequest(), StatusReply)
         if as_json:
@@ -81,12 +82,12 @@ def status_page(
         *views.lost(trouble),
         *views.troubles(reply),
         views.outcomes(reply),
-        *views.titled("children", views.children(reply, measured, width)),
-        *views.titled("queues", views.queues(reply)),
+        *views.below(views.children(reply, measured, width)),
+        *views.below(views.queues(reply)),
         *views.no_answer(reply),
-        *views.titled("functions", views.functions(measured, width, FUNCTIONS_SHOWN)),
-        *views.titled("last errors", views.errors(reply, ERRORS_SHOWN)),
-        *views.titled("statements since the start", views.statements(reply, STATEMENTS_SHOWN)),
+        *views.below(views.functions(measured, width, FUNCTIONS_SHOWN)),
+        *views.below(views.errors(reply, width, ERRORS_SHOWN), "last errors"),
+        *views.below(views.statements(reply, STATEMENTS_SHOWN), "statements since the start"),
     )
 
 

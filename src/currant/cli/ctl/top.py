@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,15 +12,15 @@ from currant.cli.ctl import views
 from currant.cli.ctl.asked import NAME, asked
 from currant.cli.ctl.looks import Looks
 from currant.cli.ctl.rates import Rates
-from currant.cli.ctl.screen import Screen, screen
+from currant.cli.ctl.screen import Screen, ended_by_interrupt, screen
 from currant.cli.ctl.status import IntervalOption
 from currant.cli.output import Page
 from currant.cli.shell import is_terminal
 from currant.protocol.status import StatusReply
 
 _KEYS = "q quits   space holds the page, and lets it go on"
-#: Lines besides the tables' rows: the head, titles, blank lines, the keys.
-_LINES_BESIDES = 20
+#: Lines besides the tables: the head, and the keys.
+_LINES_BESIDES = 7
 
 
 def top_command(interval: IntervalOption = 2.0, runtime_dir: RuntimeDirOption = None) -> None:
@@ -31,13 +32,13 @@ def top_command(interval: IntervalOption = 2.0, runtime_dir: RuntimeDirOption = 
     with reported(NAME):
         looks = Looks(lambda request: asked(runtime_dir, request, StatusReply))
         looks.look()
-        if is_terminal(sys.stdout):
-            with screen() as shown:
-                _run(looks, shown, interval)
+        if not is_terminal(sys.stdout):
+            time.sleep(interval)
+            reply, rates = looks.look()
+            Page().draw(lambda console: console.print(top_page(reply, rates, console.width, None)))
             return
-        time.sleep(interval)
-        reply, rates = looks.look()
-        Page().draw(lambda console: console.print(top_page(reply, rates, console.width, None)))
+        with ended_by_interrupt(), screen() as shown:
+            _run(looks, shown, interval)
 
 
 def _run(looks: Looks, shown: Screen, interval_s: float) -> None:
@@ -68,25 +69,40 @@ def top_page(
     held: bool = False,
 ) -> RenderableType:
     """The page for a terminal of so many lines; None: there is no end to them."""
-    rows = _rows(reply, height)
+    troubles = views.troubles(reply)
+    wanted = [len(reply.children), len(rates.functions), len(reply.pending or ()), len(reply.errors)]
+    lines = None if height is None else height - _LINES_BESIDES - len(troubles)
+    rows = share(wanted, lines)
     over = Text("on average since its start" if rates.since_start else f"over the last {rates.seconds:.1f} s", "dim")
     keys = [Text(""), Text("held: space goes on   q quits" if held else _KEYS, "reverse" if held else "dim")]
     return Group(
         views.head(reply, rates, clock_s=None if height is None else time.time()),
         over,
         *views.lost(trouble),
-        *views.troubles(reply),
-        *views.titled("children", views.children(reply, rates, width, rows)),
-        *views.titled("functions", views.functions(rates, width, rows)),
-        *views.titled("queues", views.queues(reply, rows)),
+        *troubles,
+        *views.below(views.children(reply, rates, width, rows[0])),
+        *views.below(views.functions(rates, width, rows[1])),
+        *views.below(views.queues(reply, rows[2])),
         *views.no_answer(reply),
-        *views.titled("last errors", views.errors(reply, rows)),
+        *views.below(views.errors(reply, width, rows[3])),
         *(keys if height is not None else []),
     )
 
 
-def _rows(reply: StatusReply, height: int | None) -> int:
-    """Returns how many rows each of the four tables may have, so that all fit."""
-    if height is None:
-        return 20
-    return max(3, (height - _LINES_BESIDES - len(views.troubles(reply))) // 4)
+def share(wanted: Sequence[int], lines: int | None) -> list[int]:
+    """Returns how many rows each table gets, one after the other a row more; each takes two lines besides.
+
+    `lines`: how many there are; None: there is no end to them, and a table has twenty rows at the most.
+    """
+    if lines is None:
+        return [min(each, 20) for each in wanted]
+    rows = [0] * len(wanted)
+    while True:
+        before = lines
+        for place, each in enumerate(wanted):
+            cost = 1 if rows[place] else 3
+            if rows[place] < each and lines >= cost:
+                rows[place] += 1
+                lines -= cost
+        if lines == before:
+            return rows

@@ -21,13 +21,13 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 class Bar:
-    """A part of one, as a bar that is as wide as there is room."""
+    """A part of one, as a bar of so many columns."""
 
-    def __init__(self, part: float, style: str) -> None:
-        self.part, self.style = min(1.0, max(0.0, part)), style
+    def __init__(self, part: float, columns: int, style: str) -> None:
+        self.part, self.columns, self.style = min(1.0, max(0.0, part)), columns, style
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = min(options.max_width, 24)
+        width = min(options.max_width, self.columns)
         if options.ascii_only:
             marks = round(self.part * width)
             yield Segment("#" * marks + "." * (width - marks), Style.parse(self.style))
@@ -38,7 +38,7 @@ class Bar:
         yield Segment("·" * (width - len(full)), Style.parse("dim"))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(6, 24)
+        return Measurement(self.columns, self.columns)
 
 
 def head(reply: StatusReply, rates: Rates, *, clock_s: float | None = None) -> RenderableType:
@@ -106,7 +106,7 @@ def children(reply: StatusReply, rates: Rates, width: int, rows: int | None = No
     """The children, with a bar for how busy each was; if there is no room for all, those with troubles come first."""
     wide = width >= WIDE
     made = _table("child", *(["pid"] if wide else []), "state", "busy", "", "slots", *(["backlog"] if wide else []),
-                  "done/s", "lag", "memory", "cpu")  # fmt: skip
+                  "done" if rates.since_start else "done/s", "lag", "memory", "cpu")  # fmt: skip
     for each in _first(reply.children, rows):
         its = rates.children.get(each.id, ChildRates(None, None, None)) if each.id is not None else None
         busy = its.busy if its is not None else None
@@ -115,7 +115,7 @@ def children(reply: StatusReply, rates: Rates, width: int, rows: int | None = No
             str(each.child) if each.role == "work" else f"{each.child} {each.role}",
             *([pid] if wide else []),
             _state(each),
-            "" if busy is None else Bar(busy, "yellow" if busy > BUSY_MAX else "green"),
+            "" if busy is None else Bar(busy, 24 if wide else 10, "yellow" if busy > BUSY_MAX else "green"),
             "" if busy is None else f"{busy:4.0%}",
             f"{each.running:,}/{each.slots:,}",
             *([f"{each.waiting:,}"] if wide else []),
@@ -175,17 +175,19 @@ def functions(rates: Rates, width: int, rows: int) -> Table:
     return made
 
 
-def errors(reply: StatusReply, rows: int) -> Table:
-    """What went wrong last, a line each."""
-    made = _table("ago", "function", "error", "what then")
-    made.columns[2].overflow, made.columns[2].ratio = "ellipsis", 1
+def errors(reply: StatusReply, width: int, rows: int) -> Table:
+    """What went wrong last, a line each: the message gives way."""
+    made = _table("ago", "function", "then", "error")
+    made.columns[1].max_width = width // 3
+    taken = max((len(each.function) for each in reply.errors[:rows]), default=0)
+    made.columns[3].max_width = max(20, width - min(taken, width // 3) - 26)
     for each in reply.errors[:rows]:
         told = f"{each.type}: {each.message}" if each.message else each.type
         made.add_row(
             spell(each.age_s),
             text(each.function),
-            text(" ".join(told.split()), "red"),
             Text("retried" if each.reason is None else "failed", "yellow" if each.reason is None else "red"),
+            text(" ".join(told.split())),
         )
     return made
 
@@ -210,27 +212,31 @@ def statements(reply: StatusReply, rows: int) -> Table:
     return made
 
 
-def titled(title: str, table: Table) -> Iterator[RenderableType]:
-    """Gives a table with its title, or nothing if it has no rows."""
+def below(table: Table, title: str | None = None) -> Iterator[RenderableType]:
+    """Gives a table with an empty line above it, and its title; or nothing if it has no rows."""
     if table.row_count:
         yield Text("")
-        yield Text(title, "bold")
+        if title is not None:
+            yield Text(title, "bold")
         yield table
 
 
-_LEFT = ("queue", "function", "error", "what then", "state", "statement", "busy", "ago")
+_LEFT = ("queue", "function", "error", "then", "state", "statement", "busy", "ago")
+
+
+_LEAST = {"state": 8, "function": 12, "queue": 8, "error": 20, "ago": 10, "then": 7}
 
 
 def _table(*columns: str) -> Table:
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in columns:
-        fold = name in ("queue", "function", "error", "state")
+        gives_way = name in ("queue", "function", "error")
         made.add_column(
             name,
             justify="left" if name in _LEFT else "right",
-            no_wrap=name != "state",
-            overflow="ellipsis" if fold else "fold",
-            min_width=6 if name == "busy" else None,
+            no_wrap=True,
+            overflow="ellipsis" if gives_way else "fold",
+            min_width=_LEAST.get(name, None if gives_way else len(name)),
         )
     return made
 
