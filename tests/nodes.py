@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from currant.protocol.status import StatusReply
 from currant.store import connections, queries
 from currant.store import enqueue as store_enqueue
 from currant.supervisor.asking import ask
+from currant.supervisor.events import Event
 from tests.ledger import LedgerFile, Run, Verdict, judge
 from tests.support import HANGS_S
 
@@ -84,8 +86,13 @@ class Node:
             # The last line may be half written.
             return file.read().decode(errors="replace")
 
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Returns the fields of the log's lines of an event, in their order."""
+        lines = [_fields(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [fields for fields in lines if fields.get("event") == event]
+
     def ready(self) -> "Node":
-        eventually(lambda: 'event="node ready"' in self.log or self.process.poll() is not None)
+        eventually(lambda: self.told(Event.READY) or self.process.poll() is not None)
         assert self.process.poll() is None, self.log
         return self
 
@@ -126,6 +133,14 @@ class Node:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def _fields(line: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        fields = json.loads(line)
+        if isinstance(fields, dict):
+            return fields
+    return {}
 
 
 class World:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from currant.errors import ConfigurationError
+from currant.lines import FORMATS
 from currant.names import check_queue
 from currant.protocol.cells import CELLS_MAX
 
@@ -21,7 +22,7 @@ def _plain(default: Any) -> str:
 
 
 #: The most executions that a claim takes, and outcomes that a statement writes, unless fewer are asked for.
-CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 500, 2500
+CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 2500, 2500
 #: The groups in which `currantd --help` shows the settings.
 WHAT, SIZE, DATABASE, TIMING, LOGGING = "What to run", "Size", "Database", "Timing and limits", "Logging and files"
 
@@ -126,6 +127,12 @@ def _listening(value: Any) -> Address:
 
 def _level(value: Any) -> str:
     if not isinstance(value, str) or value.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError
+    return value.lower()
+
+
+def _log_format(value: Any) -> str:
+    if not isinstance(value, str) or value.lower() not in FORMATS:
         raise ValueError
     return value.lower()
 
@@ -287,6 +294,13 @@ class Settings:
     )
     log_level: str = _setting(
         "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING
+    )
+    log_format: str = _setting(
+        "auto",
+        "auto, console, json or logfmt; auto is console on a terminal and json elsewhere.",
+        _log_format,
+        "must be auto, console, json or logfmt",
+        group=LOGGING,
     )
 
 

@@ -27,7 +27,7 @@ def _outcome(world: World, function: str, *args: Any, **options: Any) -> tuple[s
 
 
 def _count(node: Node, event: Event) -> int:
-    return node.log.count(f'event="{event}"')
+    return len(node.told(event))
 
 
 # Start hooks

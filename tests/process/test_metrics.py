@@ -1,7 +1,6 @@
 """What a real node says over HTTP: its health in all that befalls it, and metrics that agree with the database."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
+from currant.release import release
 from currant.store.embedded import start_throwaway
 from currant.supervisor.events import Event
 from tests.nodes import CURRANTD, HANGS_S, JOBS, Node, World, eventually
@@ -23,9 +23,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 def address(node: Node) -> str:
     """Returns where the node is watched, as soon as it says so."""
-    pattern = rf'event="{Event.METRICS}" url=(\S+)/metrics'
-    match: re.Match[str] = eventually(lambda: re.search(pattern, node.log) or node.process.poll())
-    return match[1]
+    (fields,) = eventually(lambda: node.told(Event.METRICS) or node.process.poll())
+    return str(fields["url"]).removesuffix("/metrics")
 
 
 def get(url: str) -> tuple[int, str]:
@@ -116,6 +115,63 @@ def test_health_through_a_late_database_an_outage_and_a_drain(tmp_path: Path) ->
             assert node.process.wait(HANGS_S) == 0
         finally:
             world.close()
+
+
+def at_rest(scrape: Scrape, *, children: int) -> Scrape | None:
+    """Returns what was scraped if by its word all outcomes are in the database, and so many children are ready."""
+    up = sum(scrape.by("currant_child_up", "child").values())
+    return scrape if scrape.value("currant_outcomes_waiting") == 0 and up == children else None
+
+
+def test_the_metrics_agree_with_the_database_and_with_the_status(world: World) -> None:
+    node = world.node("--procs", "2", "--metrics", "0")
+    url = address(node)
+    cancelled = world.enqueue("gated", count=2)
+    world.begun(cancelled)
+    assert world.cancel(*cancelled) == set(cancelled)
+    world.enqueue("echo", 1, count=300)
+    world.enqueue("failing", count=3, max_retries=2)
+    world.enqueue("flaky", 3, count=2)
+    world.enqueue("endless", count=2, max_retries=0, timeout_s=1)
+    world.enqueue("elsewhere", queue="other", count=5)
+    world.at_rest()
+    # By itself, for with it ends whatever else its child runs.
+    world.enqueue("killer")
+    world.at_rest()
+    scrape: Scrape = eventually(lambda: at_rest(Scrape(url), children=2))
+    ended = world.rows("SELECT queue, function_name, status, count(*) FROM executions GROUP BY 1, 2, 3")
+    finished = scrape.by("currant_executions_finished_total", "queue", "function", "outcome")
+    kept = {key: count for key, count in finished.items() if key[2] not in ("retried", "crashed")}
+    assert kept == {(queue, function, status): count for queue, function, status, count in ended}
+    assert finished["test", "jobs.failing", "retried"] == 3 * 2
+    assert finished["test", "jobs.flaky", "retried"] == 2 * 2
+    letters = world.rows("SELECT execution_data ->> 'function_name', count(*) FROM dead_letter_queue GROUP BY 1")
+    assert scrape.by("currant_dead_letters_total", "function") == {(function,): count for function, count in letters}
+    assert scrape.by("currant_execution_timeouts_total", "function") == {("jobs.endless",): 2}
+    released = scrape.value("currant_executions_released_total")
+    assert sum(scrape.by("currant_executions_claimed_total").values()) == sum(finished.values()) + released
+    functions = {id: (function,) for id, function in world.rows("SELECT id, function_name FROM executions")}
+    started = scrape.by("currant_executions_started_total", "function")
+    assert started == {**Counter(functions[run.id] for run in world.runs()), ("jobs.elsewhere",): 5}
+    ran = scrape.by("currant_execution_run_seconds_count", "function")
+    # A run that is killed has no end.
+    assert ran == {key: count for key, count in started.items() if key != ("jobs.killer",)}
+    status = node.status()
+    assert sum(count for key, count in finished.items() if key[2] == "completed") == status.executions["completed"]
+    assert sum(count for key, count in finished.items() if key[2] == "failed") == status.executions["failed"]
+    for child in ("0", "1"):
+        assert scrape.value("currant_child_up", child=child) == 1
+        assert scrape.value("currant_child_slots", child=child) == 64
+        assert scrape.value("currant_child_busy_slots", child=child) == 0
+        busy = scrape.value("currant_child_busy_slot_seconds_total", child=child)
+        assert 0 < busy < scrape.value("currant_child_slot_seconds_total", child=child)
+    assert scrape.by("currant_child_restarts_total", "reason") == {("died",): status.child_deaths}
+    assert scrape.value("currant_outcomes_waiting") == 0
+    assert scrape.value("currant_node_info", version=release(), node=status.node) == 1
+    assert scrape.value("currant_node_phase", phase="running") == 1
+    assert scrape.value("currant_database_statement_rows_total", statement="register") == 1
+    for name in ("pending", "scheduled", "running"):
+        assert scrape.value("currant_queue_executions", queue="test", state=name) == 0
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started() -> None:

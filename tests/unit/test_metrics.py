@@ -51,7 +51,7 @@ class Everything(Collector):
         yield from children.families([place], Counter({Restart.MEMORY: 2}))
         use = StatementUse(2, 8, 0.5)
         yield from database.families(database.DatabaseState({"claim": use}, {"claim": True}, 1, 1.5e9, 12))
-        figures = QueueFigures(10_000, [QueueFigure("q", 5, 2, 7.5)])
+        figures = QueueFigures(10_000, [QueueFigure("q", 5, 2, 7.5)], 0.001)
         yield from queues.families(figures, 2.5, running={"q": 3}, queues=["q"], paused=["q"])
         yield from node.families(node.NodeState("1.2.3", "node_1", Phase.RUNNING, {"children": False}, 1.5e9))
         yield from node.process_families(ProcessCollector(registry=None))
@@ -179,7 +179,7 @@ class Asked:
         self.answer: asyncio.Future[QueueFigures] = asyncio.get_running_loop().create_future()
         self.watch = queues.QueueWatch(self.ask, clock=lambda: self.now)
 
-    async def ask(self) -> QueueFigures:
+    async def ask(self, limit: int) -> QueueFigures:
         self.count += 1
         return await asyncio.shield(self.answer)
 
@@ -187,7 +187,7 @@ class Asked:
 @in_loop
 async def test_the_database_is_asked_at_most_once_in_a_while() -> None:
     asked = Asked()
-    asked.answer.set_result(QueueFigures(10, []))
+    asked.answer.set_result(QueueFigures(10, [], 0.001))
     await asked.watch.refresh()
     assert asked.watch.age_s == 0
     asked.now += queues.FRESH_S - 1
@@ -210,6 +210,21 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(monkeypatch: py
     asked.now += 60
     await asked.watch.refresh()
     assert asked.count == 1, "one question at a time"
-    asked.answer.set_result(QueueFigures(10, []))
+    asked.answer.set_result(QueueFigures(10, [], 0.001))
     await asked.watch.refresh()
     assert asked.watch.age_s == 60, "as old as the question"
+
+
+def test_it_is_counted_as_far_as_that_takes_no_time() -> None:
+    limit = queues.Limit()
+    for _ in range(10):
+        limit.note(0.001, 1)
+    assert limit.rows == queues.ROWS_MAX
+    limit.note(2 * queues.SLOW_S, 1)
+    assert limit.rows == queues.ROWS_MAX / 2
+    limit.note(queues.SLOW_S / 2, 1)
+    assert limit.rows == queues.ROWS_MAX / 2, "as it should be"
+    limit.note(0.001, 50)
+    assert limit.rows == queues.ALL_ROWS_MAX / 50
+    limit.note(60.0, 1)
+    assert limit.rows == queues.ROWS_MIN

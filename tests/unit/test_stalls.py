@@ -11,6 +11,7 @@ from currant.protocol.work import Ping, Pong, Recall, ToChild
 from currant.supervisor.child import Restart
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import LATE_S, Stalls
 from tests.support import in_loop
@@ -50,7 +51,7 @@ class Node:
         self.returned: list[Execution] = []
         self.overdue: list[tuple[int, list[int]]] = []
         self.tasks: list[asyncio.Task[None]] = []
-        log = make_log("critical")
+        log = make_log(LogLevel("critical"))
         self.stalls = Stalls(
             self.ledger,
             self.counts,

@@ -22,7 +22,9 @@ from currant.supervisor import processes
 from currant.supervisor.child import Restart, State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.places import Role
@@ -76,7 +78,7 @@ class Child:
 class Stub:
     """The parts that no child's word goes through: they do nothing, and return what they are given."""
 
-    ending = False
+    takes_work = True
 
     def work_came(self) -> None: ...
     def room_came(self) -> None: ...
@@ -141,7 +143,7 @@ class Node:
         self._opened: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger, self.completer, self.stub, self.tally = Ledger(), Completer(), Stub(), Tally()
-        counts, log, stub, database = Counts(), make_log("critical"), cast(Any, self.stub), Database()
+        counts, log, stub, database = Counts(), make_log(LogLevel("critical")), cast(Any, self.stub), Database()
 
         def clock() -> float:
             return self.now
@@ -177,6 +179,7 @@ class Node:
             log=log,
             clock=clock,
         )
+        self.inspections = Inspections(cast(Any, self.children), self.ledger, self.stalls, stub)
         self.quarantine = Quarantine(
             self.ledger,
             self,
@@ -211,6 +214,7 @@ class Node:
             membership=stub,
             stalls=self.stalls,
             quarantine=self.quarantine,
+            inspections=self.inspections,
             dismiss=self._dismiss,
             slots=SLOTS,
             due_in=lambda _: None,
@@ -320,7 +324,7 @@ class Node:
         self.dispatcher._look()
 
     def drain(self) -> None:
-        self.stub.ending = True
+        self.stub.takes_work = False
         self.traffic.recall_all()
 
     def save(self) -> None:

@@ -84,6 +84,7 @@ class Node:
             "--grace": GRACE_S,
             "--runtime-dir": self._runtime_dir,
             "--log-level": "info",
+            "--log-format": "console",
         }
         if "fail" in dict(self._plan.job.parts):
             # Nothing happens between two attempts: it is the attempts that are measured.

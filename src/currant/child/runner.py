@@ -16,6 +16,7 @@ from contextvars import Context, copy_context
 
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.inspection import inspect
 from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
@@ -26,7 +27,7 @@ from currant.executions import NULL, Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.timings import Timings
-from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
+from currant.protocol.work import Cancel, FromChild, Inspect, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
 #: A turn stops starting executions after so many, or so long, and lets the loop send and receive.
@@ -98,6 +99,8 @@ class Runner:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
             self._cancel(set(message.cells), message.ending)
+        elif type(message) is Inspect:
+            self._send(inspect(message, self._running, time.monotonic()))
 
     def look(self) -> bool:
         """Tells of what should have ended long ago; returns whether anything runs. To be called once a second."""

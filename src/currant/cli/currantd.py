@@ -26,12 +26,12 @@ from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
+from currant.supervisor.sizing import descriptors_needed
 
 DESCRIPTORS_MAX = 65_536
-#: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
-DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 4, 64
 
 app = App()
 
@@ -58,7 +58,8 @@ def run(
                 "no module is named: give the one that holds your jobs with -m, in CURRANT_MODULES,"
                 " or as modules = [...] in [tool.currant] of pyproject.toml"
             )
-        log = make_log(settings.log_level)
+        level = LogLevel(settings.log_level)
+        log = make_log(level, settings.log_format)
         for variable, meant in setting.unknown_variables().items():
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
@@ -101,11 +102,6 @@ def descriptors_allowed() -> int:
     """Returns how many file descriptors `currantd` may have, which raises its soft limit for itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-
-
-def descriptors_needed(procs: int) -> int:
-    """Returns how many file descriptors a supervisor of so many children needs."""
-    return DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
 
 
 def _raise_descriptor_limit(procs: int) -> None:

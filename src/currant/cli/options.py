@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from currant.lines import FORMATS
 from currant.settings import Settings, environment_name
 
 _SHORT = {"modules": "-m", "queues": "-q"}
@@ -14,11 +15,16 @@ _METAVARS = {
     "modules": "MODULE",
     "queues": "QUEUE",
     "log_level": "LEVEL",
+    "log_format": "FORMAT",
     "metrics": "HOST:PORT",
     "database_url": "URL",
     "children_see_database": "YES/NO",
 }
-_COMPLETIONS = {"log_level": ("debug", "info", "warning", "error"), "children_see_database": ("yes", "no")}
+_COMPLETIONS = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": FORMATS,
+    "children_see_database": ("yes", "no"),
+}
 
 
 def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:

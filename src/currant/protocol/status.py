@@ -124,3 +124,5 @@ class StatusReply(msgspec.Struct, tag="status"):
     functions: list[FunctionStatus] = []
     #: The last few, the newest first.
     errors: list[ErrorStatus] = []
+    #: Whether it claims nothing, by `currantctl drain`.
+    drained: bool = False

@@ -1,15 +1,12 @@
 """What is in queues, in figures: cheap enough to be asked for every few seconds, whatever waits there."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from currant.store.connections import Connection
 from currant.store.statements import fetch, load
 
-#: Of one queue so many of each state are counted, ...
-QUEUE_ROWS_MAX = 10_000
-#: ... and of all queues together: then less of each.
-ROWS_MAX = 100_000
 #: The oldest is looked for among so many priorities.
 PRIORITIES_MAX = 100
 
@@ -26,22 +23,18 @@ class QueueFigure(NamedTuple):
 
 
 class QueueFigures(NamedTuple):
-    """What there is in queues. A count of `limit` means so many or more."""
+    """What there is in queues. A count of `limit` means so many or more. `took_s`: how long the database took."""
 
     limit: int
     queues: list[QueueFigure]
+    took_s: float
 
 
-def limit_of(queues: int) -> int:
-    """Returns up to how many executions of each state are counted in each of so many queues."""
-    return max(1, min(QUEUE_ROWS_MAX, ROWS_MAX // max(1, queues)))
-
-
-async def queue_figures(connection: Connection, *, queues: Sequence[str]) -> QueueFigures:
-    """Returns what there is in these queues."""
-    limit = limit_of(len(queues))
+async def queue_figures(connection: Connection, *, queues: Sequence[str], limit: int) -> QueueFigures:
+    """Returns what there is in these queues; in each, up to `limit` executions of each state are counted."""
     parameters = {"queues": list(queues), "rows": limit, "priorities": PRIORITIES_MAX}
+    began_s = time.monotonic()
     found = await fetch(connection, _QUEUE_FIGURES, parameters)
-    return QueueFigures(
-        limit, [QueueFigure(name, pending, scheduled, age or 0.0) for name, pending, scheduled, age in found]
-    )
+    took_s = time.monotonic() - began_s
+    figures = [QueueFigure(name, pending, scheduled, age or 0.0) for name, pending, scheduled, age in found]
+    return QueueFigures(limit, figures, took_s)

@@ -117,6 +117,14 @@ class Children:
         """Returns the numbers of the places of this role."""
         return self._places.numbers(role)
 
+    def at(self, number: int) -> Child | None:
+        """Returns who stands in the place of this number, and not who comes to replace it; None: nobody."""
+        place = self._places.get(number)
+        return None if place is None or place.child is None else self._children[place.child]
+
+    def has_place(self, number: int) -> bool:
+        return self._places.get(number) is not None
+
     async def start(self, server: ForkServer) -> ServerHello:
         """Waits for the fork server's modules; `fork_all` then starts the children.
 

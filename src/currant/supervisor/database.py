@@ -127,7 +127,7 @@ class Database:
             ),
         )
         # Those of a node that was declared dead meanwhile are whoever's takes them back.
-        return claim if node == self.node else claim._replace(executions=[])
+        return claim if node == self.node else claim._replace(executions=[], unread=None)
 
     async def pause_claims(self) -> None:
         await self._claim.pause()
@@ -277,9 +277,11 @@ class Database:
         )
         return figures, parked
 
-    async def queue_figures(self) -> QueueFigures:
-        """Returns what is in the node's queues. Raises DatabaseUnreachable, StatementRefused."""
-        return await self._utility.session().once(lambda connection: queue_figures(connection, queues=self.queues))
+    async def queue_figures(self, limit: int) -> QueueFigures:
+        """Returns what is in the node's queues, counted up to `limit`. Raises DatabaseUnreachable, StatementRefused."""
+        return await self._utility.session().once(
+            lambda connection: queue_figures(connection, queues=self.queues, limit=limit)
+        )
 
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
         """Inserts executions, all or none; `doubt`: they may have been inserted before.

@@ -138,15 +138,36 @@ class Event(enum.StrEnum):
     )
     PLACE_OPENED = (
         "place opened",
-        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+        "SIGTTIN, or `currantctl scale`, asked for one child more. Fields: child, procs: how many there are now.",
     )
     PLACE_CLOSED = (
         "place closed",
-        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+        "SIGTTOU, or `currantctl scale`, asked for one child less. Fields: child, procs: how many are left.",
     )
     PLACE_KEPT = (
         "place kept",
         "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
+    NODE_DRAINED = (
+        "node drained",
+        "`currantctl drain` asked for it: nothing is claimed, what has not started is given back, what runs goes on, "
+        "and the node stays. Fields: running.",
+    )
+    NODE_RESUMED = (
+        "node resumed",
+        "`currantctl resume` asked for it: the node claims again. Fields: none.",
+    )
+    RESTART_ASKED = (
+        "restart asked",
+        "`currantctl restart` asked for another process in a child's place. Fields: child, pid.",
+    )
+    CANCEL_ASKED = (
+        "cancel asked",
+        "`currantctl cancel` asked to cancel an execution. Fields: execution, here: whether this node holds it.",
+    )
+    LEVEL_CHANGED = (
+        "log level changed",
+        "`currantctl log-level` asked for it. Fields: level, before.",
     )
     PLACE_RESTS = (
         "place rests",
@@ -219,7 +240,7 @@ class Event(enum.StrEnum):
     STATEMENT_REFUSED = (
         "statement refused",
         "The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. "
-        "Fields: reason.",
+        "Fields: reason, more: how many others since the last line.",
     )
     LISTEN_SILENT = (
         "listen silent",
@@ -234,6 +255,16 @@ class Event(enum.StrEnum):
     BAD_FRAME = (
         "bad frame",
         "A frame from a child broke the protocol; the child is killed. Fields: child, reason.",
+    )
+    LEFT_OUT = (
+        "lines left out",
+        "An event came more often than is told, which is 20 times within ten seconds, and has not come since. If it "
+        "does, its own line says how many were left out before it, in the field left_out. Fields: of: the event, "
+        "lines: how many were left out.",
+    )
+    DROPPED = (
+        "lines dropped",
+        "Nobody read the log: lines were dropped here, so that nothing had to wait. Fields: lines: how many.",
     )
 
 
@@ -271,8 +302,9 @@ def describe() -> str:
     lines = [
         "# Log events",
         "",
-        "One line each, to standard error: `timestamp level event` and the fields. None of them is for a single",
-        "execution that went well.",
+        "One line each, to standard error: `timestamp`, `level`, `event` and the fields, as [JSON off a terminal]"
+        "(logging.md). None of them is",
+        "for a single execution that went well.",
         "",
         "Made by `python -m currant.supervisor.events`.",
         "",

@@ -57,7 +57,7 @@ class Headline:
         return [
             f"{ready} of {len(children.places(Role.WORK))} children ready",
             self._running(),
-            f"{self._rate():.3g} completed per second",
+            f"{self._rate():.1f} completed per second",
             *self._written(),
         ]
 
@@ -65,12 +65,12 @@ class Headline:
         return [self._running(), *self._written()]
 
     def _running(self) -> str:
-        return f"{self._ledger.held - self._ledger.backlog} executions running"
+        return f"{self._ledger.held - self._ledger.backlog} running"
 
     def _written(self) -> list[str]:
         return [
-            f"{self._ledger.unsaved} outcomes to be written",
-            f"{self._counts.completed} completed and {self._counts.failed} failed in all",
+            f"{self._ledger.unsaved} to be written",
+            f"{self._counts.completed} completed and {self._counts.failed} failed since the start",
         ]
 
     def _rate(self) -> float:

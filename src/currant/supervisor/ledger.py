@@ -28,7 +28,7 @@ WINDOW_S = 0.1
 #: A chunk is what a child gets through within so long.
 CHUNK_S = 0.005
 #: The most executions beyond the slots, per child: enough to hide a claim, and few to move when the child dies.
-PREFETCH_MAX = 1000
+PREFETCH_MAX = 2000
 #: Beyond this much that is not saved yet nothing is claimed.
 UNSAVED_MAX = 20_000
 #: Beyond this much in arguments and unsaved results nothing is claimed.

@@ -17,13 +17,13 @@ from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.load import load_of
 from currant.supervisor.recent import RecentErrors
+from currant.supervisor.repeats import Repeats
 from currant.supervisor.stalls import Stalls
 from currant.supervisor.tally import Tally
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
 SAMPLE_S = 1.0
-REFUSAL_QUIET_S = 10.0
 
 
 class Connections:
@@ -35,7 +35,7 @@ class Connections:
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._refusal_told_at = float("-inf")
+        self._refusals = Repeats(clock)
         self.lost: dict[str, str] = {}
         #: How many losses there have been, of any connection.
         self.losses = 0
@@ -71,9 +71,9 @@ class Connections:
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
-        if self._clock() - self._refusal_told_at >= REFUSAL_QUIET_S:
-            self._refusal_told_at = self._clock()
-            self._log.error(Event.STATEMENT_REFUSED, reason=reason)
+        more = self._refusals.admit(Event.STATEMENT_REFUSED)
+        if more is not None:
+            self._log.error(Event.STATEMENT_REFUSED, reason=reason, more=more)
 
 
 class Report:
@@ -140,6 +140,7 @@ class Report:
             connection_errors=self._connections.losses,
             functions=functions_of(self._tally),
             errors=self._recent.newest(),
+            drained=self._lifecycle.drained,
         )
 
     def _of_child(self, child: Child, now: float) -> ChildStatus:

@@ -11,7 +11,17 @@ from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
-from currant.protocol.commands import ReloadRequest
+from currant.protocol.commands import (
+    CancelRequest,
+    DrainRequest,
+    ReloadRequest,
+    Request,
+    RestartRequest,
+    ResumeRequest,
+    RunningRequest,
+    ScaleRequest,
+    StacksRequest,
+)
 from currant.protocol.frames import frame_bytes_max
 from currant.protocol.status import StatusRequest
 from currant.settings import ServiceManager, Settings
@@ -24,7 +34,7 @@ from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.code import Code
 from currant.supervisor.completer import Completer
-from currant.supervisor.control import ControlServer
+from currant.supervisor.control import ControlServer, Handler
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
@@ -34,6 +44,7 @@ from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
 from currant.supervisor.headline import Headline
 from currant.supervisor.herald import Herald
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
@@ -46,6 +57,7 @@ from currant.supervisor.metrics.health import Health
 from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
 from currant.supervisor.notify import Notifier
+from currant.supervisor.operations import Operations
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.pauses import PauseLook, Pauses
@@ -176,7 +188,7 @@ class Service:
             clock=clock,
         )
         self._claimer = Claimer(
-            room=lambda: self._ledger.room(clock()) if self._database.open_queues else 0,
+            room=lambda: self._ledger.room(clock()) if self._claims else 0,
             rows_max=settings.claim_batch,
             claim=self._database.claim,
             dispatch=lambda executions: self._traffic.dispatch(executions),
@@ -287,6 +299,7 @@ class Service:
             clock=clock,
         )
         self._figures = Figures(self._children, self._ledger, self._stalls, clock=clock)
+        self._inspections = Inspections(self._children, self._ledger, self._stalls, self._stacks)
         self._quarantine = Quarantine(
             self._ledger,
             self._children,
@@ -313,6 +326,7 @@ class Service:
             membership=self._membership,
             stalls=self._stalls,
             quarantine=self._quarantine,
+            inspections=self._inspections,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -401,6 +415,18 @@ class Service:
             hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
             log=log,
         )
+        operations = Operations(
+            self._lifecycle,
+            self._children,
+            self._ledger,
+            self._cancels,
+            recall_all=self._traffic.recall_all,
+            work_came=self._claimer.work_came,
+            cancel=lambda ids: self._database.cancel(ids, doubt=False),
+            ended=self._database.ended,
+            boot_timeout_s=settings.boot_timeout_s,
+            log=log,
+        )
         self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
@@ -410,9 +436,7 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(
-                instance.socket_path, {StatusRequest: report.status, ReloadRequest: self._reload.asked}
-            ),
+            control=ControlServer(instance.socket_path, self._handlers(report, operations)),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
@@ -485,6 +509,25 @@ class Service:
     def _phase_changed(self, before: Phase, now: Phase) -> None:
         self._announcer.announce(before, now, self._lifecycle.why_ending)
         self._herald.announce(before, now)
+
+    def _handlers(self, report: Report, operations: Operations) -> dict[type[Request], Handler]:
+        """Returns who answers what `currantctl` asks."""
+        return {
+            StatusRequest: report.status,
+            ReloadRequest: self._reload.asked,
+            DrainRequest: operations.drain,
+            ResumeRequest: operations.resume,
+            ScaleRequest: self._sizing.scale,
+            RestartRequest: operations.restart,
+            CancelRequest: operations.cancel,
+            RunningRequest: self._inspections.running,
+            StacksRequest: self._inspections.stacks,
+        }
+
+    @property
+    def _claims(self) -> bool:
+        """Whether there is anything to claim for this node, by people's word."""
+        return self._lifecycle.takes_work and bool(self._database.open_queues)
 
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)

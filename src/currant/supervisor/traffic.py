@@ -5,7 +5,18 @@ from collections.abc import Callable
 
 from currant.backends import NewExecution
 from currant.executions import Ending, Execution
-from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
+from currant.protocol.work import (
+    CancelIds,
+    Enqueue,
+    FromChild,
+    Inspected,
+    Lend,
+    Overrun,
+    Pong,
+    Recalled,
+    Unwatch,
+    Watch,
+)
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.store.enqueue import SOON_S
 from currant.supervisor.cancels import Cancels
@@ -13,6 +24,7 @@ from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.membership import Membership
@@ -48,6 +60,7 @@ class Traffic:
         membership: Membership,
         stalls: Stalls,
         quarantine: Quarantine,
+        inspections: Inspections,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
@@ -66,7 +79,7 @@ class Traffic:
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
         self._windows = windows
         self._membership = membership
-        self._stalls, self._quarantine = stalls, quarantine
+        self._stalls, self._quarantine, self._inspections = stalls, quarantine, inspections
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
         self._clock = clock
         self._emptied = asyncio.Event()
@@ -76,7 +89,7 @@ class Traffic:
         self._counts.claimed += len(executions)
         self._tally.note_claimed(executions)
         executions = self._cancels.claimed(executions)
-        if self._lifecycle.ending:
+        if not self._lifecycle.takes_work:
             self._outcomes.release(executions)
         elif executions := self._quarantine.sift(executions):
             self._dispatcher.dispatch(executions)
@@ -101,6 +114,9 @@ class Traffic:
             self._tally.note_timings(child.id, message.timings)
             if not self._stalls.answered(child, message):
                 return
+        elif isinstance(message, Inspected):
+            self._inspections.answered(child.id, message)
+            return
         elif isinstance(message, Overrun):
             self._overruns.note(child.id, message.cell, Ending.TIMED_OUT)
         elif isinstance(message, Lend):
@@ -132,6 +148,7 @@ class Traffic:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
         overruns = self._overruns.take(child.id)
         self._stalls.forget(child.id)
+        self._inspections.forget(child.id)
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
         self._tally.note_end(child.id, started)
         child.cells.close()
@@ -152,7 +169,7 @@ class Traffic:
         back, lost = self._membership.sift(self._cancels.returned(executions))
         # Of the node that this one was until it was declared dead.
         self._outcomes.release(lost)
-        if self._lifecycle.ending:
+        if not self._lifecycle.takes_work:
             self._outcomes.release(back)
         elif back := self._quarantine.sift(back):
             self._dispatcher.returned(back)

@@ -14,6 +14,10 @@ from currant.supervisor.instance import SOCKET_NAME
 R = TypeVar("R", bound=msgspec.Struct)
 
 NAME = "currantctl"
+ChildArgument = Annotated[int, typer.Argument(min=0, help="The child's number, as currantctl status shows it.")]
+ChildOption = Annotated[
+    int | None, typer.Argument(min=0, help="Of this child alone; its number, as currantctl status shows it.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 

@@ -26,14 +26,17 @@ def _reason(value: str) -> str:
     return value
 
 
-def _queue(value: str) -> str:
+def queue_name(value: str) -> str:
+    """Returns the name of a queue; raises typer.BadParameter when none can have it."""
     try:
         return check_queue(value)
     except ConfigurationError as error:
         raise typer.BadParameter(str(error)) from None
 
 
-QueueArgument = Annotated[str, typer.Argument(parser=_queue, help="The queue's name, as `currant queues` shows it.")]
+QueueArgument = Annotated[
+    str, typer.Argument(parser=queue_name, help="The queue's name, as `currant queues` shows it.")
+]
 
 
 def pause_command(
@@ -65,16 +68,6 @@ def pause_command(
         else:
             page = output.Page()
             page.add(f"{queue} is paused already: {output.paused(paused.pause, now_s)}")
-
-
-def resume_command(
-    queue: QueueArgument,
-    as_json: JsonOption = False,
-    database_url: DatabaseOption = None,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Ends a queue's pause, on all nodes: they claim from it again at once."""
-    resume_queue(queue, as_json=as_json, database_url=database_url, embedded=embedded)
 
 
 def resume_queue(queue: str, *, as_json: bool, database_url: str | None, embedded: bool) -> None:

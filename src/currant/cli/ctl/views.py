@@ -61,7 +61,7 @@ def head(reply: StatusReply, rates: Rates, *, clock_s: float | None = None) -> R
 
 
 def _phase(reply: StatusReply) -> Text:
-    if getattr(reply, "drained", False):
+    if reply.drained:
         return Text(f"{reply.phase}, drained (currantctl resume ends that)", "yellow")
     return Text(str(reply.phase), "green" if reply.phase == "running" and not reply.degraded else "yellow")
 

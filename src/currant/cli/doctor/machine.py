@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 from typing import NamedTuple
 
-from currant.cli.currantd import descriptors_allowed, descriptors_needed
+from currant.cli.currantd import descriptors_allowed
 from currant.cli.doctor.check import Check, Checks, Part
 from currant.cli.output import size
 from currant.errors import ConfigurationError, CurrantError
@@ -13,6 +13,7 @@ from currant.settings import Settings, environment_name
 from currant.supervisor.asking import ask
 from currant.supervisor.instance import SOCKET_NAME, check_private
 from currant.supervisor.memory import counters
+from currant.supervisor.sizing import descriptors_needed
 
 _of = Checks(Part.MACHINE)
 _AVAILABLE_MIN = 0.1

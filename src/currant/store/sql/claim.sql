@@ -103,6 +103,7 @@ WITH node AS MATERIALIZED (
 SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
+    coalesce(date_part('epoch', now() - c.created_at), 0) AS waited_s,
     CASE WHEN c.rank = facts.last THEN ARRAY[c.priority, extract(epoch FROM c.created_at)]::float8[] END AS position,
     facts.seen, facts.due_in_s
 FROM facts

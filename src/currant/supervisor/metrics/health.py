@@ -22,6 +22,8 @@ class Health:
         """Returns what the node lacks to work; None: it is registered, has a child that is ready, and claims."""
         if self._lifecycle.ending:
             return f"the node is {self._lifecycle.phase}"
+        if self._lifecycle.drained:
+            return "the node is drained: currantctl resume ends that"
         lost = self._lost()
         for name in (CLAIM_NAME, COMPLETE_NAME):
             if name in lost:

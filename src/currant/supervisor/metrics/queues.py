@@ -12,6 +12,10 @@ from currant.supervisor.metrics.metric import Kind, Metric, Section
 FRESH_S = 15.0
 #: ... and nobody waits longer for its answer.
 WAIT_S = 1.0
+#: How far each queue is counted: at first, at least, at most; and at most of all of them together, if there are many.
+ROWS_FIRST, ROWS_MIN, ROWS_MAX, ALL_ROWS_MAX = 1_000, 100, 10_000, 100_000
+#: An answer that takes longer makes the next one count less far.
+SLOW_S = 0.1
 
 EXECUTIONS = Metric(
     "currant_queue_executions", Kind.GAUGE, ("queue", "state"), "executions",
@@ -21,7 +25,8 @@ EXECUTIONS = Metric(
 )  # fmt: skip
 COUNT_LIMIT = Metric(
     "currant_queue_count_limit", Kind.GAUGE, (), "executions",
-    "Counts of pending and of scheduled executions stop here, for each queue: so many means so many or more.",
+    "Counts of pending and of scheduled executions stop here, for each queue: so many means so many or more. 10,000,"
+    " and less where counting takes long, or there are many queues.",
     'max by (queue) (currant_queue_executions{state="pending"}) >= scalar(max(currant_queue_count_limit))',
 )  # fmt: skip
 OLDEST = Metric(
@@ -50,15 +55,35 @@ SECTION = Section(
 )
 
 
+class Limit:
+    """How far is counted: as far as the database gets in a moment.
+
+    Rows that vacuum has seen are counted in the index, a thousand in half a millisecond; others cost a look at the
+    table, which may be on the disk, a hundred times as much. And what children ask for waits for the same connection.
+    """
+
+    def __init__(self) -> None:
+        self.rows = ROWS_FIRST
+
+    def note(self, took_s: float, queues: int) -> None:
+        """Takes how long it took to count so far, in so many queues."""
+        if took_s > SLOW_S:
+            self.rows = max(ROWS_MIN, int(self.rows * SLOW_S / took_s))
+        elif took_s < SLOW_S / 4:
+            self.rows *= 2
+        self.rows = min(self.rows, ROWS_MAX, max(ROWS_MIN, ALL_ROWS_MAX // max(1, queues)))
+
+
 class QueueWatch:
     """The database's word on the queues, which is kept for a while."""
 
-    def __init__(self, ask: Callable[[], Awaitable[QueueFigures]], *, clock: Callable[[], float]) -> None:
-        """`ask` asks the database; it may raise DatabaseError."""
+    def __init__(self, ask: Callable[[int], Awaitable[QueueFigures]], *, clock: Callable[[], float]) -> None:
+        """`ask` asks the database, and counts up to so many; it may raise DatabaseError."""
         self._ask, self._clock = ask, clock
         self._question: asyncio.Task[None] | None = None
         self._asked_at = float("-inf")
         self._answered_at = float("-inf")
+        self._limit = Limit()
         #: The last that was heard.
         self.figures: QueueFigures | None = None
 
@@ -79,9 +104,10 @@ class QueueWatch:
 
     async def _look(self, asked_at: float) -> None:
         try:
-            self.figures = await self._ask()
+            self.figures = await self._ask(self._limit.rows)
         except DatabaseError:
             return
+        self._limit.note(self.figures.took_s, len(self.figures.queues))
         self._answered_at = asked_at
 
 
