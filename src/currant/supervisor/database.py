@@ -271,7 +271,7 @@ class Database:
 
         Raises DatabaseUnreachable, StatementRefused.
         """
-        figures = await self.queue_figures()
+        figures = await self.queue_figures(COUNT_ROWS_MAX)
         parked = await self._utility.session().once(
             lambda connection: parking.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )

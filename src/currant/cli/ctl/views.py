@@ -119,12 +119,24 @@ def children(reply: StatusReply, rates: Rates, width: int, rows: int | None = No
             "" if busy is None else f"{busy:4.0%}",
             f"{each.running:,}/{each.slots:,}",
             *([f"{each.waiting:,}"] if wide else []),
-            "" if its is None or its.finished_per_s is None else f"{its.finished_per_s:,.1f}",
+            "" if its is None else _done(each, its, rates),
             Text(seconds(each.lag_s), "red" if each.lag_s > LAG_S_MAX else ""),
             size(each.memory_bytes) if each.memory_bytes else "",
-            "" if its is None or its.cpu is None else f"{its.cpu:.0%}",
+            "" if its is None else _cpu(each, its, rates),
         )
     return made
+
+
+def _done(child: ChildStatus, its: ChildRates, rates: Rates) -> str:
+    if rates.since_start:
+        return f"{child.finished:,}"
+    return "" if its.finished_per_s is None else f"{its.finished_per_s:,.1f}"
+
+
+def _cpu(child: ChildStatus, its: ChildRates, rates: Rates) -> str:
+    if rates.since_start:
+        return seconds(child.cpu_s) if child.cpu_s else ""
+    return "" if its.cpu is None else f"{its.cpu:.0%}"
 
 
 def _first(children: list[ChildStatus], rows: int | None) -> list[ChildStatus]:
