@@ -15,7 +15,7 @@ FRAMES_MAX = 60
 def of_task(task: "asyncio.Task[Any]") -> str:
     """Returns the calls of a task that does not run at the moment, outermost first, as a traceback shows them."""
     summary = traceback.StackSummary.extract(_awaited(task.get_coro()))
-    return "".join(traceback.StackSummary.from_list(summary[-FRAMES_MAX:]).format()).rstrip() or "it has not begun"
+    return "".join(traceback.StackSummary.from_list(summary[-FRAMES_MAX:]).format()).rstrip() or "nowhere: it has ended"
 
 
 def of_frame(frame: FrameType) -> str:

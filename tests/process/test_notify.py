@@ -3,11 +3,14 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from currant import proc
+from currant.supervisor.events import Event
 from tests.nodes import Node, World, eventually
 from tests.process.proxy import Proxy
+from tests.support import frozen_backend
 from tests.systemd import Manager
 
 WATCHDOG_S = 0.4
@@ -49,9 +52,10 @@ def modules(world: World, text: str) -> None:
     (world.folder / "currant_notify_jobs.py").write_text(text)
 
 
-def logs(node: Node, text: str) -> None:
-    """Waits until the node's log holds the text."""
-    eventually(lambda: text in node.log)
+def is_silent(manager: Manager) -> bool:
+    """Whether nothing more comes for five times as long as systemd waits."""
+    manager.drain()
+    return not manager.hears(within_s=5 * WATCHDOG_S)
 
 
 JOBS = """
@@ -66,6 +70,19 @@ from currant import job
 async def gated():
     while not Path(os.environ["TEST_LEDGER"] + ".gate").exists():
         await asyncio.sleep(0.01)
+"""
+
+
+#: Makes a supervisor whose statements are not ended by their limits.
+WITHOUT_LIMITS = """
+import sys
+
+if "currant.cli.currantd" in sys.orig_argv:
+    from currant.store import connections
+
+    connections._cut = lambda connection: None
+    connections.STATEMENT_S = 2.0
+    connections._NOTICE_S, connections.OVERDUE_S = 1000.0, -999.5
 """
 
 
@@ -92,13 +109,13 @@ def test_systemd_is_told_of_each_phase_and_of_the_figures(world: World) -> None:
         heard.until(lambda message: "3 running" in message.get("STATUS", ""))
 
         # A reload, and one that fails.
-        for text, logged in ((JOBS, '"event": "reloaded"'), ("1/0", '"event": "reload failed"')):
+        for text, event in ((JOBS, Event.RELOADED), ("1/0", Event.RELOAD_FAILED)):
             modules(world, text)
             node.send(signal.SIGHUP)
             reloading = heard.told("RELOADING")
             assert int(reloading["MONOTONIC_USEC"]) > 0
             assert heard.told("READY")["MAINPID"] == str(node.process.pid)
-            logs(node, logged)
+            eventually(partial(node.told, event))
 
         node.send(signal.SIGTERM)
         assert heard.told("STOPPING")["STATUS"].startswith("Draining: 3 running")
@@ -118,9 +135,7 @@ def test_the_watchdog_is_told_while_the_database_is_away_but_not_while_the_super
 
         os.kill(node.process.pid, signal.SIGSTOP)
         eventually(lambda: proc.stat(node.process.pid).state == "T")  # type: ignore[union-attr]
-        manager.drain()
-        # Five times as long as systemd waits.
-        assert not manager.hears(within_s=5 * WATCHDOG_S)
+        assert is_silent(manager)
         os.kill(node.process.pid, signal.SIGCONT)
         heard.told("WATCHDOG")
 
@@ -132,4 +147,24 @@ def test_the_watchdog_is_told_while_the_database_is_away_but_not_while_the_super
         # What it tries hangs until its limit, and is tried again: all that time the supervisor is well.
         for _ in range(5):
             heard.told("WATCHDOG")
-        assert "database work hangs" not in node.log
+        assert not node.told(Event.HUNG)
+
+
+def test_the_watchdog_is_told_no_more_while_database_work_hangs(world: World) -> None:
+    with Manager(abstract=True) as manager:
+        heard = Heard(manager)
+        modules(world, JOBS)
+        (world.folder / "sitecustomize.py").write_text(WITHOUT_LIMITS)
+        node = supervised(world, manager)
+        heard.told("READY")
+        world.open_gate()
+        ((backend,),) = world.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'currantd:complete'")
+        with frozen_backend(backend):
+            world.enqueue("currant_notify_jobs.gated")
+            eventually(lambda: is_silent(manager))
+            assert eventually(partial(node.told, Event.HUNG))[-1]["part"] == "currantd:complete"
+            # Its loop turns all the while, and tells what there is to tell.
+            world.enqueue("currant_notify_jobs.gated", count=3)
+            assert "WATCHDOG" not in heard.until(lambda message: "4 to be written" in message.get("STATUS", ""))
+        heard.told("WATCHDOG")
+        assert world.at_rest() == {"completed": 4}

@@ -48,19 +48,27 @@ def _run_s(task: "asyncio.Task[Any]", now_s: float) -> float | None:
 
 
 def _stacks(held: Running) -> tuple[dict[int, list[str]], list[str]]:
-    """Returns where each execution's tasks and threads stand, by cell, and where all others do."""
+    """Returns where each execution's tasks and threads stand, by cell, and where all others do.
+
+    Of tasks no more than there is room for, since all the others wait meanwhile.
+    """
     own = {task: cell for cell, (task, _) in held.items()}
-    of: dict[int, list[str]] = {cell: [stacks.of_task(task)] for task, cell in own.items()}
+    of: dict[int, list[str]] = {cell: [] for cell in held}
     others: list[str] = []
-    for task in asyncio.all_tasks():
-        if task in own:
-            continue
-        text = f"Task {task.get_name()}:\n{stacks.of_task(task)}"
-        _cell_of(_context_of(task), held, of, others).append(text)
     for name, frame in stacks.of_threads():
         runs = stacks.caller(frame, run_in.__code__)
         context = None if runs is None else runs.f_locals.get("context")
-        _cell_of(context, held, of, others).append(f"Thread {name}:\n{stacks.of_frame(frame)}")
+        _list_of(context, held, of, others).append(f"Thread {name}:\n{stacks.of_frame(frame)}")
+    left = STACKS_CHARS_MAX
+    for task in (*own, *(asyncio.all_tasks() - own.keys())):
+        if left <= 0:
+            break
+        text = stacks.of_task(task)
+        left -= len(text)
+        if task in own:
+            of[own[task]].insert(0, text)
+        else:
+            _list_of(_context_of(task), held, of, others).append(f"Task {task.get_name()}:\n{text}")
     return of, others
 
 
@@ -70,7 +78,7 @@ def _context_of(task: "asyncio.Task[Any]") -> Context | None:
     return None if get is None else get()
 
 
-def _cell_of(context: Context | None, held: Running, of: dict[int, list[str]], others: list[str]) -> list[str]:
+def _list_of(context: Context | None, held: Running, of: dict[int, list[str]], others: list[str]) -> list[str]:
     """Returns the list of the execution that runs in this context, or the others'."""
     current: CurrentExecution | None = None if context is None else context.get(running)
     if current is None or current.cell not in held or held[current.cell][1].lease != current.lease:

@@ -10,12 +10,17 @@ from currant.protocol.timings import BOUNDS_S, SECONDS_MAX, Timings
 class _Times:
     """Of one function in one queue, since they were taken last: in seconds, one by one."""
 
-    __slots__ = ("began", "runs", "waits")
+    __slots__ = ("began", "function", "queue", "runs", "waits")
 
-    def __init__(self) -> None:
+    def __init__(self, queue: str, function: str) -> None:
+        self.queue, self.function = queue, function
         self.began = 0
         self.waits: list[float] = []
         self.runs: list[float] = []
+
+
+#: No row's names can be these.
+_NOBODYS = _Times("\0", "\0")
 
 
 class Stopwatch:
@@ -24,11 +29,16 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._times: dict[tuple[str, str], _Times] = {}
+        #: Those that were wanted last: most often they are wanted again, and to compare two names takes less than to
+        #: look them up.
+        self._last = _NOBODYS
 
     def begin(self, execution: Execution) -> float:
         """Notes that an execution begins; returns what `end` is to be given."""
         now = self._clock()
-        times = self._times.get((execution.queue, execution.function)) or self._add(execution)
+        times = self._last
+        if times.function != execution.function or times.queue != execution.queue:
+            times = self._find(execution)
         times.began += 1
         if execution.due_s:
             times.waits.append(now - execution.due_s)
@@ -36,21 +46,27 @@ class Stopwatch:
 
     def end(self, execution: Execution, began_s: float) -> None:
         """Notes that it has ended."""
-        times = self._times.get((execution.queue, execution.function)) or self._add(execution)
+        times = self._last
+        if times.function != execution.function or times.queue != execution.queue:
+            times = self._find(execution)
         times.runs.append(self._clock() - began_s)
 
     def take(self) -> list[Timings]:
         """Returns what has come together since the last call."""
         if not self._times:
             return []
-        taken, self._times = self._times, {}
+        taken, self._times, self._last = self._times, {}, _NOBODYS
         return [
-            Timings(queue, function, of.began, len(of.runs), *_buckets(of.waits), *_buckets(of.runs))
-            for (queue, function), of in taken.items()
+            Timings(of.queue, of.function, of.began, len(of.runs), *_buckets(of.waits), *_buckets(of.runs))
+            for of in taken.values()
         ]
 
-    def _add(self, execution: Execution) -> _Times:
-        times = self._times[execution.queue, execution.function] = _Times()
+    def _find(self, execution: Execution) -> _Times:
+        key = execution.queue, execution.function
+        times = self._times.get(key)
+        if times is None:
+            times = self._times[key] = _Times(*key)
+        self._last = times
         return times
 
 

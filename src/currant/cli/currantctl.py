@@ -18,6 +18,7 @@ app.command("resume", rich_help_panel=_NODE, epilog=_ASKING)(node.resume_command
 app.command("scale", rich_help_panel=_NODE, epilog=_ASKING)(node.scale_command)
 app.command("reload", rich_help_panel=_NODE, epilog=_ASKING)(node.reload_command)
 app.command("restart", rich_help_panel=_NODE, epilog=_ASKING)(node.restart_command)
+app.command("log-level", rich_help_panel=_NODE, epilog=_ASKING)(node.log_level_command)
 app.command("running", rich_help_panel=_WORK, epilog=_ASKING)(work.running_command)
 app.command("stacks", rich_help_panel=_WORK, epilog=_ASKING)(work.stacks_command)
 app.command("cancel", rich_help_panel=_WORK, epilog=_ASKING)(work.cancel_command)

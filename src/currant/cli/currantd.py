@@ -71,10 +71,12 @@ def run(
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             raise_descriptor_limit(complete.procs)
-            start_fork_server = fork_server_starter(complete)
+            start_fork_server = fork_server_starter(complete, level)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, manager, metrics, start_fork_server, fork_server, came))
+                runner.run(
+                    _serve(complete, instance, log, level, manager, metrics, start_fork_server, fork_server, came)
+                )
             instance.close()
 
 
@@ -82,6 +84,7 @@ async def _serve(
     settings: Settings,
     instance: Instance,
     log: Log,
+    level: LogLevel,
     manager: ServiceManager | None,
     metrics: socket | None,
     start_fork_server: StartForkServer,
@@ -89,7 +92,7 @@ async def _serve(
     came: Sequence[Signals],
 ) -> None:
     try:
-        service = Service(settings, instance, log, start_fork_server, manager=manager, metrics=metrics)
+        service = Service(settings, instance, log, start_fork_server, log_level=level, manager=manager, metrics=metrics)
         await service.run(fork_server, came)
     finally:
         signals.answer_no_more()

@@ -26,8 +26,8 @@ CONNECT_S = 10
 STATEMENT_S = 10.0
 #: After a connection was cut, how long psycopg may take to notice.
 _NOTICE_S = 5.0
-#: What goes on for so long after that, nothing here ends any more.
-OVERDUE_S = 10.0
+#: What goes on for so long after that, nothing here ends any more: psycopg itself gives up after 10 s.
+OVERDUE_S = 20.0
 BACKOFF_S = (0.05, 5.0)
 #: How often a statement that the server ended for another's sake is tried at once, and the waits between, doubling.
 CONFLICT_TRIES = 8
@@ -114,6 +114,14 @@ def has_password(url: str) -> bool:
 def one_line(error: BaseException) -> str:
     """Returns what libpq says, which comes in several lines, as one."""
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
+
+
+def refusal(error: BaseException) -> str:
+    """Returns that the database refuses a statement, and why, and what helps against a want of rights."""
+    why = f"the database refuses a statement: {one_line(error)}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        why += " (the owner of Currant's tables runs `currant grant` for this role, again after each upgrade)"
+    return why
 
 
 def describe(url: str) -> str:
@@ -350,7 +358,7 @@ class Session:
             return (NoAnswer if unanswered else DatabaseUnreachable)(reason)
         if isinstance(error, DatabaseError):
             return error
-        return StatementRefused(f"the database refuses a statement: {one_line(error)}")
+        return StatementRefused(refusal(error))
 
     def _note_loss(self, reason: str) -> None:
         self.drop()

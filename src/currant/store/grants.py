@@ -87,8 +87,8 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
 def rights(kind: Kind) -> list[Right]:
     """Returns what a role of this kind needs, as the statement that grants it has it."""
     found = []
-    text = _GRANTS[kind].text.decode()
-    for privileges, tables in re.findall(r"GRANT\s+(.*?)\s+ON\s+(.*?)\s+TO\s", text, re.DOTALL):
+    for grant in re.findall(r"GRANT\s+(.*?)\s+TO ", _GRANTS[kind].text.decode(), re.DOTALL):
+        privileges, tables = re.split(r"\bON\s", grant)
         for table in re.findall(r"\{schema\}\.(\w+)", tables):
             for privilege, columns in re.findall(r"([A-Z]+)\s*(?:\(([^)]*)\))?", privileges):
                 found += [Right(privilege, table, column.strip() or None) for column in columns.split(",")]

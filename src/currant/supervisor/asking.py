@@ -16,6 +16,9 @@ from currant.release import release
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+#: How much longer than it has for its answer a supervisor is waited for, which may be busy.
+PATIENCE_S = 5.0
+
 
 def ask(path: Path, *, waiting: bool = True) -> StatusReply:
     """Returns how the supervisor behind the socket is; it looks into the database only for what waits there.
@@ -36,7 +39,7 @@ def call(path: Path, request: Request, reply: type[R]) -> R:
     """
     frames: FrameReader[Answer] = FrameReader(answer_decoder, ANSWER_BYTES_MAX)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(request.answer_s)
+        connection.settimeout(None if request.answer_s is None else request.answer_s + PATIENCE_S)
         try:
             connection.connect(str(path))
             connection.sendall(encode_call(request, release()))

@@ -57,7 +57,7 @@ class ControlServer:
                 async with asyncio.timeout(EXCHANGE_S):
                     call = await _call(reader)
                 if call is not None:
-                    frame = encode_answer(await self._answer(read_call(call, release())), release())
+                    frame = _encoded(await self._answer(read_call(call, release())))
                     async with asyncio.timeout(EXCHANGE_S):
                         writer.write(frame)
                         await writer.drain()
@@ -74,6 +74,8 @@ class ControlServer:
         try:
             async with asyncio.timeout(request.answer_s):
                 return await self._handlers[type(request)](request)
+        except TimeoutError:
+            return Refused(f"it has no answer after {request.answer_s:g} s: what was asked may be done later")
         except CurrantError as error:
             return Refused(" ".join(str(error).split()))
 
@@ -85,6 +87,13 @@ async def _call(reader: asyncio.StreamReader) -> Call | None:
         for call in frames.feed(data):
             return call
     return None
+
+
+def _encoded(reply: msgspec.Struct) -> bytearray:
+    try:
+        return encode_answer(reply, release())
+    except ProtocolError as error:
+        return encode_answer(Refused(f"the answer is too large: {error}"), release())
 
 
 def _is_trusted(connection: socket.socket) -> bool:

@@ -28,7 +28,7 @@ from currant.supervisor.stalls import LATE_S, Stalls
 #: How long a child may take to answer: its loop may be late, and is stalled beyond that.
 ANSWER_S = LATE_S
 #: Of the stacks of all processes so much is told: a reply has its limit.
-CHARS_MAX = 2 << 20
+CHARS_MAX = 900_000
 UNKNOWN_MAX = 100
 
 

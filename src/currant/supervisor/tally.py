@@ -111,16 +111,16 @@ class Tally:
             return
         of = self._open.setdefault(child, Counter())
         for each in timings:
-            key = self._key(each.queue, each.function)
+            key = each.queue, each.function
             if key not in self.claimed:
-                # None of ours: user code can write to its child's socket.
-                key = _OTHERS
+                # Of no name of its own; or none of ours, for user code can write to its child's socket.
+                key = (each.queue, OTHER) if (each.queue, OTHER) in self.claimed else _OTHERS
             self.started[key] += each.began
             of[key] += each.began - each.ended
             if each.waits:
-                self.waits.setdefault(key, Histogram()).add(each.waits, each.waits_s)
+                _histogram(self.waits, key).add(each.waits, each.waits_s)
             if each.runs:
-                self.runs.setdefault(key, Histogram()).add(each.runs, each.runs_s)
+                _histogram(self.runs, key).add(each.runs, each.runs_s)
 
     def note_end(self, child: int, started: list[Execution]) -> None:
         """A child is gone that ran these: it may not have said yet that they began."""
@@ -151,3 +151,10 @@ class Tally:
             return _OTHERS
         self._keys.add(key)
         return key
+
+
+def _histogram(histograms: dict[Key, Histogram], key: Key) -> Histogram:
+    found = histograms.get(key)
+    if found is None:
+        found = histograms[key] = Histogram()
+    return found
