@@ -402,6 +402,8 @@ class Service:
             self._counts,
             self._connections,
             self._stalls,
+            tally=self._tally,
+            recent=self._outcomes.recent,
             lifecycle=self._lifecycle,
             clock=clock,
         )
