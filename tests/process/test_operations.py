@@ -10,9 +10,19 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, NamedTuple
 
 from currant.cli import currantctl
+from currant.supervisor.events import Event
 from tests.nodes import HANGS_S, Node, World, eventually, is_alive
 
 CURRANTCTL = [sys.executable, "-m", "currant.cli.currantctl"]
+EVENTS = (
+    Event.NODE_DRAINED,
+    Event.RESTART_ASKED,
+    Event.CHILD_RETIRED,
+    Event.CANCEL_ASKED,
+    Event.PLACE_OPENED,
+    Event.PLACE_CLOSED,
+    Event.NODE_RESUMED,
+)
 
 
 class Done(NamedTuple):
@@ -55,6 +65,18 @@ class Control:
         return line
 
 
+def answered(ctl: Control, what: str, *args: str) -> list[dict[str, Any]]:
+    """Returns what the command tells, when all children have answered in time."""
+    told: list[list[dict[str, Any]]] = []
+
+    def all_did() -> bool:
+        told.append(ctl.json(*args)[what])
+        return not any(each["stalled"] for each in told[-1])
+
+    eventually(all_did)
+    return told[-1]
+
+
 def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     node = world.node("--procs", "2", "--concurrency", "2", "--no-prefetch")
     ctl = Control(node)
@@ -65,16 +87,16 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     world.begun([*gated, threaded])
     program = ctl.program("running", "--json")
     assert (program.code, program.err) == (0, "")
-    running = json.loads(program.out)
-    assert running["total"] == 3
-    by_id = {each["id"]: each for each in running["executions"]}
+    assert json.loads(program.out)["total"] == 3
+    # On a slow machine a child may not answer in time, and is then taken for one that never will.
+    by_id = {each["id"]: each for each in answered(ctl, "executions", "running")}
     assert by_id.keys() == {*gated, threaded}
     assert by_id[threaded]["function"] == "jobs.sync_gated"
     assert all(0 <= each["run_s"] < HANGS_S for each in by_id.values())
     assert {each["pid"] for each in by_id.values()} <= set(node.children())
     assert [(each["queue"], each["attempt"], each["stalled"]) for each in by_id.values()] == [("test", 1, False)] * 3
     assert "1 shown" in ctl.says("running", "--limit", "1")
-    stacks = ctl.json("stacks")["processes"]
+    stacks = answered(ctl, "processes", "stacks")
     assert [each["child"] for each in stacks] == [None, 0, 1]
     assert "claimer" in stacks[0]["others"]
     standing = {each["id"]: each["stack"] for process in stacks for each in process["executions"]}
@@ -82,7 +104,7 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     assert all("in gate_opened" in standing[id] for id in gated)
     assert "in sync_gated" in standing[threaded]
     place = str(by_id[threaded]["child"])
-    assert f"-- {threaded} jobs.sync_gated" in ctl.says("stacks", place)
+    eventually(lambda: f"-- {threaded} jobs.sync_gated" in ctl.says("stacks", place))
     assert "there is no child 7: there are 0, 1" in ctl.refuses("stacks", "7")
 
     # A drained node takes nothing, gives back what has not started, and stays.
@@ -117,6 +139,13 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     assert "2 children, 3 before" in ctl.says("scale", "2")
     assert "must be 1 to 1000, got 5000" in ctl.refuses("scale", "5000")
 
+    # The log's level.
+    assert ctl.says("log-level").strip() == "info"
+    assert ctl.says("log-level", "error").strip() == "error, info before"
+    assert "must be debug, info, warning or error, got loud" in ctl.refuses("log-level", "loud")
+    assert ctl.json("log-level", "info") == {"type": "log_level", "level": "info", "before": "error"}
+    eventually(lambda: [each["now"] for each in node.told(Event.LEVEL_CHANGED)] == ["error", "info"])
+
     world.open_gate()
     assert "nothing runs" in ctl.says("drain", "--wait")
     eventually(lambda: not is_alive(before))
@@ -125,9 +154,9 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     eventually(lambda: world.row(later)["status"] == "completed")
     assert ctl.json("resume")["already"]
 
-    for event in ("node drained", "restart asked", "child retired", "cancel asked", "place opened", "place closed"):
-        assert f'event="{event}"' in node.log
-    assert node.log.count('event="node resumed"') == 1
+    for event in EVENTS:
+        assert node.told(event), event
+    assert len(node.told(Event.NODE_DRAINED)) == len(node.told(Event.NODE_RESUMED)) == 1
     assert world.at_rest() == {"completed": 3, "cancelled": 2}
     assert node.status().child_deaths == 0
     assert node.stop() == 0

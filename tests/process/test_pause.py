@@ -54,6 +54,8 @@ def test_a_node_knows_of_a_pause_from_its_start_on_and_finds_by_its_tick_what_it
     assert node.status().paused == ["test"]
     assert '"queues paused"' in node.log
     assert world.states() == {"pending": 3}
+    # Nor is the database asked for it.
+    assert "claim" not in node.status().statements
     # Nobody is notified of this.
     world.rows("DELETE FROM paused_queues RETURNING 1")
     assert world.at_rest() == {"completed": 3}

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.nodes import World, eventually
 from tests.process.test_metrics import Scrape, address
 
@@ -31,6 +33,7 @@ def test_every_execution_is_counted_once_whatever_becomes_of_it(world: World) ->
     # That run which nothing could end has no length.
     assert calm.by("currant_execution_run_seconds_count", "function") == started - Counter({("jobs.sync_stubborn",): 1})
     assert calm.value("currant_execution_run_seconds_sum", queue="test", function="jobs.endless") >= 6
+    assert calm.by("currant_execution_schedule_to_start_seconds_count", "function") == started
     done = calm.value("currant_child_executions_total", child="0")
 
     gated = world.enqueue("gated", count=2)
@@ -52,6 +55,33 @@ def test_every_execution_is_counted_once_whatever_becomes_of_it(world: World) ->
     eventually(lambda: Scrape(url).value("currant_executions_parked_total") == 3)
     last = that_agrees(world, url)
     assert last.by("currant_executions_claimed_total", "function")["other",] == 3
+
+
+def test_slots_are_busy_for_as_long_as_jobs_ran_and_these_waited_for_as_long_as_others_held_them(world: World) -> None:
+    """Whatever is between a slot's being taken and the job's own first line is little beside a second."""
+    node = world.node("--procs", "2", "--concurrency", "4", "--metrics", "0")
+    url = address(node)
+    eventually(lambda: Scrape(url).by("currant_child_slots", "child") == {("0",): 4, ("1",): 4})
+    before = Scrape(url)
+    world.enqueue("measured", 1.0, count=16)
+    world.at_rest()
+    scrape = that_agrees(world, url)
+    ran_s = sum(float(result) for (result,) in world.rows("SELECT result FROM executions"))
+    assert total(scrape, "currant_child_busy_slot_seconds_total") == pytest.approx(ran_s, rel=0.02)
+    assert total(scrape, "currant_execution_run_seconds_sum") == pytest.approx(ran_s, rel=0.02)
+    # Two rounds in the slots: half of them waited for the first.
+    assert total(scrape, "currant_execution_schedule_to_start_seconds_sum") >= 8 * 0.9
+    children = node.status().children
+    assert sum(child.busy_slot_s for child in children) == pytest.approx(ran_s, rel=0.02)
+    for child in children:
+        assert 0 < child.busy_slot_s < child.slot_s <= 4 * node.status().uptime_s
+        assert child.cpu_s > 0
+        assert child.memory_bytes > 1 << 20
+    assert total(scrape, "currant_child_slot_seconds_total") > total(before, "currant_child_slot_seconds_total")
+
+
+def total(scrape: Scrape, name: str) -> float:
+    return sum(value for (each, _), value in scrape.samples.items() if each == name)
 
 
 def starts(world: World) -> Counter[tuple[str, ...]]:

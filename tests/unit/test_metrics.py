@@ -167,7 +167,14 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.meaning.endswith((".", "]"))
         assert metric.unit
         assert metric.name in metric.query
+        assert "|" not in metric.query, "it would end the cell of the page's table"
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+
+
+def test_every_example_is_a_query() -> None:
+    parser = pytest.importorskip("promql_parser")
+    for metric in METRICS.values():
+        parser.parse(metric.query)
 
 
 class Asked:

@@ -21,6 +21,7 @@ from currant.records import Cancelled
 from currant.supervisor import operations
 from currant.supervisor.child import State
 from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.operations import Operations
 from currant.supervisor.sizing import Sizing
 from tests.support import in_loop
@@ -53,6 +54,7 @@ class _Node:
             ended=self.ended,
             boot_timeout_s=1.0,
             log=make_log("critical"),
+            log_level=LogLevel("info"),
         )
         self.sizing = Sizing(self.lifecycle, anything, make_log("critical"))
 

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
+from currant.child import binding
+from currant.child.binding import Binding
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
 from currant.child.inspection import inspect
@@ -63,6 +65,7 @@ class Runner:
         self._threads, self._overdue = threads, overdue
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
+        self._binding = Binding(self._context)
         self._backlog: deque[Execution] = deque()
         #: What runs, by cell.
         self._running: dict[int, tuple[asyncio.Task[None], Execution]] = {}
@@ -217,7 +220,7 @@ class Runner:
                 self._run(execution),
                 loop=self._loop,
                 name=execution.id,
-                context=self._context.copy(),
+                context=self._binding.context(execution),
                 eager_start=True,
             )
             self._starting = None
@@ -228,7 +231,9 @@ class Runner:
         def _start(self, execution: Execution) -> None:
             if not self._cells.start(execution.cell):
                 return
-            task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
+            task = asyncio.Task(
+                self._run(execution), loop=self._loop, name=execution.id, context=self._binding.context(execution)
+            )
             self._running[execution.cell] = task, execution
             self._unborn.append((execution.cell, task))
 
@@ -246,6 +251,8 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
+        if binding.active:
+            binding.execution_id.set(execution.id)
         definition = self._lookup(execution.function)
         # What nobody knows does not begin, and a frame could not hold all the names that rows may have.
         began_s = self._stopwatch.begin(execution) if definition is not None else None

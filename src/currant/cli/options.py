@@ -42,7 +42,7 @@ def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:
         help=f"{each.metadata['help'].replace('`', '')} [{note}]",
         show_default=False,
         rich_help_panel=each.metadata["group"],
-        autocompletion=None if words is None else lambda incomplete: _beginning(words, incomplete),
+        autocompletion=None if words is None else lambda incomplete: beginning(words, incomplete),
     )
 
 
@@ -82,5 +82,6 @@ def _metavar(each: Any) -> str:
     return "SECONDS" if each.name.endswith("_s") else "BYTES" if "bytes" in each.name or "memory" in each.name else "N"
 
 
-def _beginning(words: Sequence[str], incomplete: str) -> list[str]:
+def beginning(words: Sequence[str], incomplete: str) -> list[str]:
+    """Returns those words that may be meant by what has been typed."""
     return [word for word in words if word.startswith(incomplete)]

@@ -15,6 +15,8 @@ class Boot(msgspec.Struct, tag="boot", array_like=True):
     grace_s: float = 30.0
     #: Each child imports the modules for itself, after its fork.
     import_late: bool = False
+    #: The format of the log, resolved: what users' records are written in where they have configured nothing.
+    log_format: str = "json"
 
 
 class Fork(msgspec.Struct, tag="fork", array_like=True):
@@ -23,6 +25,7 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
     child: int
     #: The number of its place, for its own use.
     place: int = 0
+    log_level: str = "info"
 
 
 class Schedule(msgspec.Struct, array_like=True):

@@ -59,6 +59,12 @@ class Stop(msgspec.Struct, tag="stop", array_like=True, gc=False):
     """To the child, which holds nothing any more: run the stop hooks and end."""
 
 
+class SetLevel(msgspec.Struct, tag="set_level", array_like=True, gc=False):
+    """To the child: the level of its log, unless the user's code has configured logging."""
+
+    level: str
+
+
 class Reply(msgspec.Struct, tag="reply", array_like=True, gc=False):
     """To the child: its request of that number is done and committed, or refused: `error` says why.
 
@@ -179,7 +185,7 @@ class Unwatch(msgspec.Struct, tag="unwatch", array_like=True, gc=False):
     ids: list[str]
 
 
-ToChild = Run | Recall | Cancel | Ping | Inspect | Stop | Reply | Results
+ToChild = Run | Recall | Cancel | Ping | Inspect | Stop | SetLevel | Reply | Results
 FromChild = (
     Hello | BootFailed | Outcomes | Recalled | Overrun | Pong | Inspected | Lend | Enqueue | CancelIds | Watch | Unwatch
 )

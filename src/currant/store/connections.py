@@ -116,6 +116,14 @@ def one_line(error: BaseException) -> str:
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
 
 
+def refusal(error: BaseException) -> str:
+    """Returns that the database refuses a statement, and why, and what helps against a want of rights."""
+    why = f"the database refuses a statement: {one_line(error)}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        why += " (the owner of Currant's tables runs `currant grant` for this role, again after each upgrade)"
+    return why
+
+
 def describe(url: str) -> str:
     """Returns the address without its password, for messages."""
     parts = conninfo.conninfo_to_dict(url)
@@ -350,7 +358,7 @@ class Session:
             return (NoAnswer if unanswered else DatabaseUnreachable)(reason)
         if isinstance(error, DatabaseError):
             return error
-        return StatementRefused(f"the database refuses a statement: {one_line(error)}")
+        return StatementRefused(refusal(error))
 
     def _note_loss(self, reason: str) -> None:
         self.drop()

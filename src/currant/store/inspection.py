@@ -91,7 +91,7 @@ def told(url: str) -> Iterator[None]:
     except psycopg.Error as error:
         if connections.is_passing(error):
             raise DatabaseUnreachable(f"{connections.describe(url)}: {one_line(error)}") from None
-        raise StatementRefused(f"the database refuses a statement: {one_line(error)}") from None
+        raise StatementRefused(connections.refusal(error)) from None
 
 
 async def clock_s(connection: Connection) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from currant.errors import ProtocolError
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.protocol.work import BootFailed, FromChild, Hello
+from currant.protocol.work import BootFailed, FromChild, Hello, SetLevel
 from currant.supervisor.boots import Boots
 from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.deaths import LONG_LIFE_S, Deaths
@@ -116,6 +116,11 @@ class Children:
     def places(self, role: Role = Role.WORK) -> list[int]:
         """Returns the numbers of the places of this role."""
         return self._places.numbers(role)
+
+    def set_log_level(self, level: str) -> None:
+        """Tells all that are there; those that come later begin with it."""
+        for child in self._children.values():
+            child.send(SetLevel(level))
 
     def at(self, number: int) -> Child | None:
         """Returns who stands in the place of this number, and not who comes to replace it; None: nobody."""

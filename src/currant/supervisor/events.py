@@ -167,7 +167,7 @@ class Event(enum.StrEnum):
     )
     LEVEL_CHANGED = (
         "log level changed",
-        "`currantctl log-level` asked for it. Fields: level, before.",
+        "`currantctl log-level` asked for it. Fields: now, before.",
     )
     PLACE_RESTS = (
         "place rests",

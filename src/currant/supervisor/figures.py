@@ -61,8 +61,6 @@ class Figures:
         self.restarts: Counter[Restart] = Counter(dict.fromkeys(Restart, 0))
         #: By place, of the processes that are gone.
         self._gone: dict[int, Totals] = {}
-        #: By child, as it was last looked at.
-        self._loads: dict[int, Load] = {}
         #: When each child was ready, in Unix time: looked up once, for the clocks do not run alike.
         self._started_at_s: dict[int, float] = {}
 
@@ -72,30 +70,38 @@ class Figures:
 
     def note_end(self, child: Child) -> None:
         """A child is gone; to be called while the ledger and the memory that it shared still tell of it."""
-        self._gone[child.place] = self._gone.get(child.place, Totals()).plus(self._of_child(child, self._clock()))
-        for about in (self._loads, self._started_at_s):
-            about.pop(child.id, None)
+        self._add(self._gone, child, self._load_of(child, self._clock()))
+        self._started_at_s.pop(child.id, None)
 
     def of_places(self) -> list[PlaceFigures]:
         """Returns the figures of the places that there are now, by their numbers."""
         now = self._clock()
         totals = dict(self._gone)
+        ready: dict[int, tuple[Child, Load]] = {}  # by place
         for child in self._children:
+            load = self._load_of(child, now)
             # For a moment two may stand there: one that comes, and one that goes.
-            totals[child.place] = totals.get(child.place, Totals()).plus(self._of_child(child, now))
+            self._add(totals, child, load)
+            # Two are never ready: when the one that comes is, the other leaves.
+            if child.state is State.READY:
+                ready[child.place] = child, load
         places = sorted(self._children.all_places, key=lambda place: place.number)
-        return [self._of_place(place, totals.get(place.number, Totals()), now) for place in places]
+        return [
+            self._of_place(place, totals.get(place.number, Totals()), ready.get(place.number), now) for place in places
+        ]
 
-    def _of_child(self, child: Child, now: float) -> Totals:
-        slots, _, _, finished = self._ledger.of_child(child.id)
-        load = self._loads[child.id] = load_of(child, slots, now)
-        return Totals(load.slot_s, load.busy_slot_s, load.cpu_s, finished)
+    def _load_of(self, child: Child, now: float) -> Load:
+        return load_of(child, self._ledger.of_child(child.id)[0], now)
 
-    def _of_place(self, place: Place, totals: Totals, now: float) -> PlaceFigures:
-        child = None if place.child is None else self._children[place.child]
-        if child is None or child.state is not State.READY or child.ready_at is None:
+    def _add(self, totals: dict[int, Totals], child: Child, load: Load) -> None:
+        finished = self._ledger.of_child(child.id)[-1]
+        more = Totals(load.slot_s, load.busy_slot_s, load.cpu_s, finished)
+        totals[child.place] = totals.get(child.place, Totals()).plus(more)
+
+    def _of_place(self, place: Place, totals: Totals, who: tuple[Child, Load] | None, now: float) -> PlaceFigures:
+        if who is None or (ready_at := who[0].ready_at) is None:
             return PlaceFigures(place.number, place.role, **totals._asdict())
-        load = self._loads[child.id]
+        child, load = who
         return PlaceFigures(
             place.number,
             place.role,
@@ -104,6 +110,6 @@ class Figures:
             busy_slots=load.busy_slots,
             lag_s=self._stalls.of_child(child.id)[0],
             memory_bytes=load.memory_bytes,
-            started_at_s=self._started_at_s.setdefault(child.id, time.time() - (now - child.ready_at)),
+            started_at_s=self._started_at_s.setdefault(child.id, time.time() - (now - ready_at)),
             **totals._asdict(),
         )

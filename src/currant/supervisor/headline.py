@@ -39,7 +39,8 @@ class Headline:
         if phase is Phase.STARTING:
             return self._start()
         figures = self._ending() if phase in ENDING else self._working()
-        troubles = [f"{part}: {reason}" for part, reason in self._lifecycle.degraded.items()]
+        drained = ["drained, until currantctl resume"] if self._lifecycle.drained else []
+        troubles = drained + [f"{part}: {reason}" for part, reason in self._lifecycle.degraded.items()]
         if lost := next(iter(self._connections.lost.values()), None):
             troubles.append(f"database: {lost}")
         return "; ".join([f"{phase.capitalize()}: {', '.join(figures)}", *troubles])

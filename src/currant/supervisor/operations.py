@@ -1,4 +1,5 @@
-"""What people ask of a node while it works: drain and resume, another process for a child, an execution's end."""
+"""What people ask of a node while it works: drain and resume, another process for a child, an execution's end, another
+level of the log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,12 +7,15 @@ from collections.abc import Awaitable, Callable
 from currant.backends import Ended
 from currant.errors import CurrantError, DatabaseUnreachable
 from currant.executions import Status
+from currant.lines import LEVELS
 from currant.names import ID_BYTES_MAX, stored_size
 from currant.protocol.commands import (
     CancelReply,
     CancelRequest,
     DrainReply,
     DrainRequest,
+    LogLevelReply,
+    LogLevelRequest,
     RestartReply,
     RestartRequest,
     ResumeReply,
@@ -25,6 +29,7 @@ from currant.supervisor.events import Event, Log
 from currant.supervisor.inspections import no_such_child
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import NODE_ENDS, Lifecycle
+from currant.supervisor.loglevel import LogLevel
 
 ASKED = "currantctl restart"
 #: How long the database may take for a cancel.
@@ -47,6 +52,7 @@ class Operations:
         ended: Callable[[list[str]], Awaitable[list[Ended]]],
         boot_timeout_s: float,
         log: Log,
+        log_level: LogLevel,
     ) -> None:
         """
         Args:
@@ -55,10 +61,11 @@ class Operations:
             cancel: cancels executions in the database, and returns which of them had not ended.
             ended: returns which of these have ended, or are not there.
             boot_timeout_s: how long a child may take to be ready.
+            log_level: of `log`, and of the children's.
         """
         self._lifecycle, self._children, self._ledger, self._cancels = lifecycle, children, ledger, cancels
         self._recall_all, self._work_came, self._cancel, self._ended = recall_all, work_came, cancel, ended
-        self._boot_timeout_s, self._log = boot_timeout_s, log
+        self._boot_timeout_s, self._log, self._log_level = boot_timeout_s, log, log_level
 
     async def drain(self, _: DrainRequest) -> DrainReply:
         """Claims nothing any more, and stays."""
@@ -115,6 +122,20 @@ class Operations:
         if not here:
             raise CurrantError(f"this node does not hold {id}, and the database does not answer: it is not cancelled")
         return CancelReply(True, Cancelled(id, True, Status.RUNNING, None))
+
+    async def log_level(self, request: LogLevelRequest) -> LogLevelReply:
+        """Logs from another level on, the children too. Raises ConfigurationError: there is none of this name."""
+        before = self._log_level.name
+        level = before if request.level is None else request.level
+        if level != before:
+            # Where the log says less from now on, this is said before.
+            if level in LEVELS and self._log_level.admits(level):
+                self._log.warning(Event.LEVEL_CHANGED, now=level, before=before)
+                self._log_level.set(level)
+            else:
+                self._log_level.set(level)
+                self._log.warning(Event.LEVEL_CHANGED, now=level, before=before)
+        return LogLevelReply(level, before)
 
     async def _cancel_in_database(self, id: str) -> tuple[bool, dict[str, str | None]]:
         """Returns whether it had not ended before; and its status if it has now, or is not there."""

@@ -14,6 +14,7 @@ from currant.executions import RetryPolicy
 from currant.protocol.commands import (
     CancelRequest,
     DrainRequest,
+    LogLevelRequest,
     ReloadRequest,
     Request,
     RestartRequest,
@@ -49,6 +50,7 @@ from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
 from currant.supervisor.metrics.collector import NodeCollector
@@ -97,12 +99,17 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        log_level: LogLevel,
         manager: ServiceManager | None = None,
         metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
-        """`metrics`: where whoever watches the node connects; None: nowhere."""
+        """
+        Args:
+            log_level: of `log`: children are told when it is set anew.
+            metrics: where whoever watches the node connects; None: nowhere.
+        """
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
@@ -148,6 +155,7 @@ class Service:
             random=randomness,
             describe=self._memory.describe,
         )
+        log_level.changed = self._children.set_log_level
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
@@ -230,17 +238,17 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
             notified=self._work_came,
-            paused=self._paused_or_resumed,
+            paused=self._pause_look.due,
             cancelled=self._cancels.asked,
             listening=self._listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
-        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._poller = None if settings.poll_s is None else Poller(settings.poll_s, self._claimer.work_came)
         self._membership = Membership(
             self._database,
@@ -394,6 +402,8 @@ class Service:
             self._counts,
             self._connections,
             self._stalls,
+            tally=self._tally,
+            recent=self._outcomes.recent,
             lifecycle=self._lifecycle,
             clock=clock,
         )
@@ -424,6 +434,7 @@ class Service:
             ended=self._database.ended,
             boot_timeout_s=settings.boot_timeout_s,
             log=log,
+            log_level=log_level,
         )
         self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
@@ -518,6 +529,7 @@ class Service:
             ScaleRequest: self._sizing.scale,
             RestartRequest: operations.restart,
             CancelRequest: operations.cancel,
+            LogLevelRequest: operations.log_level,
             RunningRequest: self._inspections.running,
             StacksRequest: self._inspections.stacks,
         }
@@ -551,10 +563,6 @@ class Service:
         """There may be work in these queues. What waits in a paused one, or in one of other nodes, is none for now."""
         if any(self._pauses.is_open(each) for each in queues):
             self._claimer.work_came()
-
-    def _paused_or_resumed(self, queues: Collection[str]) -> None:
-        self._pauses.doubt(queues)
-        self._pause_look.due()
 
     def _queues_changed(self) -> None:
         self._listener.renew(None)

@@ -1,4 +1,4 @@
-"""`currantctl drain`, `resume`, `scale`, `reload`, `restart`: what is asked of the node."""
+"""`currantctl drain`, `resume`, `scale`, `reload`, `restart`, `log-level`: what is asked of the node."""
 
 import sys
 import time
@@ -8,14 +8,18 @@ import typer
 
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, EmbeddedOption, RuntimeDirOption, reported
-from currant.cli.ctl.asked import NAME, ChildArgument, JsonOption, asked
+from currant.cli.ctl.asked import NAME, JsonOption, asked
+from currant.cli.ctl.completing import ChildArgument, queue_names
 from currant.cli.ctl.queues import queue_name, resume_queue
+from currant.cli.options import beginning
 from currant.cli.output import write, write_json
 from currant.cli.values import duration
 from currant.errors import ConfigurationError
 from currant.protocol.commands import (
     DrainReply,
     DrainRequest,
+    LogLevelReply,
+    LogLevelRequest,
     ReloadReply,
     ReloadRequest,
     RestartReply,
@@ -25,6 +29,7 @@ from currant.protocol.commands import (
     ScaleReply,
     ScaleRequest,
 )
+from currant.supervisor.loglevel import NAMES
 
 #: Between looks at how far a drain is.
 LOOK_S = 0.2
@@ -70,7 +75,11 @@ def drain_command(
 def resume_command(
     queue: Annotated[
         str | None,
-        typer.Argument(parser=queue_name, help="A queue that is paused; without it, the node that is drained."),
+        typer.Argument(
+            parser=queue_name,
+            help="A queue that is paused; without it, the node that is drained.",
+            autocompletion=queue_names,
+        ),
     ] = None,
     as_json: JsonOption = False,
     runtime_dir: RuntimeDirOption = None,
@@ -144,3 +153,28 @@ def restart_command(child: ChildArgument, as_json: JsonOption = False, runtime_d
             write_json(reply)
         else:
             write(f"child {reply.child} is process {reply.pid} now; {reply.before} ends when it has done its work")
+
+
+def log_level_command(
+    level: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=lambda incomplete: beginning(NAMES, incomplete),
+            help=f"{', '.join(NAMES)}; without it, it is only shown.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    runtime_dir: RuntimeDirOption = None,
+) -> None:
+    """Shows the level of its log, or changes it, and its children's, until its end.
+
+    Its next start has --log-level again.
+    """
+    with reported(NAME):
+        reply = asked(runtime_dir, LogLevelRequest(level), LogLevelReply)
+        if as_json:
+            write_json(reply)
+        elif reply.level == reply.before:
+            write(reply.level)
+        else:
+            write(f"{reply.level}, {reply.before} before")

@@ -37,7 +37,8 @@ DEAD_LETTERS = Metric(
 )  # fmt: skip
 WAITS = Metric(
     "currant_execution_schedule_to_start_seconds", Kind.HISTOGRAM, _BY_JOB, "seconds",
-    "From the moment at which an execution was due until it began in a child.",
+    "From when an execution was due (enqueued, the end of its delay or of its retry's wait, given back) until it began"
+    " in a child.",
     "histogram_quantile(0.95, sum by (le, queue) (rate(currant_execution_schedule_to_start_seconds_bucket[5m])))",
 )  # fmt: skip
 RUNS = Metric(

@@ -71,6 +71,5 @@ def _section(section: Section) -> str:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.unit} | {metric.meaning} |")
     lines += ["", "| for example | query |", "|---|---|"]
-    # A bar would end the cell.
-    lines += [f"| `{metric.name}` | `{metric.query.replace('|', chr(92) + '|')}` |" for metric in section.metrics]
+    lines += [f"| `{metric.name}` | `{metric.query}` |" for metric in section.metrics]
     return "\n".join(lines) + "\n"

@@ -31,9 +31,8 @@ COUNT_LIMIT = Metric(
 )  # fmt: skip
 OLDEST = Metric(
     "currant_queue_oldest_pending_seconds", Kind.GAUGE, ("queue",), "seconds",
-    "How long ago the pending execution that was enqueued first was enqueued, 0 without one. One that was scheduled, or"
-    " is retried, is as old as its row: for how long work has waited since it was due, see"
-    " `currant_execution_schedule_to_start_seconds`.",
+    "How long ago the pending execution that was enqueued first was enqueued, 0 without one. One that was"
+    " enqueued for later, or is retried, is as old as its row: let an alert last for some minutes.",
     "max by (queue) (currant_queue_oldest_pending_seconds) > 300",
 )  # fmt: skip
 PAUSED = Metric(
