@@ -147,12 +147,32 @@ def _yes_or_no(value: Any) -> bool:
 
 
 def _default_runtime_dir() -> Path:
+    return next(iter(runtime_dirs().values()))
+
+
+def runtime_dirs() -> dict[str, Path]:
+    """Returns where the runtime directory may be when nobody names it, by why; the first one counts."""
     # systemd's RuntimeDirectory= first, then the user's own, then a private folder under the temporary one.
-    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        base = os.environ.get(name)
-        if base:
-            return Path(base) if name == "RUNTIME_DIRECTORY" else Path(base) / "currant"
-    return Path(tempfile.gettempdir()) / f"currant-{os.getuid()}"
+    found = {}
+    if base := os.environ.get("RUNTIME_DIRECTORY"):
+        found["RUNTIME_DIRECTORY, of systemd, names it"] = Path(base)
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        found["XDG_RUNTIME_DIR leads there"] = Path(base) / "currant"
+    found["the default, for neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"] = (
+        Path(tempfile.gettempdir()) / f"currant-{os.getuid()}"
+    )
+    return found
+
+
+def why_runtime_dir(option: str | None) -> str:
+    """Returns, for people, why the runtime directory is the one that it is; `option`: what the command line says."""
+    if option is not None:
+        return "--runtime-dir names it"
+    if os.environ.get(environment_name("runtime_dir")):
+        return f"{environment_name('runtime_dir')} names it"
+    if "runtime_dir" in _project_table(Path.cwd() / "pyproject.toml"):
+        return "[tool.currant] in pyproject.toml names it"
+    return next(iter(runtime_dirs()))
 
 
 def _default_embedded_dir() -> Path:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from currant import payload
 from currant.executions import Status, Verdict
 from currant.store import queries
+from currant.store.connections import Connection
 from tests.store import support
 from tests.store.support import (
     NODE,
@@ -529,3 +530,39 @@ async def test_a_claim_tells_that_something_is_overdue_by_a_negative_number(url:
     async with node(url) as connection:
         await in_state(connection, "scheduled", run_at="now() - interval '1 hour'")
         assert (await claim(connection)).due_in_s == pytest.approx(-3600, abs=60)
+
+
+# Since when it was due
+
+
+async def waited_s(connection: Connection) -> float:
+    (execution,) = (await claim(connection)).executions
+    return time.monotonic() - execution.due_s
+
+
+@in_loop
+async def test_what_was_delayed_is_due_since_the_end_of_its_delay(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(
+            connection, "scheduled", created_at="now() - interval '1 day'", run_at="now() - interval '1 hour'"
+        )
+        await queries.promote(connection, queues=["q"], rows=10)
+        assert 3600 <= await waited_s(connection) < 7200
+
+
+@in_loop
+async def test_what_was_given_back_is_due_since_then(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(connection, "pending", created_at="now() - interval '1 day'")
+        assert await waited_s(connection) >= 86_400
+        (execution,) = await queries.held(connection, [NODE], rows=10)
+        await queries.settle(connection, [Verdict(execution, Status.PENDING, uncount=1)])
+        assert await waited_s(connection) < 3600
+
+
+@in_loop
+async def test_a_row_of_version_1_without_a_time_is_due_now(url: str) -> None:
+    async with node(url) as connection:
+        await fetch(connection, "ALTER TABLE executions ALTER created_at DROP NOT NULL")
+        await in_state(connection, "pending", created_at="NULL")
+        assert await waited_s(connection) < 3600

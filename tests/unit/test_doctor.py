@@ -9,7 +9,7 @@ from currant.cli.doctor import settings as settings_checks
 from currant.cli.doctor.check import Check, Checks, Part, Verdict, some, worst
 from currant.cli.doctor.command import show
 from currant.cli.output import Page
-from currant.records import Queue
+from currant.records import Pause, Queue
 from currant.settings import Settings
 from currant.store.checkup import Connections, Holder, Letters, Server, Sessions, Vacuum
 from currant.store.grants import Kind, Right, rights
@@ -124,6 +124,10 @@ def test_queues_that_wait_for_nobody_or_for_long_are_told() -> None:
         return Queue(name, pending, False, 0, False, None, None, nodes)
 
     assert verdicts(work.check_queues([], {})) == [OK]
+    pause = Pause("a", "2030-01-01T00:00:00+00:00", "ada@host", "a broken release")
+    paused = Queue("a", 1, False, 0, False, None, None, ["n"], pause=pause)
+    assert verdicts(work.check_queues([paused], {"a": 5000.0})) == [OK]
+    assert verdicts([work.check_paused([], 0.0), work.check_paused([paused], 0.0)]) == [OK, WARNING]
     assert verdicts(work.check_queues([queue("a", ["n"])], {"a": 5.0})) == [OK]
     assert verdicts(work.check_queues([queue("a", ["n"]), queue("b", [])], {"a": 5000.0})) == [WARNING, WARNING]
 

@@ -59,7 +59,7 @@ def test_the_descriptor_of_a_lost_connection_may_be_anothers_at_once() -> None:
             subscribe=subscribe,
             own_channel=lambda: "own",
             notified=lambda queues: None,
-            paused=lambda queues: None,
+            paused=lambda: None,
             cancelled=lambda ids: None,
             listening=lambda: None,
             lost=losses.append,

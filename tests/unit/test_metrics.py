@@ -171,6 +171,12 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
 
 
+def test_every_example_is_a_query() -> None:
+    parser = pytest.importorskip("promql_parser")
+    for metric in METRICS.values():
+        parser.parse(metric.query)
+
+
 class Asked:
     """A database that answers when it is told to."""
 

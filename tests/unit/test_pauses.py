@@ -47,19 +47,6 @@ def test_all_of_them_may_be_paused() -> None:
     assert node.opened == 0
 
 
-def test_news_close_a_queue_until_the_answer_to_a_later_question() -> None:
-    node = Node()
-    node.told()
-    tick = node.pauses.ask()
-    node.pauses.doubt(["a"])
-    # It may have been asked before the pause.
-    node.pauses.answer(tick, QUEUES, [])
-    assert node.pauses.open_of(QUEUES) == ["b"]
-    assert node.told() == QUEUES
-    # What came meanwhile was not claimed.
-    assert node.opened == 2
-
-
 def test_an_answer_that_a_later_one_has_overtaken_does_not_count() -> None:
     node = Node()
     tick, look = node.pauses.ask(), node.pauses.ask()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from currant import settings
-from currant.cli import currantd, exits
+from currant.cli import descriptors, exits
 from currant.settings import Settings
 from currant.store.connections import STATEMENT_S
 from currant.supervisor import drain
@@ -141,7 +141,7 @@ def test_a_mistake_in_a_setting_is_no_reason_to_try_again(unit: dict[str, list[s
 
 
 def test_the_limits_are_those_that_currantd_asks_for(unit: dict[str, list[str]]) -> None:
-    assert unit["LimitNOFILE"] == [str(currantd.DESCRIPTORS_MAX)]
+    assert unit["LimitNOFILE"] == [str(descriptors.DESCRIPTORS_MAX)]
     assert unit["RuntimeDirectoryMode"] == ["0700"]
 
 

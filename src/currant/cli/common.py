@@ -50,7 +50,7 @@ def reported(command: str) -> Iterator[None]:
         yield
     except CurrantError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
-        raise typer.Exit(exits.USAGE if isinstance(error, ConfigurationError) else exits.FAILED) from None
+        raise typer.Exit(exits.of(error)) from None
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
         raise typer.Exit(exits.INTERRUPTED) from None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import faulthandler
 import inspect
-import resource
 from collections.abc import Callable, Sequence
 from signal import Signals
 from socket import socket
@@ -15,6 +14,7 @@ import uvloop
 from currant import settings as setting
 from currant.cli import exits, shell
 from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
+from currant.cli.descriptors import raise_descriptor_limit
 from currant.cli.interrupts import run_async
 from currant.cli.log import make_log, make_writer
 from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
@@ -30,9 +30,6 @@ from currant.supervisor.instance import Instance, acquire
 from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
-from currant.supervisor.sizing import descriptors_needed
-
-DESCRIPTORS_MAX = 65_536
 
 app = App()
 
@@ -75,7 +72,7 @@ def run(
                 # It is Currant's own: its schema is made without being asked for.
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
-            _raise_descriptor_limit(complete.procs)
+            raise_descriptor_limit(complete.procs)
             streams = relayed(writer, lambda fd: make_writer(settings.log_format, fd))
             start_fork_server = fork_server_starter(complete, level, streams)
             fork_server = start_fork_server()
@@ -102,29 +99,6 @@ async def _serve(
         await service.run(fork_server, came)
     finally:
         signals.answer_no_more()
-
-
-def descriptors_allowed() -> int:
-    """Returns how many file descriptors `currantd` may have, which raises its soft limit for itself."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-
-
-def _raise_descriptor_limit(procs: int) -> None:
-    """The usual soft limit of descriptors, 1,024, is for programs that use select().
-
-    Raises:
-        ConfigurationError: the hard limit is too low for so many children.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit, needed = descriptors_allowed(), descriptors_needed(procs)
-    if limit < needed:
-        raise ConfigurationError(
-            f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"
-            " raise it (ulimit -n, or LimitNOFILE= in systemd), or start fewer children"
-        )
-    if soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _with_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -47,6 +47,40 @@ class ChildStatus(msgspec.Struct):
     memory_bytes: int = 0
 
 
+class FunctionStatus(msgspec.Struct):
+    """What became of the executions of one function in one queue, since the node's start.
+
+    `finished`: how many, by outcome, as the database has them. `waits`: how many were waited for, from when they were
+    due until they started, `waits_s` seconds together; `runs` the same from then until their end, and `run_buckets` how
+    many were how long: see BOUNDS_S in protocol/timings.py.
+    """
+
+    queue: str
+    function: str
+    claimed: int
+    started: int
+    finished: dict[str, int]
+    timeouts: int
+    waits: int
+    waits_s: float
+    runs: int
+    runs_s: float
+    run_buckets: list[int]
+
+
+class ErrorStatus(msgspec.Struct):
+    """An execution that went wrong `age_s` ago. `reason`: why it failed for good; None: it is tried again."""
+
+    age_s: float
+    execution: str
+    function: str
+    queue: str
+    attempt: int
+    type: str
+    message: str
+    reason: str | None
+
+
 class StatusReply(msgspec.Struct, tag="status"):
     """From the supervisor. Counts are since its start, rates over the last seconds."""
 
@@ -80,5 +114,15 @@ class StatusReply(msgspec.Struct, tag="status"):
     statements: dict[str, StatementUse] = {}
     #: How often a connection was lost, or could not be made: an outage counts once for each connection.
     connection_errors: int = 0
+    #: Of each queue: how many are scheduled, up to the same bound, and for how long the oldest pending one has waited,
+    #: in seconds; None when the database does not answer.
+    scheduled: dict[str, int] | None = None
+    oldest_s: dict[str, float] | None = None
+    #: Where counting in a queue stops; 0: nothing was counted.
+    count_max: int = 0
+    #: Those that took the most time first.
+    functions: list[FunctionStatus] = []
+    #: The last few, the newest first.
+    errors: list[ErrorStatus] = []
     #: Whether it claims nothing, by `currantctl drain`.
     drained: bool = False

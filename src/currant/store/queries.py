@@ -101,7 +101,6 @@ _DEREGISTER = load("deregister")
 _DECLARE_DEAD = load("declare_dead")
 _RECLAIMED = load("reclaimed")
 _HELD = load("held")
-_BACKLOG = load("backlog")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
 _SCHEDULES = load("schedules")
@@ -330,11 +329,6 @@ async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> li
         Execution(id, lease, b"", function, queue, attempt, crashes, retries, None, None, None)
         for id, lease, function, queue, attempt, crashes, retries in found
     ]
-
-
-async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
-    """Returns how many executions wait in each queue, counted up to `rows`."""
-    return dict(await fetch(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
 
 
 async def ended(connection: Connection, ids: Sequence[str], *, bytes_max: int = 1 << 40) -> list[Ended]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from currant.errors import CurrantError, ProtocolError
+from currant.errors import CurrantError, NoSupervisor, ProtocolError
 from currant.protocol.calls import ANSWER_BYTES_MAX, Answer, answer_decoder, encode_call, read_answer
 from currant.protocol.commands import Request
 from currant.protocol.frames import FrameReader
@@ -34,7 +34,8 @@ def call(path: Path, request: Request, reply: type[R]) -> R:
     Waits as long as the request allows.
 
     Raises:
-        CurrantError: there is none, it refuses, or it is of another release.
+        NoSupervisor: there is none.
+        CurrantError: it refuses, or it is of another release.
     """
     frames: FrameReader[Answer] = FrameReader(answer_decoder, ANSWER_BYTES_MAX)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -48,7 +49,7 @@ def call(path: Path, request: Request, reply: type[R]) -> R:
         except PermissionError:
             raise CurrantError(f"{path.parent} belongs to another user: ask as that user, or as root") from None
         except (FileNotFoundError, ConnectionRefusedError):
-            raise CurrantError(
+            raise NoSupervisor(
                 f"no currantd runs in {path.parent}: start it, or name its directory with --runtime-dir"
             ) from None
         except ConnectionError:

@@ -266,15 +266,16 @@ class Database:
         self._upkeep.close_now()
         return asked
 
-    async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
-        pending = await self._utility.session().once(
-            lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
-        )
+    async def waiting(self) -> tuple[QueueFigures, dict[str, int]]:
+        """Returns what is in the queues, and what is parked by function.
+
+        Raises DatabaseUnreachable, StatementRefused.
+        """
+        figures = await self.queue_figures(COUNT_ROWS_MAX)
         parked = await self._utility.session().once(
             lambda connection: parking.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
-        return pending, parked
+        return figures, parked
 
     async def queue_figures(self, limit: int) -> QueueFigures:
         """Returns what is in the node's queues, counted up to `limit`. Raises DatabaseUnreachable, StatementRefused."""

@@ -28,7 +28,7 @@ class FailureLog:
         more = self._repeats.admit(function)
         if more is None:
             return
-        failure = _decode(verdict.error)
+        failure = decode_failure(verdict.error)
         self._log.warning(
             Event.FAILED,
             execution=verdict.execution.id,
@@ -56,7 +56,8 @@ class LateLog:
         )
 
 
-def _decode(error: bytes | None) -> Failure:
+def decode_failure(error: bytes | None) -> Failure:
+    """Returns an error as its execution's row has it."""
     try:
         return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
     except UNDECODABLE:

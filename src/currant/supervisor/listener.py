@@ -20,7 +20,7 @@ class Listener:
         subscribe: Callable[[], Awaitable[Subscription]],
         own_channel: Callable[[], str],
         notified: Callable[[Collection[str]], None],
-        paused: Callable[[Collection[str]], None],
+        paused: Callable[[], None],
         cancelled: Callable[[set[str]], None],
         listening: Callable[[], None],
         lost: Callable[[str], None],
@@ -31,7 +31,7 @@ class Listener:
             subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
             notified: gets the channels that were notified, other than the node's own.
-            paused: gets the queues that somebody has paused or resumed, before they are told as notified.
+            paused: somebody has paused or resumed a queue.
             cancelled: gets the ids of executions that ran here when someone cancelled them.
             listening: called once after each LISTEN: what was sent before is lost.
             lost, regained: the loss with its reason; its end, with the seconds between.
@@ -122,8 +122,8 @@ class Listener:
             if cancelled:
                 self.notifications += 1
                 self._cancelled(cancelled)
-        if queues := [each for each, payloads in channels.items() if PAUSE in payloads]:
-            self._paused(queues)
+        if any(PAUSE in payloads for payloads in channels.values()):
+            self._paused()
         self.notifications += len(channels)
         if channels:
             self._notified(channels)

@@ -7,6 +7,7 @@ from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog, LateLog
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.recent import RecentErrors
 
 
 class Outcomes:
@@ -29,6 +30,7 @@ class Outcomes:
         self._due_in, self._log, self._random = due_in, log, random
         self._failures = FailureLog(log, clock)
         self._late = LateLog(log, clock)
+        self.recent = RecentErrors(clock)
         self._parked_functions: set[str] = set()
 
     def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
@@ -114,6 +116,7 @@ class Outcomes:
             if verdict.delay_s is not None:
                 # The moment is the database's; this one is at most a little early, and then asks again.
                 self._due_in(verdict.delay_s)
+        self.recent.note(verdicts)
         self._ledger.add_unsaved(len(verdicts), sum(len(each.error or b"") for each in verdicts))
         self._completer.add_verdicts(verdicts)
 

@@ -10,9 +10,9 @@ from currant.supervisor.events import Event, Log
 class Pauses:
     """What the database has said of the queues' pauses.
 
-    A queue is open while the last answer that still counts says that it is not paused. One of which nothing is known,
-    because the node serves it only since a reload, or because somebody has just paused or resumed it, stays closed
-    until the next answer.
+    A queue is open while the last answer says that it is not paused. One of which nothing is known, because the node
+    serves it only since a reload, stays closed until the next answer. One that was paused stays open until then: if
+    word of a pause alone closed it, whoever may NOTIFY could keep it closed.
     """
 
     def __init__(self, *, opened: Callable[[], None], log: Log) -> None:
@@ -21,8 +21,8 @@ class Pauses:
         self._open: frozenset[str] = frozenset()
         self._paused: frozenset[str] = frozenset()
         self._asked = 0
-        #: The oldest question whose answer still counts.
-        self._counts_from = 1
+        #: The question of the last answer.
+        self._answered = 0
 
     @property
     def paused(self) -> list[str]:
@@ -42,11 +42,11 @@ class Pauses:
         return self._asked
 
     def answer(self, question: int, queues: Sequence[str], paused: Collection[str]) -> None:
-        """The database has said which of these queues are paused. An answer that a later one, or news, has overtaken
-        does not count."""
-        if question < self._counts_from:
+        """The database has said which of these queues are paused. What was asked before the last answer's question may
+        tell of the time before a pause, and does not count."""
+        if question < self._answered:
             return
-        self._counts_from = question
+        self._answered = question
         before, self._open = self._open, frozenset(queues) - frozenset(paused)
         paused_before, self._paused = self._paused, frozenset(paused)
         if new := self._paused - paused_before:
@@ -55,11 +55,6 @@ class Pauses:
             self._log.info(Event.QUEUES_RESUMED, queues=sorted(gone))
         if self._open - before:
             self._opened()
-
-    def doubt(self, queues: Collection[str]) -> None:
-        """Somebody has paused or resumed these queues: what was asked before does not tell."""
-        self._counts_from = self._asked + 1
-        self._open -= frozenset(queues)
 
 
 class PauseLook:

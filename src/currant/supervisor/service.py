@@ -238,17 +238,17 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
             notified=self._work_came,
-            paused=self._paused_or_resumed,
+            paused=self._pause_look.due,
             cancelled=self._cancels.asked,
             listening=self._listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
-        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._poller = None if settings.poll_s is None else Poller(settings.poll_s, self._claimer.work_came)
         self._membership = Membership(
             self._database,
@@ -402,6 +402,8 @@ class Service:
             self._counts,
             self._connections,
             self._stalls,
+            tally=self._tally,
+            recent=self._outcomes.recent,
             lifecycle=self._lifecycle,
             clock=clock,
         )
@@ -561,10 +563,6 @@ class Service:
         """There may be work in these queues. What waits in a paused one, or in one of other nodes, is none for now."""
         if any(self._pauses.is_open(each) for each in queues):
             self._claimer.work_came()
-
-    def _paused_or_resumed(self, queues: Collection[str]) -> None:
-        self._pauses.doubt(queues)
-        self._pause_look.due()
 
     def _queues_changed(self) -> None:
         self._listener.renew(None)

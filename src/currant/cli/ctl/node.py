@@ -8,7 +8,8 @@ import typer
 
 from currant.cli import exits
 from currant.cli.common import DatabaseOption, EmbeddedOption, RuntimeDirOption, reported
-from currant.cli.ctl.asked import NAME, ChildArgument, JsonOption, asked
+from currant.cli.ctl.asked import NAME, JsonOption, asked
+from currant.cli.ctl.completing import ChildArgument, queue_names
 from currant.cli.ctl.queues import queue_name, resume_queue
 from currant.cli.options import beginning
 from currant.cli.output import write, write_json
@@ -74,7 +75,11 @@ def drain_command(
 def resume_command(
     queue: Annotated[
         str | None,
-        typer.Argument(parser=queue_name, help="A queue that is paused; without it, the node that is drained."),
+        typer.Argument(
+            parser=queue_name,
+            help="A queue that is paused; without it, the node that is drained.",
+            autocompletion=queue_names,
+        ),
     ] = None,
     as_json: JsonOption = False,
     runtime_dir: RuntimeDirOption = None,

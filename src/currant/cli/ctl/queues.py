@@ -11,6 +11,7 @@ import typer
 from currant.cli import output
 from currant.cli.common import DatabaseOption, EmbeddedOption, ask, named_database
 from currant.cli.ctl.asked import NAME, JsonOption
+from currant.cli.ctl.completing import queue_names
 from currant.errors import ConfigurationError, CurrantError
 from currant.names import check_queue, stored_size
 from currant.store import pauses
@@ -35,7 +36,10 @@ def queue_name(value: str) -> str:
 
 
 QueueArgument = Annotated[
-    str, typer.Argument(parser=queue_name, help="The queue's name, as `currant queues` shows it.")
+    str,
+    typer.Argument(
+        parser=queue_name, help="The queue's name, as `currant queues` shows it.", autocompletion=queue_names
+    ),
 ]
 
 

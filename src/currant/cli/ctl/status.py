@@ -1,85 +1,113 @@
-"""`currantctl status`: how the node is."""
+"""`currantctl status`: how the node is, once or again and again."""
 
-from rich.console import Console
-from rich.table import Table
+import sys
+import time
+from typing import Annotated
 
+import msgspec
+import typer
+from rich.console import Group, RenderableType
+
+from currant.cli import exits
 from currant.cli.common import RuntimeDirOption, reported
+from currant.cli.ctl import views
 from currant.cli.ctl.asked import NAME, JsonOption, asked
-from currant.cli.output import write_json
+from currant.cli.ctl.looks import Looks
+from currant.cli.ctl.rates import Rates, rates
+from currant.cli.ctl.screen import ended_by_interrupt, screen
+from currant.cli.output import Page, write, write_json
+from currant.cli.shell import is_terminal
+from currant.cli.values import duration
 from currant.protocol.status import StatusReply, StatusRequest
 
-#: Of the statements those that took the most time.
-STATEMENTS_SHOWN = 8
+#: Of the statements and functions those that took the most time.
+STATEMENTS_SHOWN, FUNCTIONS_SHOWN, ERRORS_SHOWN = 8, 10, 5
 
 
-def status_command(as_json: JsonOption = False, runtime_dir: RuntimeDirOption = None) -> None:
-    """Shows its children and slots, what became of the executions, the rates, and the costliest statements.
+def _interval(value: str | float) -> float:
+    seconds = duration(value)
+    if seconds < INTERVAL_S_MIN:
+        raise typer.BadParameter(f"must be at least {INTERVAL_S_MIN:g} s")
+    return seconds
 
-    How busy a child is, is the part of its slots' time, since it was ready, in which they ran something.
+
+INTERVAL_S_MIN = 0.2
+IntervalOption = Annotated[
+    float,
+    typer.Option(
+        "--interval",
+        "-i",
+        metavar="DURATION",
+        parser=_interval,
+        help="How long between two looks. [2 s]",
+        show_default=False,
+    ),
+]
+
+
+def status_command(
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until q or Ctrl-C.")] = False,
+    interval: IntervalOption = 2.0,
+    runtime_dir: RuntimeDirOption = None,
+) -> None:
+    """Shows its children and slots, what waits, what became of the executions, and where the time goes.
+
+    How busy a child is, is the part of its slots' time, since it was ready, in which they ran something; with --watch,
+    since the last look. Off a terminal, --watch prints one page after the other, and with --json a document a line.
     """
     with reported(NAME):
+        if watch:
+            with ended_by_interrupt():
+                _watch(Looks(lambda request: asked(runtime_dir, request, StatusReply)), interval, as_json=as_json)
+            return
         reply = asked(runtime_dir, StatusRequest(), StatusReply)
         if as_json:
             write_json(reply)
         else:
-            show(reply, Console())
+            show(reply, rates(reply))
 
 
-def show(reply: StatusReply, console: Console) -> None:
+def show(reply: StatusReply, measured: Rates) -> None:
     """Prints the answer for people."""
-    running = sum(child.running for child in reply.children)
-    slots = sum(child.slots for child in reply.children)
-    phase = f"{reply.phase}, drained (currantctl resume ends that)" if reply.drained else reply.phase
-    console.print(f"[bold]{reply.node}[/] {phase}, pid {reply.pid}, up {_duration(reply.uptime_s)}")
-    console.print(f"queues {_queues(reply)}; {running} of {slots} slots taken")
-    console.print(f"{reply.completed_per_s:,.1f} completed/s, {reply.statements_per_s:,.2f} statements/s")
-    for part, reason in reply.degraded.items():
-        console.print(f"[red]degraded, {part}:[/] {reason}")
-    for name, reason in reply.connections_lost.items():
-        console.print(f"[red]connection {name} is lost:[/] {reason}")
+    Page().draw(lambda console: console.print(status_page(reply, measured, console.width)))
 
-    children = Table(
-        "child", "pid", "state", "running", "slots", "busy", "waiting", "finished", "lag", title="children"
+
+def status_page(
+    reply: StatusReply, measured: Rates, width: int, *, trouble: str | None = None, clock_s: float | None = None
+) -> RenderableType:
+    """Everything that the node says of itself."""
+    return Group(
+        views.head(reply, measured, clock_s=clock_s),
+        *views.lost(trouble),
+        *views.troubles(reply),
+        views.outcomes(reply),
+        *views.below(views.children(reply, measured, width)),
+        *views.below(views.queues(reply)),
+        *views.no_answer(reply),
+        *views.below(views.functions(measured, width, FUNCTIONS_SHOWN)),
+        *views.below(views.errors(reply, width, ERRORS_SHOWN), "last errors"),
+        *views.below(views.statements(reply, STATEMENTS_SHOWN), "statements since the start"),
     )
-    for child in reply.children:
-        pid = str(child.pid or "")
-        # Since it was ready.
-        busy = f"{child.busy_slot_s / child.slot_s:.0%}" if child.slot_s else ""
-        state = child.state if child.stalled_s is None else f"stalled {_duration(child.stalled_s)}"
-        lag = f"{1000 * child.lag_s:,.0f} ms"
-        children.add_row(
-            str(child.child), pid, state, f"{child.running:,}", f"{child.slots:,}", busy, f"{child.waiting:,}",
-            f"{child.finished:,}", lag,
-        )  # fmt: skip
-    console.print(children)
-    if reply.child_deaths:
-        console.print(f"[yellow]{reply.child_deaths:,} children died since the start: the log says how[/]")
-
-    executions = Table("executions since the start", "count")
-    for outcome, count in {**reply.executions, "unsaved": reply.unsaved}.items():
-        executions.add_row(outcome, f"{count:,}")
-    console.print(executions)
-
-    statements = Table("statements since the start", "calls", "rows", "mean")
-    for name, use in sorted(reply.statements.items(), key=lambda item: -item[1].seconds)[:STATEMENTS_SHOWN]:
-        statements.add_row(name, f"{use.calls:,}", f"{use.rows:,}", f"{1000 * use.seconds / max(1, use.calls):,.1f} ms")
-    console.print(statements)
-
-    if reply.pending is None or reply.parked is None:
-        console.print("[red]the database does not answer: what waits there is not known[/]")
-        return
-    for queue, count in reply.pending.items():
-        console.print(f"queue {queue}: {count:,} pending")
-    for function, count in reply.parked.items():
-        console.print(f"[yellow]parked:[/] {count:,} of {function}, until a node comes whose modules register it")
 
 
-def _queues(reply: StatusReply) -> str:
-    names = [f"{each} [yellow](paused)[/]" if each in reply.paused else each for each in reply.queues]
-    return ", ".join(names) or "none"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+def _watch(looks: Looks, interval_s: float, *, as_json: bool) -> None:
+    if as_json or not is_terminal(sys.stdout):
+        while True:
+            reply, measured = looks.look()
+            if as_json:
+                write(msgspec.json.encode(reply).decode())
+            else:
+                show(reply, measured)
+                write("")
+            time.sleep(interval_s)
+    looks.look()
+    with screen() as shown:
+        while True:
+            assert looks.seen is not None
+            reply, measured = looks.seen
+            page = status_page(reply, measured, shown.console.width, trouble=looks.trouble, clock_s=time.time())
+            shown.show(page)
+            if shown.key(interval_s) == "q":
+                raise typer.Exit(exits.DONE)
+            looks.look_again()

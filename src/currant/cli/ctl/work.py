@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from currant.cli.common import RuntimeDirOption, reported
-from currant.cli.ctl.asked import NAME, ChildOption, JsonOption, asked
+from currant.cli.ctl.asked import NAME, JsonOption, asked
+from currant.cli.ctl.completing import ChildOption
 from currant.cli.executions import IdsArgument, show_cancelled
 from currant.cli.output import Page, table, write_json
 from currant.protocol.commands import (

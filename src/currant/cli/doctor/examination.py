@@ -125,7 +125,7 @@ class _Examination:
         ages_s = {each.name: now_s - _moment_s(each.oldest_pending_at, now_s) for each in queues}
         names = [each.name for each in queues if each.parked]
         parked = await parking.parked(self._connection, queues=names, rows=inspection.COUNT_MAX)
-        return [*work.check_queues(queues, ages_s), work.check_parked(parked)]
+        return [*work.check_queues(queues, ages_s), work.check_paused(queues, now_s), work.check_parked(parked)]
 
     async def _look_at_letters(self) -> list[Check]:
         return [work.check_letters(await checkup.letters(self._connection, recent_s=work.RECENT_S))]

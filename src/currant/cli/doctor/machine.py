@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 from typing import NamedTuple
 
-from currant.cli.currantd import descriptors_allowed
+from currant.cli.descriptors import descriptors_allowed
 from currant.cli.doctor.check import Check, Checks, Part
 from currant.cli.output import size
 from currant.errors import ConfigurationError, CurrantError

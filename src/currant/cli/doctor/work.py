@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from currant.cli.doctor.check import Check, Checks, Part, some
-from currant.cli.output import count, duration
+from currant.cli.output import count, duration, paused
 from currant.records import Queue
 from currant.store.checkup import Letters
 
@@ -37,7 +37,8 @@ def check_queues(queues: Sequence[Queue], ages_s: Mapping[str, float]) -> list[C
         told = "; ".join(f"{each.name}: {count(each.pending, cut=each.pending_cut)} pending" for each in alone[:5])
         advice = "start a node with that queue (-q), or cancel what waits there"
         checks.append(_of.warning("queues nobody serves", told, advice))
-    slow = [each.name for each in queues if each.nodes and ages_s.get(each.name, 0.0) > OLDEST_S_MAX]
+    served = [each for each in queues if each.nodes and each.pause is None]
+    slow = [each.name for each in served if ages_s.get(each.name, 0.0) > OLDEST_S_MAX]
     if slow:
         told = "; ".join(f"{name}: the oldest waits {duration(ages_s[name])}" for name in slow[:5])
         checks.append(
@@ -47,6 +48,14 @@ def check_queues(queues: Sequence[Queue], ages_s: Mapping[str, float]) -> list[C
         waiting = sum(each.pending for each in queues)
         checks.append(_of.ok("queues", f"{len(queues)} in use, {waiting:,} pending, none waits long or for nobody"))
     return checks
+
+
+def check_paused(queues: Sequence[Queue], now_s: float) -> Check:
+    pauses = [(each.name, each.pause) for each in queues if each.pause is not None]
+    if not pauses:
+        return _of.ok("paused", "no queue")
+    told = some(f"{name} {paused(pause, now_s)}" for name, pause in pauses)
+    return _of.warning("paused", told, f"when they may go on: currantctl resume {pauses[0][0]}")
 
 
 def check_parked(parked: Mapping[str, int]) -> Check:

@@ -83,7 +83,7 @@ WITH node AS MATERIALIZED (
         CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
              THEN (e.options ->> 'keep_completed')::numeric <= 0
              ELSE %(discard)s::boolean END AS discard,
-        e.priority, e.created_at
+        e.priority, e.created_at, e.due_at
 ), facts AS MATERIALIZED (
     -- Once, not for each row.
     SELECT CASE WHEN counts.alive = 1 THEN counts.seen END AS seen, (SELECT max(rank) FROM bounded) AS last,
@@ -104,7 +104,7 @@ SELECT
     c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
     CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
     -- Before PostgreSQL 17 nothing can be taken from an infinite moment, as a raw row may have it.
-    CASE WHEN isfinite(c.created_at) THEN date_part('epoch', now() - c.created_at) ELSE 0 END AS waited_s,
+    CASE WHEN isfinite(coalesce(c.due_at, c.created_at)) THEN date_part('epoch', now() - coalesce(c.due_at, c.created_at)) ELSE 0 END AS waited_s,
     CASE WHEN c.rank = facts.last THEN ARRAY[c.priority, extract(epoch FROM c.created_at)]::float8[] END AS position,
     facts.seen, facts.due_in_s
 FROM facts

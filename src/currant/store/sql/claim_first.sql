@@ -52,6 +52,6 @@ RETURNING
     CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
          THEN (e.options ->> 'keep_completed')::numeric <= 0
          ELSE %(discard)s::boolean END AS discard,
-    CASE WHEN isfinite(e.created_at) THEN date_part('epoch', now() - e.created_at) ELSE 0 END AS waited_s,
+    CASE WHEN isfinite(coalesce(e.due_at, e.created_at)) THEN date_part('epoch', now() - coalesce(e.due_at, e.created_at)) ELSE 0 END AS waited_s,
     -- What claim.sql has besides.
     NULL AS position, NULL AS seen, NULL AS due_in_s

@@ -14,7 +14,7 @@ WITH due AS MATERIALIZED (
     ) AS s
 ), promoted AS (
     UPDATE executions AS e
-    SET status = 'pending', run_at = NULL
+    SET status = 'pending', run_at = NULL, due_at = e.run_at
     FROM due
     WHERE e.ctid = due.tid
     RETURNING e.queue

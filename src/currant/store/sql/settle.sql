@@ -16,6 +16,7 @@ WITH verdicts AS MATERIALIZED (
         crashes = e.crashes + v.crash::int,
         run_at = CASE WHEN v.status = 'scheduled' AND e.cancel_requested_at IS NULL
                       THEN now() + make_interval(secs => v.delay_s) END,
+        due_at = CASE WHEN v.status = 'pending' THEN now() ELSE e.due_at END,
         completed_at = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE now() END,
         claimed_at = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE e.claimed_at END,
         worker_id = CASE WHEN v.waits AND e.cancel_requested_at IS NULL THEN NULL ELSE e.worker_id END,
@@ -25,7 +26,7 @@ WITH verdicts AS MATERIALIZED (
     RETURNING e.*, v.reason
 ), dead AS (
     INSERT INTO dead_letter_queue (id, execution_id, execution_data, failure_reason)
-    SELECT 'dead_' || s.id || '_' || s.lease, s.id, to_jsonb(s) - 'reason' - 'ready', s.reason
+    SELECT 'dead_' || s.id || '_' || s.lease, s.id, to_jsonb(s) - 'reason' - 'ready' - 'due_at', s.reason
     FROM settled AS s
     WHERE s.status = 'failed'
     ON CONFLICT (id) DO NOTHING

@@ -37,8 +37,8 @@ DEAD_LETTERS = Metric(
 )  # fmt: skip
 WAITS = Metric(
     "currant_execution_schedule_to_start_seconds", Kind.HISTOGRAM, _BY_JOB, "seconds",
-    "From when an execution was enqueued until it began in a child. Of one that was enqueued for later, or is retried,"
-    " that holds what it was meant to wait, for its row does not tell when it was due.",
+    "From when an execution was due (enqueued, the end of its delay or of its retry's wait, given back) until it began"
+    " in a child.",
     "histogram_quantile(0.95, sum by (le, queue) (rate(currant_execution_schedule_to_start_seconds_bucket[5m])))",
 )  # fmt: skip
 RUNS = Metric(
