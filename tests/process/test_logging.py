@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from currant.protocol.commands import LogLevelReply, LogLevelRequest
+from currant.supervisor.asking import call
 from tests.nodes import HANGS_S, World, eventually
 
 MODULE = "logging_jobs"
@@ -31,6 +33,10 @@ def test_what_jobs_log_is_json_line_by_line_with_the_fields_of_the_execution(wor
     assert said == {
         id: [(function, f"said {word}", None), (function, "sang", word)] for id, (function, word) in ids.items()
     }
+    # A level that is set while the node runs is that of the jobs, too.
+    call(node.folder / "run" / "control.sock", LogLevelRequest("debug"), LogLevelReply)
+    world.enqueue(f"{MODULE}.says", "three")
+    eventually(lambda: node.told("too low"))
     assert node.stop() == 0
 
 

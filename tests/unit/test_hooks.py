@@ -149,7 +149,7 @@ def test_after_a_start_hook_that_failed_no_other_runs() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(failure), type=BootFailed) == failure
 
 
-def test_all_stop_hooks_run_and_each_that_fails_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_stop_hooks_run_and_each_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     class Unprintable:
         def __call__(self) -> None:
             raise KeyboardInterrupt
@@ -163,7 +163,7 @@ def test_all_stop_hooks_run_and_each_that_fails_is_printed(capsys: pytest.Captur
     ran: list[str] = []
     asyncio.run(run_stop_hooks([Unprintable(), failing, lambda: ran.append("last")]))
     assert ran == ["last"]
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "the stop hook <unprintable: its name raised SystemExit> failed:\n" in said
     assert "KeyboardInterrupt" in said
     assert "CancelledError" in said
