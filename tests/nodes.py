@@ -53,8 +53,16 @@ class Node:
     """A `currantd` that the test started."""
 
     def __init__(
-        self, folder: Path, url: str, ledger: Path, *args: str, module: str = "jobs", env: dict[str, str]
+        self,
+        folder: Path,
+        url: str,
+        ledger: Path,
+        *args: str,
+        module: str = "jobs",
+        output: int | None = None,
+        env: dict[str, str],
     ) -> None:
+        """`output`: a descriptor to write to; by default a file, in which `log` and `told` look."""
         self.folder = folder
         self.log_file = folder / "log"
         folder.mkdir(exist_ok=True)
@@ -74,8 +82,8 @@ class Node:
                 [*CURRANTD, *(["-m", module] if module else []), *args],
                 cwd=folder,
                 env=environment,
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
             )
 
     @property
@@ -153,6 +161,8 @@ class World:
         self.ledger_file.touch()
         self.ledger = LedgerFile(self.ledger_file)
         self.nodes: list[Node] = []
+        #: Where nodes that start from now on write; None: each to a file of its own.
+        self.output: int | None = None
         self._connection = psycopg.connect(url, autocommit=True)
 
     def use_ledger(self, file: Path) -> None:
@@ -162,7 +172,7 @@ class World:
     def start(self, *args: str, module: str = "jobs", folder: Path | None = None, **env: str) -> Node:
         """Starts a node without waiting for it. `folder`: of a node before, whose runtime directory it takes over."""
         where = folder or self.folder / f"node{len(self.nodes)}"
-        node = Node(where, self.url, self.ledger_file, *args, module=module, env=env)
+        node = Node(where, self.url, self.ledger_file, *args, module=module, output=self.output, env=env)
         self.nodes.append(node)
         return node
 

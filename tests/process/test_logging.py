@@ -1,8 +1,13 @@
 """What jobs log, in real nodes: its fields, its format, and that nobody who does not read it can stop them."""
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 
-from tests.nodes import World, eventually
+import pytest
+
+from tests.nodes import HANGS_S, World, eventually
 
 MODULE = "logging_jobs"
 
@@ -27,3 +32,57 @@ def test_what_jobs_log_is_json_line_by_line_with_the_fields_of_the_execution(wor
         id: [(function, f"said {word}", None), (function, "sang", word)] for id, (function, word) in ids.items()
     }
     assert node.stop() == 0
+
+
+class Pipe:
+    """What `currantd` has for standard output and error, and its reader, who does not read."""
+
+    def __init__(self) -> None:
+        reading, self.writing = os.pipe()
+        self._reading: int | None = reading
+
+    def close(self) -> None:
+        if self._reading is not None:
+            os.close(self._reading)
+            self._reading = None
+
+    def read(self, until: bytes) -> str:
+        """Reads until somebody writes that."""
+        assert self._reading is not None
+        data = b""
+        while until not in data:
+            data += os.read(self._reading, 1 << 16)
+        return data.decode()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
+    os.close(pipe.writing)
+
+
+@pytest.mark.parametrize("trouble", ["closed", "full"])
+def test_whoever_does_not_read_what_jobs_write_does_not_stop_them(world: World, pipe: Pipe, trouble: str) -> None:
+    if trouble == "closed":
+        pipe.close()
+    world.output = pipe.writing
+    node = world.start("--procs", "2", module=MODULE)
+    # More than a pipe holds, by each of several at a time.
+    ids = world.enqueue(f"{MODULE}.talks", 300, count=8, max_retries=0)
+    assert world.at_rest() == {"completed": len(ids)}
+    assert node.stop() == 0
+
+
+def test_what_jobs_write_to_a_pipe_comes_out_in_whole_lines(world: World, pipe: Pipe) -> None:
+    world.output = pipe.writing
+    node = world.start("--procs", "2", module=MODULE)
+    world.enqueue(f"{MODULE}.talks", 5, count=4, max_retries=0)
+    world.at_rest()
+    node.send(signal.SIGTERM)
+    text = pipe.read(until=b"node stopped")
+    lines = [line for line in text.splitlines() if line not in ("raw", "x" * 1000)]
+    assert text.splitlines().count("raw") == 4
+    assert sum(json.loads(line).get("currant_function") == f"{MODULE}.talks" for line in lines) == 20
+    assert node.process.wait(HANGS_S) == 0

@@ -198,6 +198,22 @@ async def test_who_does_not_take_the_answer_is_cut_off(monkeypatch: pytest.Monke
 
 
 @in_loop
+async def test_a_mistake_of_ours_is_told_to_both_sides() -> None:
+    listening = listen(Address("127.0.0.1", 0))
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    async def answer(request: Request) -> Response:
+        raise KeyError(request.path)
+
+    served = HttpServer(listening, answer)
+    await served.start()
+    assert status_of(await exchange(address_of(listening), b"GET /x HTTP/1.1\r\n\r\n")) == 500
+    served.stop()
+    assert [repr(each) for each in told] == ["KeyError('/x')"]
+
+
+@in_loop
 async def test_a_stop_cuts_off_who_is_being_answered() -> None:
     async with server() as address:
         reader, writer = await asyncio.open_connection(*address)

@@ -16,8 +16,9 @@ from currant.cli import exits, shell
 from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
 from currant.cli.descriptors import raise_descriptor_limit
 from currant.cli.interrupts import run_async
-from currant.cli.log import make_log
+from currant.cli.log import make_log, make_writer
 from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
+from currant.cli.relay import relayed
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
 from currant.settings import ServiceManager, Settings
@@ -56,7 +57,8 @@ def run(
                 " or as modules = [...] in [tool.currant] of pyproject.toml"
             )
         level = LogLevel(settings.log_level)
-        log = make_log(level, settings.log_format)
+        writer = make_writer(settings.log_format)
+        log = make_log(level, settings.log_format, writer)
         for variable, meant in setting.unknown_variables().items():
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
@@ -71,7 +73,8 @@ def run(
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
             raise_descriptor_limit(complete.procs)
-            start_fork_server = fork_server_starter(complete, level)
+            streams = relayed(writer, lambda fd: make_writer(settings.log_format, fd))
+            start_fork_server = fork_server_starter(complete, level, streams)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(

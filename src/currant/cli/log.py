@@ -22,7 +22,15 @@ TOLD_MAX = 20
 ASKED_FOR = frozenset({Event.STACKS})
 
 
-def make_log(level: LogLevel | str, form: str = "auto") -> Log:
+def make_writer(form: str, fd: int | None = None) -> Writer:
+    """Returns what writes lines to a descriptor, by default that of standard error; what is dropped is an event."""
+    render = _renderer(form)
+    return Writer(
+        sys.stderr.fileno() if fd is None else fd, dropped=lambda lines: _line(render, Event.DROPPED, lines=lines)
+    )
+
+
+def make_log(level: LogLevel | str, form: str = "auto", writer: Writer | None = None) -> Log:
     """Returns the log to standard error, whose level is looked up for each event.
 
     It never makes anyone wait: what nobody reads is dropped, and counted.
@@ -30,12 +38,12 @@ def make_log(level: LogLevel | str, form: str = "auto") -> Log:
     Args:
         level: or its name, of a log that keeps it.
         form: one of `lines.FORMATS`.
+        writer: what `make_writer` returns, if somebody else writes there, too.
     """
     threshold = LogLevel(level) if isinstance(level, str) else level
-    form = resolved(form, terminal=sys.stderr.isatty())
-    render = renderer(form, colors=sys.stderr.isatty() and not Console(stderr=True).no_color)
+    render = _renderer(form)
     limit = Limit(render)
-    writer = Writer(sys.stderr.fileno(), dropped=lambda lines: _line(render, Event.DROPPED, lines=lines))
+    writer = writer or make_writer(form)
     writer.every(limit.overdue)
 
     def admit(_logger: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -81,6 +89,12 @@ class Limit:
         with self._lock:
             overdue = self._repeats.overdue(now=last)
         return [_line(self._render, Event.LEFT_OUT, of=str(event), lines=lines) for event, lines in overdue.items()]
+
+
+def _renderer(form: str) -> Render:
+    is_terminal = sys.stderr.isatty()
+    colors = is_terminal and not Console(stderr=True).no_color
+    return renderer(resolved(form, terminal=is_terminal), colors=colors)
 
 
 def _line(render: Render, event: Event, **fields: Any) -> str:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from currant.errors import ModuleImportFailed, ProtocolError
 from currant.lines import resolved
@@ -30,6 +30,16 @@ from currant.settings import Settings, child_environment, working_directory
 from currant.supervisor.loglevel import LogLevel
 
 
+class Streams(NamedTuple):
+    """The descriptors that are to be a fork server's standard output and error; None: as this process's."""
+
+    stdout: int | None = None
+    stderr: int | None = None
+
+
+OWN_STREAMS = Streams()
+
+
 class StartForkServer(Protocol):
     """Starts a fork server's process."""
 
@@ -50,18 +60,22 @@ class ForkServer:
         environment: Mapping[str, str],
         directory: str | None = None,
         log_level: LogLevel | None = None,
+        streams: Streams = OWN_STREAMS,
     ) -> None:
         """Starts the process, which begins to import the modules at once.
 
         Args:
             directory: where it runs; where this process does if None.
             log_level: what children begin with.
+            streams: its standard output and error, and its children's.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "currant.child", "--fd", str(theirs.fileno()), "--parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
+                stdout=streams.stdout,
+                stderr=streams.stderr,
                 pass_fds=[theirs.fileno()],
                 env=dict(environment),
                 cwd=directory,
@@ -219,7 +233,7 @@ class ForkServer:
             self._fds.clear()
 
 
-def fork_server_starter(settings: Settings, log_level: LogLevel) -> StartForkServer:
+def fork_server_starter(settings: Settings, log_level: LogLevel, streams: Streams = OWN_STREAMS) -> StartForkServer:
     """Returns what starts fork servers: the first one before there is an event loop.
 
     They start in the directory of this moment, by its name: a symlink that is switched to a new release is followed.
@@ -236,7 +250,7 @@ def fork_server_starter(settings: Settings, log_level: LogLevel) -> StartForkSer
             log_format=resolved(settings.log_format, terminal=sys.stderr.isatty()),
         )
         environment = child_environment(see_database=settings.children_see_database)
-        return ForkServer(boot, environment, directory, log_level)
+        return ForkServer(boot, environment, directory, log_level, streams)
 
     return start
 

@@ -108,6 +108,13 @@ class HttpServer:
                 response = await self._answer(request)
         except BadRequest as error:
             response = Response.text(error.status, error.text)
+        except (EOFError, OSError):
+            raise
+        except Exception as error:
+            # A mistake of ours, which is told where all of these are; who asks is to know that the node lives.
+            told = {"message": "an answer to an HTTP request failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
+            response = Response.text(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Currant's: the log has it")
         return request, response
 
 
