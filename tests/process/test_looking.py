@@ -88,11 +88,11 @@ class Terminal:
         self.shown = ""
 
     def until(self, text: str) -> str:
-        """Waits until the text is shown, and returns all that is since the last call, without what steers."""
+        """Waits until the text is shown, and returns all since the last call up to it, without what steers."""
         while text not in self.shown:
             assert select.select([self.ours], [], [], HANGS_S)[0], self.shown
             self.shown += os.read(self.ours, 65536).decode(errors="replace")
-        found, self.shown = self.shown, ""
+        found, text, self.shown = self.shown.partition(text)
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", found)
 
     def end(self) -> int:
@@ -121,7 +121,7 @@ def test_status_top_and_doctor_show_a_node_that_works(world: World) -> None:
     for columns in (80, 120):
         top = Terminal("top", *run, "-i", "0.2", columns=columns)
         top.until("over the last")
-        page = top.until("over the last")
+        page = top.until("q quits")
         assert "jobs.failing" in page
         assert "ValueError: this one always fails" in page
         # Left by q, and by a signal: the cursor is back, and the screen is the one before.
@@ -132,6 +132,11 @@ def test_status_top_and_doctor_show_a_node_that_works(world: World) -> None:
         assert top.end() == (0 if columns == 80 else 143)
         assert "\x1b[?25h" in top.shown
         assert top.shown.rstrip().endswith("\x1b[?1049l")
+
+    for line, words in (("currantctl pause te", ["test"]), ("currantctl restart ", ["0", "1"])):
+        completing = {"_CURRANTCTL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "2"}
+        completed = _run(CURRANTCTL, folder=world.folder, **completing, CURRANT_RUNTIME_DIR=run[1])
+        assert completed.stdout.split() == words
 
     once = _run(CURRANTCTL, "top", *run, "-i", "0.2", folder=world.folder)
     assert (once.returncode, once.stderr) == (0, "")

@@ -2,7 +2,7 @@
 
 from currant.supervisor.database import LISTEN_NAME
 from currant.supervisor.events import Event
-from currant.supervisor.report import Connections
+from currant.supervisor.report import REFUSAL_S, Connections
 
 CLAIM, COMPLETE, UTILITY = "currantd:claim", "currantd:complete", "currantd:utility"
 
@@ -68,3 +68,13 @@ def test_before_the_node_has_started_nothing_is_told() -> None:
     node.connections.note_loss(COMPLETE, "refused")
     node.connections.note_return(COMPLETE, 5.0)
     assert node.told() == []
+
+
+def test_a_refusal_is_told_for_a_while() -> None:
+    node = Node()
+    assert node.connections.refused is None
+    node.connections.note_refusal("column x does not exist")
+    node.now += REFUSAL_S
+    assert node.connections.refused == "column x does not exist"
+    node.now += 1
+    assert node.connections.refused is None

@@ -24,6 +24,8 @@ from currant.supervisor.tally import Tally
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
 SAMPLE_S = 1.0
+#: For so long a refused statement is told: whatever is refused is tried again sooner.
+REFUSAL_S = 60.0
 
 
 class Connections:
@@ -36,6 +38,7 @@ class Connections:
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._refusals = Repeats(clock)
+        self._refusal: tuple[float, str] | None = None
         self.lost: dict[str, str] = {}
         #: How many losses there have been, of any connection.
         self.losses = 0
@@ -71,9 +74,17 @@ class Connections:
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
+        self._refusal = self._clock(), reason
         more = self._refusals.admit(Event.STATEMENT_REFUSED)
         if more is not None:
             self._log.error(Event.STATEMENT_REFUSED, reason=reason, more=more)
+
+    @property
+    def refused(self) -> str | None:
+        """What the database said of a statement that it has refused lately; None: it refuses none."""
+        if self._refusal is None or self._clock() - self._refusal[0] > REFUSAL_S:
+            return None
+        return self._refusal[1]
 
 
 class Report:
@@ -140,6 +151,7 @@ class Report:
             connection_errors=self._connections.losses,
             functions=functions_of(self._tally),
             errors=self._recent.newest(),
+            refused=self._connections.refused,
             drained=self._lifecycle.drained,
         )
 

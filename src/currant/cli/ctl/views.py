@@ -81,6 +81,8 @@ def troubles(reply: StatusReply) -> list[Text]:
     """What somebody should look at, a line each."""
     lines = [text(f"degraded, {part}: {reason}", "red") for part, reason in reply.degraded.items()]
     lines += [text(f"connection {name} is lost: {reason}", "red") for name, reason in reply.connections_lost.items()]
+    if reply.refused is not None:
+        lines.append(text(f"refused by the database, and tried again: {' '.join(reply.refused.split())}", "red"))
     if reply.child_deaths:
         lines.append(Text(f"{reply.child_deaths:,} children died since the start: the log says how", "yellow"))
     if reply.suspects:

@@ -67,6 +67,7 @@ def _node(folder: Path) -> Check:
         return _of.warning(name, str(error), f"look at its log; a socket left by a killed one in {folder} does no harm")
     told = f"{reply.node} is {reply.phase}, pid {reply.pid}"
     troubles = [f"{part}: {reason}" for part, reason in {**reply.degraded, **reply.connections_lost}.items()]
+    troubles += [] if reply.refused is None else [reply.refused]
     troubles += [f"child {each.child} is stalled" for each in reply.children if each.stalled_s is not None]
     if troubles:
         return _of.warning(name, f"{told}; {'; '.join(troubles)}", "look at `currantctl status` and at its log")

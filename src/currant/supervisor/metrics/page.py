@@ -34,6 +34,9 @@ _COST = """\
 
 **While nobody scrapes**: nothing, but for the counting, which is done in batches.
 
+**An idle node** that is scraped every 15 s sends 0.27 statements a second, where 0.2 are its own and 0.07 are for the
+figures of queues, and its supervisor uses 0.1 % of a core.
+
 **A scrape** of a node with a few functions takes some milliseconds of the supervisor. At the bounds, 100 children and
 1,000 pairs of queue and function, it is 45,000 samples, 3.9 MB of text or 160 kB gzipped, and 0.2 s of a core (2
 cores, shared): about 1 % at one scrape in 15 s. It is made in pieces of 250 samples, about a millisecond each,
