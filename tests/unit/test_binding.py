@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import logging
+import logging.config
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -223,3 +224,29 @@ def test_a_level_without_a_handler_stays_the_users(monkeypatch: pytest.MonkeyPat
     loggers.child.settle()
     loggers.child.set_level("debug")
     assert logging.root.level == logging.ERROR
+
+
+def test_a_configuration_of_the_users_may_name_the_fields_where_no_child_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The one of docs/logging.md for Django, in a web server."""
+    root = logging.root.handlers[:]
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"currant": {"()": "currant.logs.ExecutionFilter"}},
+        "formatters": {"plain": {"format": "%(levelname)s %(name)s [%(currant_execution)s] %(message)s"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["currant"]}},
+        "loggers": {"web": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    }
+    logging.config.dictConfig(config)
+    logging.getLogger("web").info("a request")
+    assert capsys.readouterr().err == "INFO web [None] a request\n"
+
+    async def function() -> None:
+        logging.getLogger("web").info("a job")
+
+    assert _run(function) is Ending.COMPLETED
+    assert capsys.readouterr().err == "INFO web [job_1] a job\n"
+    logging.getLogger("web").handlers.clear()
+    assert logging.root.handlers == root
