@@ -73,7 +73,7 @@ def _speed(reply: StatusReply, rates: Rates) -> Text:
             line.append(f"  {rates.executions[name]:,.1f} {name}/s", style)
     line.append(f"  {rates.statements_per_s:,.1f} statements/s")
     if reply.unsaved:
-        line.append(f"  {reply.unsaved:,} outcomes not written yet")
+        line.append(f"  {reply.unsaved:,} unsaved")
     return line
 
 
