@@ -124,7 +124,7 @@ class StatusReply(msgspec.Struct, tag="status"):
     functions: list[FunctionStatus] = []
     #: The last few, the newest first.
     errors: list[ErrorStatus] = []
-    #: Why the database has refused a statement within the last minute, which is tried again; None: it has not.
+    #: Why the database goes on refusing statements, which are tried again; None: it does not.
     refused: str | None = None
     #: Whether it claims nothing, by `currantctl drain`.
     drained: bool = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -24,8 +25,8 @@ from currant.supervisor.tally import Tally
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
 SAMPLE_S = 1.0
-#: For so long a refused statement is told: whatever is refused is tried again sooner.
-REFUSAL_S = 60.0
+#: What is refused is tried again: a row that somebody has locked passes, a mistake comes so often within so long.
+REFUSALS_MIN, REFUSAL_S = 3, 60.0
 
 
 class Connections:
@@ -38,7 +39,9 @@ class Connections:
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._refusals = Repeats(clock)
-        self._refusal: tuple[float, str] | None = None
+        #: When the last few were.
+        self._refused_at: deque[float] = deque(maxlen=REFUSALS_MIN)
+        self._refusal = ""
         self.lost: dict[str, str] = {}
         #: How many losses there have been, of any connection.
         self.losses = 0
@@ -74,17 +77,17 @@ class Connections:
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
-        self._refusal = self._clock(), reason
+        self._refused_at.append(self._clock())
+        self._refusal = reason
         more = self._refusals.admit(Event.STATEMENT_REFUSED)
         if more is not None:
             self._log.error(Event.STATEMENT_REFUSED, reason=reason, more=more)
 
     @property
     def refused(self) -> str | None:
-        """What the database said of a statement that it has refused lately; None: it refuses none."""
-        if self._refusal is None or self._clock() - self._refusal[0] > REFUSAL_S:
-            return None
-        return self._refusal[1]
+        """What the database says of statements that it goes on refusing; None: it does not, or did once or twice."""
+        goes_on = len(self._refused_at) == REFUSALS_MIN and self._clock() - self._refused_at[0] <= REFUSAL_S
+        return self._refusal if goes_on else None
 
 
 class Report:

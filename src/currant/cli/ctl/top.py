@@ -70,7 +70,7 @@ def top_page(
 ) -> RenderableType:
     """The page for a terminal of so many lines; None: there is no end to them."""
     troubles = views.troubles(reply)
-    wanted = [len(reply.children), len(rates.functions), len(reply.pending or ()), len(reply.errors)]
+    wanted = [len(reply.children), len(views.ended_lately(rates)), len(reply.pending or ()), len(reply.errors)]
     lines = None if height is None else height - _LINES_BESIDES - len(troubles)
     rows = share(wanted, lines)
     over = Text("on average since its start" if rates.since_start else f"over the last {rates.seconds:.1f} s", "dim")

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from currant.cli.ctl.rates import ChildRates, Rates
+from currant.cli.ctl.rates import ChildRates, FunctionRates, Rates
 from currant.cli.output import count, duration, size, text
 from currant.protocol.status import ChildStatus, StatusReply
 
@@ -73,7 +73,7 @@ def _speed(reply: StatusReply, rates: Rates) -> Text:
             line.append(f"  {rates.executions[name]:,.1f} {name}/s", style)
     line.append(f"  {rates.statements_per_s:,.1f} statements/s")
     if reply.unsaved:
-        line.append(f"  {reply.unsaved:,} outcomes not written yet")
+        line.append(f"  {reply.unsaved:,} unsaved")
     return line
 
 
@@ -171,11 +171,16 @@ def queues(reply: StatusReply, rows: int | None = None) -> Table:
     return made
 
 
+def ended_lately(rates: Rates) -> list[FunctionRates]:
+    """Returns the functions of which anything ended."""
+    return [each for each in rates.functions if each.per_s > 0 or each.slots > 0]
+
+
 def functions(rates: Rates, width: int, rows: int) -> Table:
     """The functions that take the most of the slots' time."""
     wide = width >= WIDE
     made = _table("function", *(["queue"] if wide else []), "done/s", "wrong/s", "slots", "mean", "p95", "waited")
-    for each in rates.functions[:rows]:
+    for each in ended_lately(rates)[:rows]:
         made.add_row(
             text(each.function),
             *([text(each.queue)] if wide else []),

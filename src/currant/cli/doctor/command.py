@@ -81,7 +81,7 @@ def show(checks: list[Check], page: Page) -> None:
 def _table(checks: list[Check]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, min_width=9)
-    table.add_column(no_wrap=True, min_width=19)
+    table.add_column(no_wrap=True, min_width=20)
     table.add_column(overflow="fold")
     for each in checks:
         style = _STYLES[each.verdict]
