@@ -59,7 +59,7 @@ def _fights(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if settings.metrics is not None and settings.metrics.host not in _OWN:
         yield (
-            f"the metrics are served on {settings.metrics}, to everyone who reaches this machine: they have no password",
+            f"the metrics are served on {settings.metrics}, to all who reach this machine: they have no password",
             f"make {environment_name('metrics')} 127.0.0.1:{settings.metrics.port}, or keep others out by a firewall",
         )
     if settings.keep_failed_s < settings.keep_completed_s:
