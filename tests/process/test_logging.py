@@ -37,6 +37,13 @@ def test_what_jobs_log_is_json_line_by_line_with_the_fields_of_the_execution(wor
     call(node.folder / "run" / "control.sock", LogLevelRequest("debug"), LogLevelReply)
     world.enqueue(f"{MODULE}.says", "three")
     eventually(lambda: node.told("too low"))
+    # Also of children that come later.
+    before = node.children()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(set(node.children()) - set(before)) == 2)
+    world.enqueue(f"{MODULE}.says", "four")
+    eventually(lambda: len(node.told("too low")) == 2)
     assert node.stop() == 0
 
 
@@ -83,7 +90,8 @@ def test_whoever_does_not_read_what_jobs_write_does_not_stop_them(world: World, 
 
 def test_what_jobs_write_to_a_pipe_comes_out_in_whole_lines(world: World, pipe: Pipe) -> None:
     world.output = pipe.writing
-    node = world.start("--procs", "2", module=MODULE)
+    # One: print() writes a line and its end one after the other.
+    node = world.start("--procs", "1", module=MODULE)
     world.enqueue(f"{MODULE}.talks", 5, count=4, max_retries=0)
     world.at_rest()
     node.send(signal.SIGTERM)

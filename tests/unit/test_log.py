@@ -120,6 +120,22 @@ def test_off_a_terminal_each_line_is_one_json_object(pipe: Pipe) -> None:
     assert second["odd"] == "<unprintable: ValueError>"
 
 
+def test_on_a_terminal_lines_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        make_log(LogLevel()).warning(Event.CHILD_DIED, reason="exit code 9")
+        told = os.read(ours, 1000).decode()
+        while "\n" not in told:
+            told += os.read(ours, 1000).decode()
+    os.close(ours)
+    assert not told.startswith("{")
+    assert "\x1b[" in told
+    assert "child died" in told
+
+
 @pytest.mark.parametrize("form", ["logfmt", "console"])
 def test_other_formats_can_be_asked_for(pipe: Pipe, form: str) -> None:
     log = pipe.make_log(form=form)

@@ -29,9 +29,11 @@ class Writer:
         """
         Args:
             fd: not the stream: what is left in its buffer, or a thread that holds its lock, spoils the exit of Python.
+                May be closed afterwards.
             dropped: makes the line that tells how many were dropped.
         """
-        self._fd, self._dropped_line = fd, dropped
+        # Of its own: the number may be another's when a line comes late.
+        self._fd, self._dropped_line = os.dup(fd), dropped
         #: Each with as how many lines it counts.
         self._lines: deque[tuple[bytes, int]] = deque()
         self._bytes = 0
