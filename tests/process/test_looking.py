@@ -141,11 +141,12 @@ def test_status_top_and_doctor_show_a_node_that_works(world: World) -> None:
     once = _run(CURRANTCTL, "top", *run, "-i", "0.2", folder=world.folder)
     assert (once.returncode, once.stderr) == (0, "")
     assert "\x1b" not in once.stdout
-    assert "jobs.echo" in once.stdout
+    assert "jobs.failing  failed   ValueError: this one always fails" in once.stdout
 
     status = _run(CURRANTCTL, "status", *run, folder=world.folder).stdout
     assert f"{node.status().node} running" in status
     assert "20 completed, 1 failed" in status
+    assert "jobs.echo" in status
     assert "ValueError: this one always fails" in status
     reply = node.status()
     functions = {each.function: each for each in reply.functions}

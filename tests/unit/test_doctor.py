@@ -1,5 +1,6 @@
 """What `doctor` makes of what it finds: each trouble has its verdict, and one line that says what to do."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from currant.cli.doctor.check import Check, Checks, Part, Verdict, some, worst
 from currant.cli.doctor.command import show
 from currant.cli.output import Page
 from currant.records import Pause, Queue
-from currant.settings import Settings
+from currant.settings import Address, Settings
 from currant.store.checkup import Connections, Holder, Letters, Server, Sessions, Vacuum
 from currant.store.grants import Kind, Right, rights
 
@@ -114,8 +115,11 @@ def test_settings_that_fight_each_other_are_told_each_by_itself() -> None:
     fighting = Settings(
         retry_base_s=7200.0, stall_timeout_s=1.0, claim_batch=4, procs=1000, keep_failed_s=1.0, keep_completed_s=2.0
     )
+    fighting = dataclasses.replace(fighting, metrics=Address("0.0.0.0", 9464))
     found = settings_checks.check_settings(fighting, {"CURRANT_PROC": "1"})
-    assert verdicts(found) == [WARNING] * 6
+    assert verdicts(found) == [WARNING] * 7
+    at_home = Settings(metrics=Address("127.0.0.1", 9464))
+    assert verdicts(settings_checks.check_settings(at_home, {})) == [OK, OK]
     assert found[0].advice == "write CURRANT_PROCS instead of CURRANT_PROC"
 
 

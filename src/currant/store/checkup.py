@@ -14,7 +14,7 @@ from currant.store.grants import Right
 from currant.store.statements import fetch, load
 
 #: How long a notification may take, in seconds.
-HEARD_S = 3.0
+HEARD_S = 10.0
 LETTERS_MAX = 10_000
 LOOK_NAME = "currant:doctor"
 

@@ -46,9 +46,5 @@ def _nobody(folder: Path, why: str) -> str:
     others = [*setting.runtime_dirs().values(), *_SERVICES.parent.glob(_SERVICES.name)]
     sockets = {each / SOCKET_NAME for each in others if each != folder}
     found = sorted(str(each.parent) for each in sockets if os.access(each, os.R_OK | os.W_OK))
-    advice = (
-        f"name another with --runtime-dir, such as {found[0]}"
-        if found
-        else "start it, or name its directory with --runtime-dir"
-    )
-    return f"no currantd runs in {folder} ({why}): {advice}"
+    such_as = f", such as {found[0]}, where one seems to run" if found else ""
+    return f"no currantd runs in {folder} ({why}): start it, or name its directory with --runtime-dir{such_as}"

@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from currant.cli import exits
+from currant.cli.shell import is_terminal
 
 #: The exit code of a process that SIGTERM has ended.
 _TERMINATED = 128 + signal.SIGTERM
@@ -37,6 +38,11 @@ class Screen:
         if not readable:
             return None
         return os.read(sys.stdin.fileno(), 64).decode(errors="replace")[:1] or "q"
+
+
+def has_screen() -> bool:
+    """Whether standard output is a terminal on which a page can change."""
+    return is_terminal(sys.stdout) and not Console().is_dumb_terminal
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """`currantctl status`: how the node is, once or again and again."""
 
-import sys
 import time
 from typing import Annotated
 
@@ -14,9 +13,8 @@ from currant.cli.ctl import views
 from currant.cli.ctl.asked import NAME, JsonOption, asked
 from currant.cli.ctl.looks import Looks
 from currant.cli.ctl.rates import Rates, rates
-from currant.cli.ctl.screen import ended_by_interrupt, screen
+from currant.cli.ctl.screen import ended_by_interrupt, has_screen, screen
 from currant.cli.output import Page, write, write_json
-from currant.cli.shell import is_terminal
 from currant.cli.values import duration
 from currant.protocol.status import StatusReply, StatusRequest
 
@@ -92,7 +90,7 @@ def status_page(
 
 
 def _watch(looks: Looks, interval_s: float, *, as_json: bool) -> None:
-    if as_json or not is_terminal(sys.stdout):
+    if as_json or not has_screen():
         while True:
             reply, measured = looks.look()
             if as_json:

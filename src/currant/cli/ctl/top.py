@@ -1,6 +1,5 @@
 """`currantctl top`: a node while it works, on one screen."""
 
-import sys
 import time
 from collections.abc import Sequence
 
@@ -12,10 +11,9 @@ from currant.cli.ctl import views
 from currant.cli.ctl.asked import NAME, asked
 from currant.cli.ctl.looks import Looks
 from currant.cli.ctl.rates import Rates
-from currant.cli.ctl.screen import Screen, ended_by_interrupt, screen
+from currant.cli.ctl.screen import Screen, ended_by_interrupt, has_screen, screen
 from currant.cli.ctl.status import IntervalOption
 from currant.cli.output import Page
-from currant.cli.shell import is_terminal
 from currant.protocol.status import StatusReply
 
 _KEYS = "q quits   space holds the page, and lets it go on"
@@ -32,7 +30,7 @@ def top_command(interval: IntervalOption = 2.0, runtime_dir: RuntimeDirOption = 
     with reported(NAME):
         looks = Looks(lambda request: asked(runtime_dir, request, StatusReply))
         looks.look()
-        if not is_terminal(sys.stdout):
+        if not has_screen():
             time.sleep(interval)
             reply, rates = looks.look()
             Page().draw(lambda console: console.print(top_page(reply, rates, console.width, None)))

@@ -75,7 +75,7 @@ def show(checks: list[Check], page: Page) -> None:
             page.add(_table(its))
     counts = {verdict: sum(each.verdict is verdict for each in checks) for verdict in Verdict}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    page.add(f"{len(checks)} checks: {told}", style=_STYLES[worst(checks)])
+    page.add(f"{len(checks)} check{'s' if len(checks) > 1 else ''}: {told}", style=_STYLES[worst(checks)])
 
 
 def _table(checks: list[Check]) -> Table:

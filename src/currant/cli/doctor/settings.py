@@ -9,6 +9,8 @@ from currant.settings import Settings, environment_name, unknown_variables
 _of = Checks(Part.SETTINGS)
 #: A child's event loop is looked at each second, and counts as stalled after three.
 _STALL_S_MIN = 5.0
+#: Only this machine reaches these.
+_OWN = ("127.0.0.1", "::1", "localhost")
 
 
 def check_settings(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Check]:
@@ -54,6 +56,11 @@ def _fights(settings: Settings) -> Iterator[tuple[str, str]]:
         yield (
             f"{settings.procs} children on {cores} cores: they take each other's time",
             f"make {environment_name('procs')} the number of cores, and {environment_name('concurrency')} larger",
+        )
+    if settings.metrics is not None and settings.metrics.host not in _OWN:
+        yield (
+            f"the metrics are served on {settings.metrics}, to all who reach this machine: they have no password",
+            f"make {environment_name('metrics')} 127.0.0.1:{settings.metrics.port}, or keep others out by a firewall",
         )
     if settings.keep_failed_s < settings.keep_completed_s:
         yield (
