@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,8 @@ from currant.identifiers import new_ids
 from currant.protocol.status import StatusReply
 from currant.store import connections, queries
 from currant.store import enqueue as store_enqueue
-from currant.supervisor.control import ask
+from currant.supervisor.asking import ask
+from currant.supervisor.events import Event
 from tests.ledger import LedgerFile, Run, Verdict, judge
 from tests.support import HANGS_S
 
@@ -51,8 +53,16 @@ class Node:
     """A `currantd` that the test started."""
 
     def __init__(
-        self, folder: Path, url: str, ledger: Path, *args: str, module: str = "jobs", env: dict[str, str]
+        self,
+        folder: Path,
+        url: str,
+        ledger: Path,
+        *args: str,
+        module: str = "jobs",
+        output: int | None = None,
+        env: dict[str, str],
     ) -> None:
+        """`output`: a descriptor to write to; by default a file, in which `log` and `told` look."""
         self.folder = folder
         self.log_file = folder / "log"
         folder.mkdir(exist_ok=True)
@@ -72,8 +82,8 @@ class Node:
                 [*CURRANTD, *(["-m", module] if module else []), *args],
                 cwd=folder,
                 env=environment,
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
             )
 
     @property
@@ -84,8 +94,13 @@ class Node:
             # The last line may be half written.
             return file.read().decode(errors="replace")
 
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Returns the fields of the log's lines of an event, in their order."""
+        lines = [_fields(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [fields for fields in lines if fields.get("event") == event]
+
     def ready(self) -> "Node":
-        eventually(lambda: 'event="node ready"' in self.log or self.process.poll() is not None)
+        eventually(lambda: self.told(Event.READY) or self.process.poll() is not None)
         assert self.process.poll() is None, self.log
         return self
 
@@ -128,6 +143,14 @@ class Node:
             self.process.wait()
 
 
+def _fields(line: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        fields = json.loads(line)
+        if isinstance(fields, dict):
+            return fields
+    return {}
+
+
 class World:
     """The test's database, its ledger, and its nodes."""
 
@@ -138,6 +161,8 @@ class World:
         self.ledger_file.touch()
         self.ledger = LedgerFile(self.ledger_file)
         self.nodes: list[Node] = []
+        #: Where nodes that start from now on write; None: each to a file of its own.
+        self.output: int | None = None
         self._connection = psycopg.connect(url, autocommit=True)
 
     def use_ledger(self, file: Path) -> None:
@@ -147,7 +172,7 @@ class World:
     def start(self, *args: str, module: str = "jobs", folder: Path | None = None, **env: str) -> Node:
         """Starts a node without waiting for it. `folder`: of a node before, whose runtime directory it takes over."""
         where = folder or self.folder / f"node{len(self.nodes)}"
-        node = Node(where, self.url, self.ledger_file, *args, module=module, env=env)
+        node = Node(where, self.url, self.ledger_file, *args, module=module, output=self.output, env=env)
         self.nodes.append(node)
         return node
 

@@ -2,8 +2,14 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec
+
+import pytest
 
 from currant.executions import NULL, Ending, Outcome
 from currant.protocol import work
@@ -33,6 +39,19 @@ async def comes_true(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(HANGS_S):
         while not condition():  # noqa: ASYNC110 – it is another process that makes it true
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def frozen_backend(pid: int) -> Iterator[None]:
+    """Stops a process of the database's server for a while; skips where the server runs elsewhere."""
+    process = Path(f"/proc/{pid}/comm")
+    if not process.exists() or not process.read_text().startswith("postgres"):
+        pytest.skip("the server runs elsewhere")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def outcomes_in(message: work.Outcomes) -> list[Outcome]:

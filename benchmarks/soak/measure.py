@@ -106,5 +106,5 @@ async def _stretch(soak: Soak, name: str, seconds: float) -> Stretch:
 
 
 def _claims(reply: StatusReply) -> StatementUse:
-    uses = [reply.statements[name] for name in ("claim", "claim_one") if name in reply.statements]
+    uses = [reply.statements[name] for name in ("claim", "claim_first") if name in reply.statements]
     return sum(uses, StatementUse(0, 0, 0.0))

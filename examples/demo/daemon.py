@@ -94,7 +94,13 @@ def started(url: str, folder: Path) -> Iterator[Currantd]:
 def _environment(url: str) -> dict[str, str]:
     # Settings of the user's own could make another demo of it.
     others = {name: value for name, value in os.environ.items() if not name.startswith("CURRANT_")}
-    return {**others, "CURRANT_DATABASE_URL": url, "CURRANT_RETRY_BASE_S": RETRY_BASE_S}
+    return {
+        **others,
+        "CURRANT_DATABASE_URL": url,
+        "CURRANT_RETRY_BASE_S": RETRY_BASE_S,
+        # Its last lines are shown when something goes wrong.
+        "CURRANT_LOG_FORMAT": "console",
+    }
 
 
 def _installed(command: list[str]) -> list[str]:

@@ -57,6 +57,10 @@ class PayloadTooLarge(PayloadError):
     """Arguments or a result are larger than CURRANT_PAYLOAD_BYTES_MAX."""
 
 
+class NoSupervisor(CurrantError):
+    """No `currantd` runs where it was looked for."""
+
+
 class ProtocolError(CurrantError):
     """A frame on one of Currant's own sockets is not what the protocol allows."""
 

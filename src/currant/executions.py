@@ -60,13 +60,15 @@ class Execution(msgspec.Struct, array_like=True, gc=False):
     cell: int = -1
     #: Deleted when it succeeds: nobody wants its result.
     discard: bool = False
+    #: When it became due, by the monotonic clock, which the supervisor and its children share; 0: that is not known.
+    due_s: float = 0.0
 
 
 class Ending(enum.IntEnum):
     """How an execution came back from its child."""
 
     COMPLETED = 0
-    #: User code raised or ran out of time: retried while retries are left.
+    #: User code raised: retried while retries are left.
     FAILED = 1
     #: It can never succeed as it is (arguments that do not fit, a result that is not JSON): not retried.
     REJECTED = 2
@@ -84,6 +86,10 @@ class Ending(enum.IntEnum):
     CANCELLED = 8
     #: The node that ran it is dead, or was taken for dead: a crash that is hardly its own doing.
     LOST = 9
+    #: It ran longer than its timeout: as FAILED.
+    TIMED_OUT = 10
+    #: This node does not run it now: later, uncounted, as SNOOZED.
+    PUT_OFF = 11
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
@@ -111,7 +117,7 @@ class Verdict(msgspec.Struct, array_like=True, gc=False):
     """What is to be written for one execution that did not complete.
 
     `uncount` is taken from its attempts, `crash` added to its crashes. `delay_s` says when a scheduled one runs,
-    counted from the moment of writing, by the database's clock.
+    counted from the moment of writing, by the database's clock. `ending` is what it follows from.
     """
 
     execution: Execution
@@ -121,6 +127,9 @@ class Verdict(msgspec.Struct, array_like=True, gc=False):
     uncount: int = 0
     crash: int = 0
     reason: str | None = None
+    ending: Ending = Ending.FAILED
+    #: Set False by a write that found fewer rows than it should: those that it did not write.
+    written: bool = True
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -161,14 +170,14 @@ def judge(
             return Verdict(execution, Status.PENDING, error, crash=1)
         case Ending.CRASHED | Ending.LOST:
             return Verdict(execution, Status.FAILED, error, crash=1, reason=f"crashed {execution.crashes + 1} times")
-        case Ending.FAILED | Ending.RETRIED if runs <= execution.max_retries:
+        case Ending.FAILED | Ending.TIMED_OUT | Ending.RETRIED if runs <= execution.max_retries:
             wait_s = policy.delay_s(runs, random) if delay_s is None else _bounded(delay_s)
             return Verdict(execution, Status.SCHEDULED, error, delay_s=wait_s)
-        case Ending.FAILED | Ending.RETRIED:
+        case Ending.FAILED | Ending.TIMED_OUT | Ending.RETRIED:
             return Verdict(execution, Status.FAILED, error, reason=f"failed in its last attempt ({runs} of {runs})")
         case Ending.REJECTED:
             return Verdict(execution, Status.FAILED, error, reason="cannot succeed: not retried")
-        case Ending.SNOOZED:
+        case Ending.SNOOZED | Ending.PUT_OFF:
             return Verdict(execution, Status.SCHEDULED, delay_s=_bounded(delay_s or 0.0), uncount=1)
         case Ending.CANCELLED:
             return Verdict(execution, Status.CANCELLED, error)

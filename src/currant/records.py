@@ -1,5 +1,6 @@
 """What people are shown of the database: executions, dead letters, queues, schedules, and what it was asked."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -68,6 +69,15 @@ class DeadLetter(msgspec.Struct):
     execution: Any = None
 
 
+class Pause(msgspec.Struct):
+    """A queue that is paused: since when, by whom, and why."""
+
+    queue: str
+    paused_at: str
+    paused_by: str
+    reason: str | None = None
+
+
 class Queue(msgspec.Struct):
     """What waits in a queue. A count that `_cut` marks stopped there: there are more."""
 
@@ -84,6 +94,8 @@ class Queue(msgspec.Struct):
     #: What waits for a node that knows its function; not among the scheduled.
     parked: int = 0
     parked_cut: bool = False
+    #: None: it is not paused.
+    pause: Pause | None = None
 
 
 class Schedule(msgspec.Struct):
@@ -119,3 +131,27 @@ class StatementUse(msgspec.Struct):
     def __add__(self, other: "StatementUse") -> "StatementUse":
         """What both were together."""
         return StatementUse(self.calls + other.calls, self.rows + other.rows, self.seconds + other.seconds)
+
+
+class Cancelled(msgspec.Struct):
+    """What became of the wish to cancel an execution. `status` is what it is now; None: it is not there."""
+
+    id: str
+    cancelled: bool
+    status: str | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, id: str, done: bool, ended: Mapping[str, str | None]) -> "Cancelled":
+        """Makes it of the database's word.
+
+        Args:
+            done: it had not ended before.
+            ended: of those that have ended, or are not there, the status now.
+        """
+        if done:
+            return cls(id, True, ended.get(id, "running"), None)
+        if id not in ended:
+            return cls(id, False, None, "it is no job, and only jobs can be cancelled")
+        status = ended[id]
+        return cls(id, False, status, "no execution has this id" if status is None else f"it is {status} already")

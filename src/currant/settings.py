@@ -5,13 +5,14 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from currant.errors import ConfigurationError
+from currant.lines import FORMATS
 from currant.names import check_queue
 from currant.protocol.cells import CELLS_MAX
 
@@ -21,7 +22,7 @@ def _plain(default: Any) -> str:
 
 
 #: The most executions that a claim takes, and outcomes that a statement writes, unless fewer are asked for.
-CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 500, 2500
+CLAIM_ROWS_MAX, COMPLETE_ROWS_MAX = 2500, 2500
 #: The groups in which `currantd --help` shows the settings.
 WHAT, SIZE, DATABASE, TIMING, LOGGING = "What to run", "Size", "Database", "Timing and limits", "Logging and files"
 
@@ -107,8 +108,31 @@ def _address(value: Any) -> str:
     return value.strip()
 
 
+class Address(NamedTuple):
+    """Where to listen. Port 0: one that the system chooses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listening(value: Any) -> Address:
+    match = re.fullmatch(r"(?:(?:\[([^\[\]\s]+)\]|([^:\[\]\s]+)):)?(\d{1,5})", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or match is None or int(match[3]) > 65_535:
+        raise ValueError
+    return Address(match[1] or match[2] or "127.0.0.1", int(match[3]))
+
+
 def _level(value: Any) -> str:
     if not isinstance(value, str) or value.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError
+    return value.lower()
+
+
+def _log_format(value: Any) -> str:
+    if not isinstance(value, str) or value.lower() not in FORMATS:
         raise ValueError
     return value.lower()
 
@@ -123,12 +147,32 @@ def _yes_or_no(value: Any) -> bool:
 
 
 def _default_runtime_dir() -> Path:
+    return next(iter(runtime_dirs().values()))
+
+
+def runtime_dirs() -> dict[str, Path]:
+    """Returns where the runtime directory may be when nobody names it, by why; the first one counts."""
     # systemd's RuntimeDirectory= first, then the user's own, then a private folder under the temporary one.
-    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        base = os.environ.get(name)
-        if base:
-            return Path(base) if name == "RUNTIME_DIRECTORY" else Path(base) / "currant"
-    return Path(tempfile.gettempdir()) / f"currant-{os.getuid()}"
+    found = {}
+    if base := os.environ.get("RUNTIME_DIRECTORY"):
+        found["RUNTIME_DIRECTORY, of systemd, names it"] = Path(base)
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        found["XDG_RUNTIME_DIR leads there"] = Path(base) / "currant"
+    found["the default, for neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set"] = (
+        Path(tempfile.gettempdir()) / f"currant-{os.getuid()}"
+    )
+    return found
+
+
+def why_runtime_dir(option: str | None) -> str:
+    """Returns, for people, why the runtime directory is the one that it is; `option`: what the command line says."""
+    if option is not None:
+        return "--runtime-dir names it"
+    if os.environ.get(environment_name("runtime_dir")):
+        return f"{environment_name('runtime_dir')} names it"
+    if "runtime_dir" in _project_table(Path.cwd() / "pyproject.toml"):
+        return "[tool.currant] in pyproject.toml names it"
+    return next(iter(runtime_dirs()))
 
 
 def _default_embedded_dir() -> Path:
@@ -260,8 +304,23 @@ class Settings:
         "How long the event loop of a child may not answer, for blocking code, before the child is killed, in seconds.",
         *_number(0, above=True),
     )
+    metrics: Address | None = _setting(
+        None,
+        "Where Prometheus finds the metrics, with `/healthz` and `/readyz` beside them: host:port, as 127.0.0.1:9464 or"
+        " `[::1]:9464`, or a port alone, on 127.0.0.1. Whoever can connect can read them.",
+        _listening,
+        "must be host:port, as 127.0.0.1:9464 or [::1]:9464, or a port alone",
+        group=LOGGING,
+    )
     log_level: str = _setting(
         "info", "debug, info, warning or error.", _level, "must be debug, info, warning or error", group=LOGGING
+    )
+    log_format: str = _setting(
+        "auto",
+        "auto, console, json or logfmt; auto is console on a terminal and json elsewhere.",
+        _log_format,
+        "must be auto, console, json or logfmt",
+        group=LOGGING,
     )
 
 
@@ -329,6 +388,34 @@ def working_directory() -> str:
         if os.path.isabs(named) and os.path.samefile(named, directory):
             return named
     return directory
+
+
+class ServiceManager(NamedTuple):
+    """Who started this process and wants to hear of it: systemd, or what speaks as it does."""
+
+    #: Of its socket: a path, or a name of the abstract namespace with an @ before it.
+    address: str
+    #: After so long without a word it takes the process for hung, in seconds.
+    watchdog_s: float | None
+
+
+def take_service_manager(environ: MutableMapping[str, str] | None = None) -> ServiceManager | None:
+    """Returns the service manager, if there is one, and takes it out of the environment: it is not the children's.
+
+    Raises:
+        ConfigurationError: what it says of itself cannot be meant.
+    """
+    environ = os.environ if environ is None else environ
+    address, watchdog_us, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+    if not address:
+        return None
+    if address[0] not in "/@" or len(address) < 2 or len(os.fsencode(address)) > 107:
+        raise ConfigurationError(f"NOTIFY_SOCKET must be a path from the root, or @ and a name, got {address}")
+    if not watchdog_us or pid not in ("", str(os.getpid())):
+        return ServiceManager(address, None)
+    if not (watchdog_us.isascii() and watchdog_us.isdigit() and int(watchdog_us) > 0):
+        raise ConfigurationError(f"WATCHDOG_USEC must be a number of microseconds greater than 0, got {watchdog_us}")
+    return ServiceManager(address, int(watchdog_us) / 1e6)
 
 
 def child_environment(environ: Mapping[str, str] | None = None, *, see_database: bool = False) -> dict[str, str]:

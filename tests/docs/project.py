@@ -17,7 +17,7 @@ from tests.nodes import eventually
 
 #: What hangs ends the test.
 HANGS_S = 60.0
-READY = 'event="node ready"'
+READY = "node ready"
 #: In a command it stands for the id that was printed last.
 ELLIPSIS_ID = "job_…"
 
@@ -35,6 +35,8 @@ class Project:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.environment = {
+            # As on a terminal, which the pages show.
+            "CURRANT_LOG_FORMAT": "console",
             **os.environ,
             "CURRANT_DATABASE_URL": url,
             "DATABASE_URL": url,

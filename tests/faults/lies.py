@@ -27,6 +27,7 @@ TOLERATED: list[object] = [
     work.Outcomes([], [8001] * 10_000, -1e308),
     work.Recalled([-5, 8001, 8001, 2**63]),
     work.Overrun(2**40),
+    work.Inspected(1, [work.Inspection(2**40, 1.0, "x" * 1000), work.Inspection(-1, None)], "\x1b[2J"),
     work.Lend(-7),
     work.Lend(2**50),
     work.Lend(0),

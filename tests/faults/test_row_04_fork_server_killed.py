@@ -35,6 +35,6 @@ def test_its_children_die_with_it_and_their_work_is_retried_at_once_as_the_nodes
     assert trial.rows("SELECT DISTINCT crashes, attempt FROM executions") == [(0, 1)]
     # What of the quick ones ran when it died runs again, too.
     trial.check_ledger(twice=[*held, *quick])
-    eventually(lambda: node.log.count('event="fork server died"') == 1)
+    eventually(lambda: len(node.told("fork server died")) == 1)
     assert node.status().phase == "running"
     assert node.stop() == 0

@@ -41,7 +41,7 @@ def test_what_has_not_started_goes_back_before_the_grace_period_is_over(trial: T
     quick, _, _ = trial.begin_with_backlog(quick=trial.count(1000), long=8)
     trial.fault()
     node.send(signal.SIGTERM)
-    eventually(lambda: "event=draining" in node.log)
+    eventually(lambda: node.told("draining"))
     eventually(lambda: trial.states().keys() == {"completed", "pending", "running"} and trial.states()["running"] == 8)
     trial.recovered()
     completed = trial.states()["completed"]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ def _pending(trial: Trial) -> set[str]:
 def _left_running(trial: Trial, node: Node) -> set[str]:
     """Returns what a node in a hurry has left to the next one: nothing, but where the database was too slow."""
     left = {id for (id,) in trial.rows("SELECT id FROM executions WHERE status = 'running'")}
-    assert not left or not re.search(r"event=stopped .*unsaved=0\b", node.log), node.log
+    assert not left or all(fields["unsaved"] for fields in node.told("node stopped")), node.log
     return left
 
 
@@ -85,7 +84,7 @@ def _end(node: Node, signals: tuple[signal.Signals, ...]) -> None:
     for index, number in enumerate(signals):
         if number in signals[:index]:
             # Else the kernel, or the interpreter, may take the two for one.
-            eventually(lambda: "event=draining" in node.log or node.process.poll() is not None)
+            eventually(lambda: node.told("draining") or node.process.poll() is not None)
         node.send(number)
     assert node.process.wait(EXIT_S) == 0, node.log
     assert "Traceback" not in node.log
@@ -118,7 +117,7 @@ def test_while_the_database_is_waited_for_each_signal_ends_the_node_cleanly(tria
     nowhere = "postgresql://127.0.0.1:1/nowhere"
     nodes = [trial.start("--procs", "1", CURRANT_DATABASE_URL=nowhere) for _ in WAYS]
     for node, signals in zip(nodes, WAYS, strict=True):
-        eventually(lambda node=node: 'event="waiting for the database"' in node.log)  # type: ignore[misc]
+        eventually(lambda node=node: node.told("waiting for the database"))  # type: ignore[misc]
         _end(node, signals)
 
 

@@ -33,7 +33,7 @@ def test_past_its_timeout_it_is_retried_when_its_child_is_dead_and_not_before(tr
     assert {trial.row(id)["attempt"] for id in neighbours} == {1}
     assert trial.crashed() == set()
     trial.check_ledger(twice=[id, *neighbours, *quick])
-    eventually(lambda: 'event="child replaced"' in node.log)
+    eventually(lambda: node.told("child replaced"))
     assert node.status().child_deaths == 0
 
 

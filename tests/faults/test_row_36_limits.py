@@ -22,7 +22,7 @@ AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def _refusals(node: Node) -> int:
-    return node.log.count('event="child not started"')
+    return len(node.told("child not started"))
 
 
 def _fork_server(node: Node, children: list[int]) -> int:

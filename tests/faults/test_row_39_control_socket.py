@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from currant.errors import CurrantError
-from currant.protocol.frames import encode
-from currant.protocol.status import CONTROL_REQUEST_BYTES_MAX, StatusReply, StatusRequest
+from currant.protocol.calls import CALL_BYTES_MAX, encode_call
+from currant.protocol.status import StatusReply, StatusRequest
 from tests.faults.trial import Trial
 from tests.nodes import Node, eventually
 
 pytestmark = pytest.mark.fault(39)
 
-REQUEST = bytes(encode(StatusRequest(), CONTROL_REQUEST_BYTES_MAX))
+REQUEST = bytes(encode_call(StatusRequest(), "1.0"))
 
 
 def _garbage(draw: random.Random) -> bytes:
@@ -31,7 +31,7 @@ def _garbage(draw: random.Random) -> bytes:
     return draw.choice(
         [
             noise,
-            struct.pack(">I", CONTROL_REQUEST_BYTES_MAX + 1) + noise,
+            struct.pack(">I", CALL_BYTES_MAX + 1) + noise,
             struct.pack(">I", len(noise)) + noise,
             REQUEST[: draw.randrange(len(REQUEST))],
             REQUEST + noise,

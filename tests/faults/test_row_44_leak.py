@@ -9,7 +9,7 @@ pytestmark = pytest.mark.fault(44)
 
 
 def _retired(node: Node, why: str) -> list[str]:
-    return [line for line in node.log.splitlines() if 'event="child retired"' in line and why in line]
+    return [reason for fields in node.told("child retired") if why in (reason := fields["reason"])]
 
 
 def test_children_that_leak_are_recycled_between_executions_and_none_is_lost(trial: Trial) -> None:

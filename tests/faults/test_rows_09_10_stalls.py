@@ -44,7 +44,7 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     assert {run.pid for run in trial.runs()} == {other}
     eventually(lambda: _stalled(node) == [victim])
     eventually(lambda: "stopped (SIGSTOP)" in node.log)
-    assert 'event="child stalled"' in node.log
+    assert node.told("child stalled")
     assert node.status().executions["crashed"] == 0
     # It goes on as if nothing had been, drops what others did meanwhile, and gets work again.
     os.kill(victim, signal.SIGCONT)
@@ -55,7 +55,7 @@ def test_a_stopped_child_gets_no_work_and_its_unstarted_work_goes_elsewhere(tria
     assert trial.at_rest() == {"completed": count + 8}
     trial.check_ledger()
     assert node.status().child_deaths == 0
-    eventually(lambda: 'event="child recovered"' in node.log)
+    eventually(lambda: node.told("child recovered"))
 
 
 @pytest.mark.fault(9)
@@ -107,7 +107,7 @@ def test_blocking_code_keeps_its_lease_its_stack_is_logged_and_unstarted_work_go
         trial.begun([blocking])
     # This one is given to the same child, and waits behind the blocking one.
     (waiting,) = trial.enqueue("echo")
-    eventually(lambda: 'event="child stalled"' in node.log)
+    eventually(lambda: node.told("child stalled"))
     trial.recovered()
     assert "in blocking" in node.log
     assert "jobs.py" in node.log

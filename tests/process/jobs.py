@@ -124,6 +124,15 @@ def sync_sleeper(seconds: float) -> str:
     return threading.current_thread().name
 
 
+@job(queue="test")
+def sync_gated() -> None:
+    """As `gated`, in a thread."""
+    note("start")
+    while not _gate_is_open():
+        time.sleep(0.05)
+    note("end")
+
+
 @job(queue="test", retries=1, timeout=0.5)
 def sync_hanging(hangs_until: int) -> str:
     """Hangs for ever in its first runs."""

@@ -64,8 +64,12 @@ class Proxy:
         `unreachable`: nor on new ones, until `reach`.
         """
         if unreachable:
-            self._unreachable.set()
+            self.refuse_new()
         self._loop.call_soon_threadsafe(self._deafen)
+
+    def refuse_new(self) -> None:
+        """Nothing passes on new connections, until `reach`; the others stay as they are."""
+        self._unreachable.set()
 
     def reach(self) -> None:
         """New connections pass again; the others stay as they are."""

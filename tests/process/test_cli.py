@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from currant.store.migrate import VERSION
+from currant.supervisor.events import Event
 from tests import version_1
 from tests.nodes import CURRANTD, JOBS, World, eventually
 
@@ -284,18 +285,19 @@ def test_a_module_is_named_as_import_takes_it(tmp_path: Path) -> None:
 
 def test_slips_of_the_pen_are_warned_of(world: World) -> None:
     node = world.node("--procs", "1", "-q", "tset", CURRANT_PROC="7")
-    assert "queues=['tset']" in node.log
-    assert "registered=" in node.log
-    assert "variable=CURRANT_PROC did_you_mean=CURRANT_PROCS" in node.log
+    (queues,) = node.told(Event.QUEUES_WITHOUT_JOBS)
+    assert queues["queues"] == ["tset"]
+    assert "test" in queues["registered"]
+    (variable,) = node.told(Event.UNKNOWN_VARIABLE)
+    assert (variable["variable"], variable["did_you_mean"]) == ("CURRANT_PROC", "CURRANT_PROCS")
 
 
 def test_a_failure_for_good_is_told_once_for_many(world: World) -> None:
     world.enqueue("failing", max_retries=0, count=50)
     node = world.node("--procs", "1")
     world.at_rest()
-    (line,) = [line for line in node.log.splitlines() if "execution failed" in line]
-    assert "function=jobs.failing" in line
-    assert 'message="this one always fails"' in line
+    (fields,) = node.told(Event.FAILED)
+    assert (fields["function"], fields["message"]) == ("jobs.failing", "this one always fails")
 
 
 def test_each_command_tells_its_version(tmp_path: Path) -> None:

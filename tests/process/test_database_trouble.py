@@ -33,7 +33,7 @@ def own_world(own_url: str, tmp_path: Path) -> Iterator[World]:
 
 def _count(node: Node, event: Event) -> int:
     """Counts the log lines of an event."""
-    return node.log.count(f'event="{event}"')
+    return len(node.told(event))
 
 
 def _seconds(condition: Callable[[], object]) -> float:

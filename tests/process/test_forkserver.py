@@ -237,6 +237,14 @@ class Supervisor:
         assert child.end.next(work.Hello).pid == child.pid
         return child
 
+    def ended(self, child: "Child") -> int:
+        """Returns the exit status of this child, which ends."""
+        exited = self.end.next(control.Exited)
+        assert (exited.child, exited.pid) == (child.number, child.pid)
+        assert exited.cpu_s is not None
+        assert exited.cpu_s > 0
+        return exited.status
+
     def fork(self) -> Child:
         return self.greet(self.ask_to_fork())
 
@@ -412,7 +420,7 @@ def test_cancel_right_after_run_loses_nothing(booted: Supervisor) -> None:
 def test_a_timeout_fails_the_execution_and_frees_its_slot(booted: Supervisor) -> None:
     child = booted.fork()
     ending, body = child.call("forever", timeout_s=0.05)
-    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, body["type"]) == (Ending.TIMED_OUT, "Timeout")
     assert child.call("add", 1, 2) == (Ending.COMPLETED, 3)
 
 
@@ -463,7 +471,7 @@ def test_a_killed_child_is_reported_and_its_cells_tell_started_from_unstarted(bo
     waiting = child.run(*[("forever",)] * 6)
     eventually(lambda: child.cells.is_started(waiting[3]), DEADLINE_S)
     os.kill(child.pid, signal.SIGKILL)
-    assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, -signal.SIGKILL)
+    assert booted.ended(child) == -signal.SIGKILL
     assert has_ended(child)
     assert child.end.wait_for_end() == []
     assert [child.cells.is_started(cell) for cell in waiting] == [True] * 4 + [False] * 2
@@ -474,20 +482,20 @@ def test_a_child_whose_socket_is_closed_ends_by_itself(booted: Supervisor) -> No
     child = booted.fork()
     child.run(("forever",), ("stubborn",))
     child.end.socket.close()
-    assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, 0)
+    assert booted.ended(child) == 0
 
 
 def test_a_child_that_is_asked_to_end_does(booted: Supervisor) -> None:
     child = booted.fork()
     assert child.call("add", 1, 2) == (Ending.COMPLETED, 3)
     child.send(work.Stop())
-    assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, 0)
+    assert booted.ended(child) == 0
 
 
 def test_nonsense_ends_the_child_with_a_line(booted: Supervisor) -> None:
     child = booted.fork()
     child.end.socket.sendall(b"\xff" * 64)
-    assert booted.end.next(control.Exited) == control.Exited(child.number, child.pid, 70)
+    assert booted.ended(child) == 70
     assert "its supervisor sent nonsense: a frame of 4294967295 bytes is over the limit" in booted.errors.read_text()
 
 

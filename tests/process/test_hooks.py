@@ -27,7 +27,7 @@ def _outcome(world: World, function: str, *args: Any, **options: Any) -> tuple[s
 
 
 def _count(node: Node, event: Event) -> int:
-    return node.log.count(f'event="{event}"')
+    return len(node.told(event))
 
 
 # Start hooks
@@ -113,7 +113,7 @@ def test_a_stop_hook_that_fails_is_told_and_the_next_one_runs(world: World) -> N
     node = world.node("--procs", "1", module=MODULE)
     assert node.stop() == 0
     assert _told(world)[-3:] == ["say_goodbye", "report", "close_pool 1"]
-    assert "currant: the stop hook hooked_jobs.report (" in node.log
+    assert "the stop hook hooked_jobs.report (" in node.log
     assert "RuntimeError: nobody to report to" in node.log
 
 

@@ -59,7 +59,7 @@ def test_the_whole_of_a_run_is_counted_where_there_is_no_warm_up(world: World) -
     assert min(window.memory.supervisor, window.memory.children, window.memory.fork_server) > 1 << 20
 
     rows = {use.name: use.rows for use in window.statements}
-    assert rows["claim"] + rows.get("claim_one", 0) == rows["complete"] == COUNT
+    assert rows["claim"] + rows.get("claim_first", 0) == rows["complete"] == COUNT
     assert {use.who for use in window.statements} == {"currantd"}
     (check,) = window.checks
     assert check.ok, check.text

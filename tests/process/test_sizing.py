@@ -23,11 +23,11 @@ def test_a_node_grows_and_shrinks_under_load_and_nothing_is_lost_or_run_twice(wo
         eventually(lambda places=places: [each.child for each in node.status().children] == places)  # type: ignore[misc]
     # The last one stays.
     node.send(SIGTTOU)
-    eventually(lambda: 'event="place kept"' in node.log)
+    eventually(lambda: node.told("place kept"))
     node.send(SIGTTIN)
     eventually(lambda: _ready(node) == [0, 1])
     assert world.at_rest() == {"completed": len(ids)}
     world.check_ledger(len(ids))
     assert node.status().child_deaths == 0
-    assert node.log.count('event="place closed"') == 2
+    assert len(node.told("place closed")) == 2
     assert node.stop() == 0

@@ -11,7 +11,7 @@ def test_sigusr1_writes_all_stacks_to_the_log(world: World) -> None:
     world.begun(world.enqueue("sync_sleeper", 600))
     for number in range(1, 6):
         node.send(signal.SIGUSR1)
-        eventually(lambda number=number: node.log.count("event=stacks") == 3 * number)  # type: ignore[misc]
+        eventually(lambda number=number: len(node.told("stacks")) == 3 * number)  # type: ignore[misc]
         # A child that the machine did not let run for 2 s has none to tell.
         if "none within" not in node.log:
             break

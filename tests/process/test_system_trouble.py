@@ -44,7 +44,7 @@ def test_a_fork_server_that_dies_while_it_replaces_children_leaves_no_place_empt
         # From before the first new fork to after the last.
         time.sleep(0.004 * number)
         os.kill(fork_server, signal.SIGKILL)
-        eventually(lambda number=number: node.log.count(f'event="{Event.FORK_SERVER_DIED}"') > number)  # type: ignore[misc]
+        eventually(lambda number=number: len(node.told(Event.FORK_SERVER_DIED)) > number)  # type: ignore[misc]
     eventually(family)
     world.enqueue("sleeper", 0.2, count=200)
     assert world.at_rest() == {"completed": 200}

@@ -1,22 +1,6 @@
 """What a node says of itself: statements by name, and how busy its children's slots are."""
 
-import pytest
-
 from tests.nodes import World, eventually
-
-
-def test_the_slots_are_busy_for_as_long_as_the_jobs_ran(world: World) -> None:
-    """Whatever is between the slots' being taken and the jobs' own first line is little beside a second."""
-    node = world.node("--procs", "2", "--concurrency", "4")
-    world.enqueue("measured", 1.0, count=20)
-    world.at_rest()
-    ran_s = sum(float(result) for (result,) in world.rows("SELECT result FROM executions"))
-    children = node.status().children
-    assert sum(child.busy_slot_s for child in children) == pytest.approx(ran_s, rel=0.02)
-    for child in children:
-        assert 0 < child.busy_slot_s < child.slot_s <= 4 * node.status().uptime_s
-        assert child.cpu_s > 0
-        assert child.memory_bytes > 1 << 20
 
 
 def test_a_slot_is_seen_to_be_busy_without_a_message_of_the_childs(world: World) -> None:

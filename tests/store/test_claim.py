@@ -1,6 +1,8 @@
 """The claim: its order, its bounds, its locks, and what it writes."""
 
 import asyncio
+import functools
+import time
 
 import msgspec
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from currant import payload
 from currant.executions import Status, Verdict
 from currant.store import queries
+from currant.store.connections import Connection
 from tests.store import support
 from tests.store.support import (
     NODE,
@@ -29,7 +32,7 @@ from tests.store.support import (
 from tests.support import in_loop
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["claim", "claim_one"])
+@pytest.fixture(autouse=True, params=[False, True], ids=["claim", "claim_first"])
 def _either_statement(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one queue both statements claim the same."""
     monkeypatch.setattr(support, "assumes_plenty", request.param)
@@ -292,20 +295,118 @@ async def test_a_short_claim_says_how_much_it_saw_and_with_a_larger_look_gets_ot
         assert ids_of(await claim(connection, 8)) == ids[:8]
 
 
+# The first ones of a queue with plenty
+
+
+first = functools.partial(claim, plenty=True)
+
+
 @in_loop
-async def test_a_claim_of_one_queue_passes_by_what_others_hold_and_says_that_there_is_more_than_it_got(
-    url: str,
-) -> None:
+async def test_with_plenty_the_first_ones_are_claimed_in_order_and_written_as_ever(url: str) -> None:
+    async with node(url) as connection:
+        late = await enqueue(connection, *[new()] * 5, new(priority=4), new(queue="other"))
+        old = await in_state(connection, "pending", priority="5", created_at="now() - interval '1 hour'")
+        claimed = await first(connection, 4)
+        assert (ids_of(claimed), claimed.in_vain, claimed.seen) == ([*old, *late[:3]], False, 4)
+        waited_s = [time.monotonic() - each.due_s for each in claimed.executions]
+        assert 3600 <= waited_s[0] < 7200 > 3600 > waited_s[1] > 0
+        assert {(each.lease, each.attempt, each.function) for each in claimed.executions} == {(1, 1, "app.f")}
+        assert await fetch(connection, "SELECT DISTINCT worker_id FROM executions WHERE status = 'running'") == [
+            (NODE,)
+        ]
+        assert await complete(connection, claimed.executions) == 4
+        # What is left at the head is less than wanted, and then of two priorities: the other statement claims that.
+        rest = await first(connection, 3)
+        assert (ids_of(rest), rest.in_vain) == (late[3:6], True)
+
+
+@in_loop
+async def test_with_plenty_what_another_holds_is_passed_by_after_a_moment(url: str) -> None:
+    async with node(url) as connection, connected(url) as other:
+        ids = await enqueue(connection, *[new()] * 20)
+        await connection.execute("SET lock_timeout = '50ms'")
+        async with other.transaction():
+            await fetch(other, "SELECT FROM executions WHERE id = %s FOR UPDATE", ids[2])
+            claimed = await first(connection, 5)
+            assert (ids_of(claimed), claimed.in_vain, claimed.seen) == ([*ids[:2], *ids[3:5]], True, 5)
+        after = await first(connection, 5)
+        assert (ids_of(after), after.in_vain) == ([ids[2], *ids[5:9]], False)
+
+
+@in_loop
+async def test_with_plenty_two_nodes_do_not_wait_for_each_other(url: str) -> None:
     async with node(url) as connection, connected(url) as other:
         ids = await enqueue(connection, *[new()] * 20)
         async with other.transaction():
-            await fetch(other, "SELECT FROM executions WHERE id = ANY (%s) FOR UPDATE", ids[:8])
-            assert ids_of(await claim(connection, 5, plenty=True)) == ids[8:13]
-            rest = await claim(connection, 10, plenty=True)
-            assert (ids_of(rest), rest.seen) == (ids[13:], 10)
-            none = await claim(connection, 5, plenty=True)
-            assert (ids_of(none), none.seen, none.alive) == ([], 5, True)
-        assert ids_of(await claim(connection, 8)) == ids[:8]
+            assert ids_of(await first(other, 5)) == ids[:5]
+            claimed = await first(connection, 5, look=10)
+            assert (ids_of(claimed), claimed.in_vain) == (ids[5:10], True)
+
+
+@in_loop
+async def test_with_plenty_a_row_that_another_took_while_it_was_waited_for_is_left_to_it(url: str) -> None:
+    async with node(url) as connection, connected(url) as other:
+        ids = await enqueue(connection, *[new()] * 20)
+        async with other.transaction():
+            assert ids_of(await claim(other, 2, plenty=False)) == ids[:2]
+            pid = await backend_pid(connection)
+            waiting = asyncio.create_task(first(connection, 5))
+            await blocked(other, pid)
+        assert ids_of(await waiting) == ids[2:5]
+        assert await fetch(connection, "SELECT DISTINCT lease FROM executions WHERE status = 'running'") == [(1,)]
+
+
+@in_loop
+async def test_with_plenty_arguments_are_bounded_as_ever(url: str) -> None:
+    async with node(url) as connection:
+        text = b'["' + b"x" * 300 + b'"]'
+        await enqueue(connection, *[new(args=text)] * 10)
+        whole = await first(connection, 2)
+        assert (whole.in_vain, {each.args for each in whole.executions}) == (False, {text})
+        # So much in all is too much for it, ...
+        some = await first(connection, 4, bytes_max=700)
+        assert (len(some.executions), some.in_vain) == (3, True)
+        # ... and each of these is too large to be fetched.
+        none = await first(connection, 2, payload_bytes_max=100)
+        assert (none.in_vain, {each.args for each in none.executions}) == (False, {None})
+
+
+@in_loop
+async def test_with_plenty_compressed_arguments_are_left_to_the_other_statement(url: str) -> None:
+    async with node(url) as connection:
+        large = b'["' + b"x" * 100_000 + b'"]'
+        await enqueue(connection, *[new(args=large)] * 3)
+        claimed = await first(connection, 2, bytes_max=1000)
+        assert (len(claimed.executions), claimed.in_vain) == (1, True)
+
+
+@in_loop
+async def test_with_plenty_a_node_that_is_stopped_or_a_claim_that_is_late_claims_nothing(url: str) -> None:
+    async with node(url) as connection:
+        await enqueue(connection, *[new()] * 5)
+        options = {"node": NODE, "queues": ["q"], "rows": 2, "look": 2, "bytes_max": 1000, "payload_bytes_max": 1000}
+        late = await queries.claim(connection, **options, plenty=True, until_s=1.0)  # type: ignore[arg-type]
+        assert (late.size, late.in_vain) == (0, True)
+        await queries.deregister(connection, node=NODE, doubt=False)
+        stopped = await first(connection, 2)
+        assert (stopped.size, stopped.alive) == (0, False)
+
+
+@in_loop
+async def test_with_plenty_rows_of_version_1_with_null_are_claimed(url: str) -> None:
+    async with node(url) as connection:
+        await enqueue(connection, *[new()] * 3)
+        for column in ("args", "kwargs", "options", "attempt", "max_retries"):
+            await fetch(connection, f"ALTER TABLE executions ALTER {column} DROP NOT NULL")
+        await fetch(
+            connection,
+            "UPDATE executions SET args = NULL, kwargs = NULL, options = NULL, attempt = NULL, max_retries = NULL",
+        )
+        claimed = await first(connection, 2)
+        assert not claimed.in_vain
+        assert {(each.args, each.kwargs, each.attempt, each.max_retries) for each in claimed.executions} == {
+            (b"[]", b"{}", 1, 3)
+        }
 
 
 @in_loop
@@ -429,3 +530,39 @@ async def test_a_claim_tells_that_something_is_overdue_by_a_negative_number(url:
     async with node(url) as connection:
         await in_state(connection, "scheduled", run_at="now() - interval '1 hour'")
         assert (await claim(connection)).due_in_s == pytest.approx(-3600, abs=60)
+
+
+# Since when it was due
+
+
+async def waited_s(connection: Connection) -> float:
+    (execution,) = (await claim(connection)).executions
+    return time.monotonic() - execution.due_s
+
+
+@in_loop
+async def test_what_was_delayed_is_due_since_the_end_of_its_delay(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(
+            connection, "scheduled", created_at="now() - interval '1 day'", run_at="now() - interval '1 hour'"
+        )
+        await queries.promote(connection, queues=["q"], rows=10)
+        assert 3600 <= await waited_s(connection) < 7200
+
+
+@in_loop
+async def test_what_was_given_back_is_due_since_then(url: str) -> None:
+    async with node(url) as connection:
+        await in_state(connection, "pending", created_at="now() - interval '1 day'")
+        assert await waited_s(connection) >= 86_400
+        (execution,) = await queries.held(connection, [NODE], rows=10)
+        await queries.settle(connection, [Verdict(execution, Status.PENDING, uncount=1)])
+        assert await waited_s(connection) < 3600
+
+
+@in_loop
+async def test_a_row_of_version_1_without_a_time_is_due_now(url: str) -> None:
+    async with node(url) as connection:
+        await fetch(connection, "ALTER TABLE executions ALTER created_at DROP NOT NULL")
+        await in_state(connection, "pending", created_at="NULL")
+        assert await waited_s(connection) < 3600

@@ -165,7 +165,7 @@ def claim_parameters(
     }
 
 
-def claim_one_parameters() -> dict[str, Any]:
+def claim_first_parameters() -> dict[str, Any]:
     several = claim_parameters([])
     return {name: several[name] for name in ("node", "rows", "bytes", "payload", "until_s", "discard")} | {"queue": "q"}
 
@@ -219,16 +219,17 @@ def looks(plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 @in_loop
-async def test_explain_a_claim_of_one_queue_locks_its_rows_where_it_finds_them(table: Table) -> None:
+async def test_explain_a_claim_of_the_first_ones_reads_them_twice_and_nothing_else(table: Table) -> None:
     async with undone(table.url) as connection:
-        plan = await explain(connection, "claim_one", claim_one_parameters())
+        plan = await explain(connection, "claim_first", claim_first_parameters())
     assert_no_scan_of_the_table(plan)
     assert not [node for node in plan.nodes if "Sort" in node["Node Type"]], plan.text
-    (scan,) = [node for node in plan.nodes if node.get("Index Name") == "executions_ready" and node["Actual Loops"]]
-    assert scan["Actual Rows"] == BATCH, plan.text
-    # A full claim neither counts what is left nor asks when the next is due.
-    assert not any(each["Actual Loops"] for each in plan.by_index("executions_run_at")), plan.text
-    assert plan.scans("Tid Scan"), plan.text
+    looked, written = [node for node in plan.nodes if node.get("Index Name") == "executions_ready"]
+    for scan in (looked, written):
+        assert scan["Actual Rows"] * scan["Actual Loops"] == BATCH, plan.text
+    for part in ("queue = ", "priority = ", "ROW(created_at, id) <= "):
+        assert part in written["Index Cond"] or part in looked["Index Cond"], plan.text
+    assert {looked["Actual Loops"], written["Actual Loops"]} == {1}
 
 
 @in_loop
@@ -427,11 +428,11 @@ async def test_explain_what_is_parked_is_found_counted_and_unparked_in_pieces(ta
 
 
 @in_loop
-@pytest.mark.parametrize("queues", [[], ["q"], ["q", "a", "b"]], ids=["claim_one", "one queue", "three queues"])
+@pytest.mark.parametrize("queues", [[], ["q"], ["q", "a", "b"]], ids=["claim_first", "one queue", "three queues"])
 async def test_explain_a_claim_touches_as_many_buffers_whatever_waits(
     tables: dict[int, Table], queues: list[str]
 ) -> None:
-    statement = ("claim", claim_parameters(queues)) if queues else ("claim_one", claim_one_parameters())
+    statement = ("claim", claim_parameters(queues)) if queues else ("claim_first", claim_first_parameters())
     buffers = {}
     for rows, table in tables.items():
         async with undone(table.url) as connection:
@@ -491,3 +492,21 @@ async def test_explain_retry_probes_the_primary_keys(table: Table) -> None:
         plan = await explain(connection, "retry", {"ids": ids, "letters": ids})
     assert_no_scan_of_the_table(plan)
     assert sum(probe["Actual Rows"] * probe["Actual Loops"] for probe in plan.by_index("executions_pkey")) == 2 * BATCH
+
+
+@in_loop
+async def test_explain_the_figures_of_queues_count_no_further_than_they_may(tables: dict[int, Table]) -> None:
+    buffers = {}
+    for rows, table in tables.items():
+        async with undone(table.url) as connection:
+            parameters = {"queues": ["q", "a", "c", "empty"], "rows": BATCH, "priorities": 100}
+            plan = await explain(connection, "queue_figures", parameters)
+        assert_no_scan_of_the_table(plan)
+        assert_nothing_sorts_more_than(plan, 1)
+        scans = plan.by_index("executions_ready") + plan.by_index("executions_run_at")
+        # Of each queue the two counts, its first priority, and those below.
+        assert len(scans) == 4, plan.text
+        for scan in scans:
+            assert scan["Actual Rows"] <= BATCH, plan.text
+        buffers[rows] = plan.buffers
+    assert buffers[LARGE] <= 3 * buffers[SMALL], buffers

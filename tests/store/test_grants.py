@@ -87,6 +87,8 @@ NO_CLIENTS = [
     "DELETE FROM dead_letter_queue",
     "SELECT * FROM schedules",
     "DELETE FROM schedules",
+    "SELECT * FROM paused_queues",
+    "DELETE FROM paused_queues",
 ]
 NO_NODES = ["UPDATE dead_letter_queue SET execution_data = '{}'"]
 

@@ -7,7 +7,7 @@ import pytest
 from currant.executions import Status, Verdict
 from currant.store import inspection, queries
 from currant.store.connections import Connection
-from tests.store.support import NODE, claim, complete, connected, enqueue, fetch, in_state, new, node, one
+from tests.store.support import NODE, claim, complete, connected, enqueue, fetch, new, node, one
 from tests.support import in_loop
 
 
@@ -119,20 +119,6 @@ async def test_what_a_node_holds_is_found_and_can_be_taken_back(url: str) -> Non
 
 
 # For people
-
-
-@in_loop
-async def test_the_backlog_is_counted_up_to_a_bound(url: str) -> None:
-    async with node(url) as connection:
-        await enqueue(connection, *[new()] * 7, *[new(queue="b")] * 2)
-        await in_state(connection, "completed", 3)
-        await fetch(
-            connection,
-            "INSERT INTO executions (id, type, function_name, queue, status)"
-            " VALUES ('wor_1', 'workflow', 'app.w', 'q', 'pending')",
-        )
-        assert await queries.backlog(connection, queues=["q", "b", "c"], rows=5) == {"q": 5, "b": 2, "c": 0}
-        assert await queries.backlog(connection, queues=["q"], rows=100) == {"q": 7}
 
 
 @in_loop

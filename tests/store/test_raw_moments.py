@@ -34,3 +34,15 @@ async def test_an_infinite_moment_in_a_raw_row_stops_neither_tick_nor_claim_nor_
         promoted = await queries.promote(connection, queues=["q"], rows=10)
         assert (promoted.promoted, promoted.due_in_s) == (1, None)
         assert [each.id for each in (await support.claim(connection)).executions] == ["job_1"]
+
+
+@in_loop
+async def test_an_infinite_age_does_not_stop_a_claim(url: str) -> None:
+    async with support.node(url) as connection:
+        for id, moment in (("job_1", "-infinity"), ("job_2", "infinity")):
+            await connection.execute(
+                "INSERT INTO executions (id, type, function_name, queue, status, created_at)"
+                " VALUES (%s, 'job', 'app.f', 'q', 'pending', %s::timestamptz)",
+                (id, moment),
+            )
+        assert [each.id for each in (await support.claim(connection, 2)).executions] == ["job_1", "job_2"]

@@ -167,7 +167,7 @@ async def test_a_parked_execution_uses_no_attempt_and_never_becomes_due(url: str
             assert 9000 <= year <= 9137
             message = "no module of the node registers app.gone: it waits for a node that does"
             assert error == {"type": "UnknownFunction", "message": message}
-            assert await queries.promote(connection, queues=["q"], rows=10) == (0, None)
+            assert await queries.promote(connection, queues=["q"], rows=10) == queries.Promotion(0, None)
             assert (await claim(connection)).due_in_s is None
             assert (await tick(connection)).due_in_s is None
             assert await parking.unpark(connection, queues=["q"], functions=["app.gone"], rows=1) == 1

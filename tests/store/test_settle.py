@@ -122,8 +122,10 @@ async def test_a_repetition_changes_nothing(url: str, verdict: Callable[[Executi
         (held,) = await claimed(connection)
         given = verdict(held)
         assert await queries.settle(connection, [given]) == 1
+        assert given.written
         before = await fetch(connection, "SELECT * FROM executions")
         assert await queries.settle(connection, [given]) == 0
+        assert not given.written
         assert await fetch(connection, "SELECT * FROM executions") == before
         letters = await one(connection, "SELECT count(*) FROM dead_letter_queue")
         assert letters == (1 if given.status is Status.FAILED else 0)
@@ -148,7 +150,9 @@ async def test_one_that_someone_cancelled_does_not_wait_again(
         (held,) = await claimed(connection)
         assert await queries.cancel(connection, [held.id]) == {held.id}
         await ears.heard(connection)
-        assert await queries.settle(connection, [verdict(held)]) == 1
+        given = verdict(held)
+        assert await queries.settle(connection, [given]) == 1
+        assert given.status is Status.CANCELLED
         row = "SELECT status, completed_at IS NOT NULL, worker_id, run_at, ready FROM executions"
         assert await fetch(connection, row) == [("cancelled", True, NODE, None, False)]
         assert await one(connection, "SELECT count(*) FROM dead_letter_queue") == 0

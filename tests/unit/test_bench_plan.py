@@ -69,7 +69,7 @@ def test_at_least_one_row_is_measured(rows: int, percent: float, warmup: int) ->
         ({"arrivals": "odd"}, "--arrivals must be even or poisson, got odd"),
         ({"enqueue": "all"}, "--enqueue must be single or many, got all"),
         ({"enqueuers": 0}, "--enqueuers must be an integer from 1 to 100000, got 0"),
-        ({"switches": Switches(claim_batch=501)}, "--claim-batch must be an integer from 1 to 500, got 501"),
+        ({"switches": Switches(claim_batch=2501)}, "--claim-batch must be an integer from 1 to 2500, got 2501"),
         ({"switches": Switches(poll_s=0.001)}, "--poll must be at least 0.01 seconds, got 0.001"),
         ({"repeat": 0}, "--repeat must be an integer from 1 to 100, got 0"),
         ({"seed": -1}, "--seed must be an integer from 0 to 2147483647, got -1"),

@@ -167,7 +167,7 @@ async def test_a_claim_that_saw_all_there_was_is_as_good_as_an_empty_one() -> No
 
 @in_loop
 async def test_a_full_claim_claims_again_at_once() -> None:
-    async with Node(got(CLAIM_ROWS_MAX), got(CLAIM_ROWS_MAX), got(7), room=2000) as node:
+    async with Node(got(CLAIM_ROWS_MAX), got(CLAIM_ROWS_MAX), got(7), room=3 * CLAIM_ROWS_MAX) as node:
         node.claimer.work_came()
         await node.asleep()
         assert node.claims == [(CLAIM_ROWS_MAX, CLAIM_ROWS_MAX)] * 3
@@ -393,24 +393,40 @@ async def test_after_a_slow_look_from_the_head_it_goes_on_behind_the_last_for_ei
 
 
 @in_loop
-async def test_where_looks_from_elsewhere_are_as_slow_the_head_is_not_to_blame() -> None:
+async def test_where_looks_from_elsewhere_are_as_slow_the_head_is_not_to_blame_for_a_while() -> None:
     looks = [
         (got(10, last="a"), 0.1),
         (got(10, last="b"), 0.08),
-        # As slow as that is no longer slow, ...
-        (got(10), 0.15),
-        # ... twice as slow is, and this time the others are quicker.
+        # For 0.8 seconds it is borne with, ...
+        (got(10), 0.4),
+        (got(10), 0.39),
+        # ... then the two are compared again, and this time the others are quicker.
         (got(10, last="c"), 0.3),
         (got(10, last="d"), 0.05),
         (got(10, last="e"), 2.4),
     ]
-    assert await afters(*looks) == [None, "a", None, None, "c", "d", None]
+    assert await afters(*looks) == [None, "a", None, None, None, "c", "d", None]
 
 
 @in_loop
-async def test_when_the_head_is_quick_again_slow_is_what_it_was() -> None:
-    looks = [(got(10, last="a"), 0.1), (got(10), 0.1), (got(10), 0.01), (got(10, last="b"), 0.1), (got(10), 0.01)]
-    assert await afters(*looks) == [None, "a", None, None, "b", None]
+async def test_a_head_that_grows_slower_and_slower_is_left_however_noisy_the_looks_are() -> None:
+    """Each noisy look from elsewhere once let the head be twice as slow from then on."""
+    looks = [
+        look
+        for head_s in (0.1, 0.2, 0.4)
+        for look in ((got(10, last="a"), head_s), (got(10, last="b"), head_s), (got(10), 8 * head_s))
+    ]
+    assert await afters(*looks) == [*(None, "a", None) * 3, None]
+
+
+@in_loop
+async def test_what_is_claimed_takes_its_time_without_the_head_being_slow() -> None:
+    async with Node(got(500, last="a"), got(500, last="b"), EMPTY, EMPTY) as node:
+        node.claimer._room = lambda: 500
+        node.takes_s = [0.04, 0.05]
+        node.claimer.work_came()
+        await node.asleep()
+        assert node.afters == [None, None, "b", None]
 
 
 @in_loop

@@ -2,11 +2,13 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer
 
-from currant.cli import currantd, exits, finding, output, values
+from currant.cli import currantctl, currantd, exits, finding, output, values
+from currant.cli.ctl import completing
 from currant.cli.options import settings_of_nodes
 from currant.errors import ConfigurationError
 from currant.settings import Settings, environment_name
@@ -83,3 +85,10 @@ def test_json_with_a_mistake_is_shown_where_it_is() -> None:
 def test_the_exit_codes_of_a_help_are_in_order_and_whole() -> None:
     parts = exits.epilog(exits.NOT_IN_TIME, exits.ENDED_BADLY).removeprefix("Exit codes: ").split("; ")
     assert [part.split()[0] for part in parts] == ["0", "1", "2", "3", "4", "130", "141"]
+
+
+def test_completion_of_queues_and_children_needs_a_node_and_is_quiet_without(tmp_path: Path) -> None:
+    context = typer.Context(typer.main.get_command(currantctl.app))
+    context.params = {"runtime_dir": str(tmp_path)}
+    assert completing.queue_names(context, "") == []
+    assert completing.child_numbers(context, "1") == []

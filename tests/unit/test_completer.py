@@ -1,15 +1,17 @@
 """The completer: nothing is dropped, one bad row stands alone, and the accounts end at zero."""
 
 import asyncio
+from collections import Counter
 
 import msgspec
 import pytest
 
 from currant.errors import RowLocked, StatementRefused
-from currant.executions import Execution, Status, Verdict
+from currant.executions import Ending, Execution, Status, Verdict
 from currant.settings import COMPLETE_ROWS_MAX
 from currant.supervisor.completer import SETTLE_ROWS_MAX, WRITE_BYTES_MAX, Completer, Result
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.tally import Tally
 from tests.support import in_loop
 from tests.unit.support import execution, executions
 
@@ -30,7 +32,8 @@ class Store:
         self.refused: list[tuple[str, str]] = []
         self.fenced: list[str] = []
         self.asked: list[tuple[str, Status | None]] = []
-        self.ledger = Ledger()
+        self.ledger, self.tally = Ledger(), Tally()
+        self.tally.known(["app.f"])
         self.gate = asyncio.Event()
         self.gate.set()
         self.completer = Completer(
@@ -39,6 +42,7 @@ class Store:
             saved=self.ledger.settle,
             fenced=self._fenced,
             refused=lambda execution, reason: self.refused.append((execution.id, reason)),
+            book=self.tally,
         )
 
     async def __aenter__(self) -> "Store":
@@ -284,7 +288,9 @@ class Broken:
 async def test_another_failure_than_of_the_data_is_not_swallowed() -> None:
     def nothing(*_: object) -> None: ...
 
-    completer = Completer(Broken(), rows_max=COMPLETE_ROWS_MAX, saved=nothing, fenced=nothing, refused=nothing)
+    completer = Completer(
+        Broken(), rows_max=COMPLETE_ROWS_MAX, saved=nothing, fenced=nothing, refused=nothing, book=Tally()
+    )
     completer.add_results(results(1))
     with pytest.raises(RuntimeError, match="a bug"):
         await completer.run()
@@ -348,3 +354,34 @@ async def test_results_that_nobody_wants_are_deleted_and_the_others_recorded() -
         assert store.discarded == [execution.id for execution, _ in both[::2]]
         assert [execution.id for execution, _ in store.completed] == [execution.id for execution, _ in both[1::2]]
         assert store.ledger.unsaved == 0
+
+
+@in_loop
+async def test_what_is_in_the_database_is_counted_and_nothing_else() -> None:
+    async with Store() as store:
+        some = results(6)
+        refused, late = some[2], some[4]
+        store.bad_bodies, store.fenced_ids = {refused[1]}, {late[0].id}
+        store.add_results(some)
+        await store.completer.flushed()
+        key = "default", "app.f"
+        assert store.tally.finished == {(*key, "completed"): 4, (*key, "failed"): 1}
+        assert store.tally.dead_letters == {key: 1}
+        crashed = Verdict(execution("job_7"), Status.PENDING, crash=1, ending=Ending.CRASHED)
+        # Another node has taken these back.
+        lost = Verdict(execution("job_8"), Status.PENDING, crash=1, ending=Ending.LOST, written=False)
+        retried = Verdict(execution("job_9"), Status.SCHEDULED, delay_s=1.0)
+        store.fenced_ids = {"job_8", "job_9"}
+        store.add_verdicts([crashed, lost, retried])
+        await store.completer.flushed()
+        assert store.tally.finished - Counter({(*key, "completed"): 4, (*key, "failed"): 1}) == {(*key, "crashed"): 1}
+
+
+@in_loop
+async def test_what_waits_for_a_locked_row_is_counted_when_it_is_written() -> None:
+    async with Store() as store:
+        some = results(3)
+        store.locked_ids = {some[1][0].id}
+        store.add_results(some)
+        await store.completer.flushed()
+        assert store.tally.finished.total() == 2

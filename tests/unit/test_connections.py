@@ -2,7 +2,7 @@
 
 from currant.supervisor.database import LISTEN_NAME
 from currant.supervisor.events import Event
-from currant.supervisor.report import Connections
+from currant.supervisor.report import REFUSAL_S, REFUSALS_MIN, Connections
 
 CLAIM, COMPLETE, UTILITY = "currantd:claim", "currantd:complete", "currantd:utility"
 
@@ -68,3 +68,14 @@ def test_before_the_node_has_started_nothing_is_told() -> None:
     node.connections.note_loss(COMPLETE, "refused")
     node.connections.note_return(COMPLETE, 5.0)
     assert node.told() == []
+
+
+def test_refusals_that_go_on_are_told_and_single_ones_are_not() -> None:
+    node = Node()
+    for _ in range(REFUSALS_MIN):
+        assert node.connections.refused is None
+        node.connections.note_refusal("column x does not exist")
+    assert node.connections.refused == "column x does not exist"
+    node.now += REFUSAL_S + 1
+    node.connections.note_refusal("a row is locked")
+    assert node.connections.refused is None

@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from currant.backends import NewExecution
 from currant.errors import ProtocolError
-from currant.protocol import control, frames, status, work
+from currant.protocol import calls, commands, control, frames, work
 
 LIMIT = 1 << 16
-PROTOCOLS: dict[str, tuple["msgspec.msgpack.Decoder[Any]", UnionType]] = {
+PROTOCOLS: dict[str, tuple["msgspec.msgpack.Decoder[Any]", Any]] = {
     "to a child": (work.to_child_decoder, work.ToChild),
     "from a child": (work.from_child_decoder, work.FromChild),
     "to a fork server": (control.to_fork_server_decoder, control.ToForkServer),
     "from a fork server": (control.from_fork_server_decoder, control.FromForkServer),
-    "to a control socket": (status.request_decoder, status.ControlRequest),
-    "from a control socket": (status.reply_decoder, status.ControlReply),
+    "to a control socket": (calls.call_decoder, calls.Call),
+    "what is asked there": (calls.request_decoder, commands.Request),
+    "from a control socket": (calls.answer_decoder, calls.Answer),
 }
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 
@@ -162,20 +163,17 @@ def test_what_is_nested_without_end_is_no_message(protocol: str, opening: bytes)
         "from a child": ["overrun", 1],
         "to a fork server": ["fork", 1, 0],
         "from a fork server": ["exited", 1, 1, 0],
-        "to a control socket": ["status", True],
-        "from a control socket": {"type": "reload", "error": None},
+        "to a control socket": [1, "1.0", b""],
+        "what is asked there": ["status", True],
+        "from a control socket": [1, "1.0", b""],
     }[protocol]
     deep = opening * (LIMIT // len(opening) - 100) + b"\x01"
-    if isinstance(longest, dict):
-        pieces = [msgspec.msgpack.encode(each) for item in longest.items() for each in item]
-        bodies = [b"\x83" + b"".join(pieces) + b"\xa3new" + deep]
-    else:
-        pieces = [msgspec.msgpack.encode(each) for each in longest]
-        bodies = [bytes([0x90 + len(pieces) + 1]) + b"".join(pieces) + deep]
-        bodies += [
-            bytes([0x90 + len(pieces)]) + b"".join([*pieces[:place], deep, *pieces[place + 1 :]])
-            for place in range(len(pieces))
-        ]
+    pieces = [msgspec.msgpack.encode(each) for each in longest]
+    bodies = [bytes([0x90 + len(pieces) + 1]) + b"".join(pieces) + deep]
+    bodies += [
+        bytes([0x90 + len(pieces)]) + b"".join([*pieces[:place], deep, *pieces[place + 1 :]])
+        for place in range(len(pieces))
+    ]
     for body in bodies:
         with pytest.raises(ProtocolError):
             fed(protocol, body)

@@ -304,7 +304,7 @@ def test_past_its_timeout_it_fails_and_the_traceback_names_the_line() -> None:
         await asyncio.Event().wait()  # here it waits
 
     ending, body = run(slow, timeout_s=0.01)
-    assert ending is Ending.FAILED
+    assert ending is Ending.TIMED_OUT
     assert (body["type"], body["message"]) == ("Timeout", "ran longer than its timeout of 0.01 s")
     assert "here it waits" in body["traceback"]
 
@@ -315,7 +315,7 @@ def test_a_timeout_counts_also_when_blocking_code_kept_the_loop_from_cancelling(
         return 1
 
     ending, body = run(blocking, timeout_s=0.01)
-    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, body["type"]) == (Ending.TIMED_OUT, "Timeout")
 
 
 @pytest.mark.parametrize("end", ["returns", "raises"])
@@ -329,7 +329,7 @@ def test_a_timeout_counts_also_when_the_cancellation_was_swallowed(end: str) -> 
         return 1
 
     ending, body = run(stubborn, timeout_s=0.01)
-    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, body["type"]) == (Ending.TIMED_OUT, "Timeout")
 
 
 def test_a_timeout_error_of_the_users_own_is_an_ordinary_failure() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from currant.executions import Ending, Execution, Outcome
+from currant.supervisor.child import Restart
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.overruns import Overruns
 from tests.support import in_loop
@@ -23,7 +24,8 @@ class Node:
         self.came = asyncio.Event()
         self.overruns = Overruns(self.ledger, recall=self.recalled.append, replace=self._replace, grace_s=grace_s)
 
-    def _replace(self, child: int, reason: str) -> None:
+    def _replace(self, child: int, reason: str, why: Restart) -> None:
+        assert why is Restart.TIMEOUT
         self.replaced.append((child, reason))
         self.came.set()
 
@@ -130,7 +132,7 @@ async def test_a_child_that_does_not_answer_is_replaced_at_once_whatever_else_it
     # It is asked for again, until the child is dead.
     node.overruns.kill(0, [first.cell, second.cell])
     assert len(node.replaced) == 1
-    assert node.overruns.take(0) == {first.cell: Ending.FAILED, second.cell: Ending.FAILED}
+    assert node.overruns.take(0) == {first.cell: Ending.TIMED_OUT, second.cell: Ending.TIMED_OUT}
 
 
 @in_loop

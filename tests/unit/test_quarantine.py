@@ -5,6 +5,7 @@ import pytest
 from currant.cli.log import make_log
 from currant.executions import Ending, Execution, Outcome
 from currant.supervisor.ledger import Ledger, Shut
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.places import Role
 from currant.supervisor.quarantine import CRASHES, GROW_S, IDLE_S, LINE_MAX, PLACES_MAX, PUT_OFF_S, WAIT_S, Quarantine
 from tests.unit.support import executions
@@ -27,7 +28,7 @@ class Node:
             give=self._give,
             put_off=lambda some, delay_s: self.put_off.extend((each, delay_s) for each in some),
             release=self.released.extend,
-            log=make_log("critical"),
+            log=make_log(LogLevel("critical")),
             clock=lambda: self.now,
             random=lambda: 0.5,
         )

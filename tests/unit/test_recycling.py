@@ -7,7 +7,7 @@ import pytest
 
 from currant.errors import ConfigurationError
 from currant.settings import load, working_directory
-from currant.supervisor.child import State
+from currant.supervisor.child import Restart, State
 from currant.supervisor.recycling import JITTER, Recycler
 
 
@@ -26,7 +26,7 @@ class Children:
     def __iter__(self) -> Any:
         return iter(self.all)
 
-    def retire(self, id: int, reason: str) -> None:
+    def retire(self, id: int, reason: str, why: Restart) -> None:
         self.all[id].retiring = reason
 
 

@@ -24,13 +24,13 @@ def execution(cell: int, timeout_s: float | None = None) -> Execution:
 class Supervised:
     """A runner of one function, and what it sends."""
 
-    def __init__(self, function: Callable[[], Any], concurrency: int = 4) -> None:
+    def __init__(self, function: Callable[[], Any], concurrency: int = 4, *, is_async: bool = True) -> None:
         self.now = 0.0
         self.sent: list[work.FromChild] = []
         self._came = asyncio.Event()
         fd = cells.create()
         self.cells = cells.Cells(fd)
-        definition = Definition("app.f", function, "q", 3, None, 5)
+        definition = Definition("app.f", function, "q", 3, None, 5, is_async=is_async)
         self.runner = Runner(
             self._send,
             lambda _: definition,

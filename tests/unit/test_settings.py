@@ -65,7 +65,7 @@ MODULES = "must be names of modules, as `import` takes them (app, not app.py or 
         ("payload_bytes_max", "100", f"must be an integer from 1024 to {1 << 26}, got 100"),
         ("heartbeat_timeout_s", "5", "must be a number of at least 6, got 5"),
         ("boot_timeout_s", "0", "must be a number greater than 0, got 0"),
-        ("claim_batch", "501", "must be an integer from 1 to 500, got 501"),
+        ("claim_batch", "2501", "must be an integer from 1 to 2500, got 2501"),
         ("complete_batch", "0", "must be an integer from 1 to 2500, got 0"),
         ("prefetch", "maybe", "must be yes or no, got maybe"),
         ("poll_s", "0", "must be a number of at least 0.01, got 0"),

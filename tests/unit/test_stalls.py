@@ -8,8 +8,10 @@ from currant.cli.log import make_log
 from currant.executions import Execution
 from currant.protocol.cells import Cells, create
 from currant.protocol.work import Ping, Pong, Recall, ToChild
+from currant.supervisor.child import Restart
 from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import LATE_S, Stalls
 from tests.support import in_loop
@@ -25,6 +27,7 @@ class Child:
         self.id, self.place, self.pid, self.pidfd = 7, 0, None, None
         self.cells = cells
         self.problem: str | None = None
+        self.killed_for: Restart | None = None
         self.sent: list[ToChild] = []
         self.killed = False
 
@@ -48,7 +51,7 @@ class Node:
         self.returned: list[Execution] = []
         self.overdue: list[tuple[int, list[int]]] = []
         self.tasks: list[asyncio.Task[None]] = []
-        log = make_log("critical")
+        log = make_log(LogLevel("critical"))
         self.stalls = Stalls(
             self.ledger,
             self.counts,

@@ -160,7 +160,7 @@ async def test_past_its_timeout_it_is_told_and_ends_as_a_timeout_when_the_thread
     go.set()
     ending, body = await running
     assert (ending, body) == (
-        Ending.FAILED,
+        Ending.TIMED_OUT,
         {"type": "Timeout", "message": "ran longer than its timeout of 0.02 s"},
     )
 
@@ -178,7 +178,7 @@ async def test_past_its_timeout_a_timeout_is_what_it_ends_as_whatever_it_raises(
     await child.overran.wait()
     overran.set()
     ending, body = await running
-    assert (ending, body["type"]) == (Ending.FAILED, "Timeout")
+    assert (ending, body["type"]) == (Ending.TIMED_OUT, "Timeout")
     assert "fail" in body["traceback"]
 
 

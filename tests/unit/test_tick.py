@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from currant.errors import DatabaseUnreachable, NoAnswer
 from currant.store.queries import Promotion, Tick
 from currant.supervisor.tick import PIECE_ROWS, Promoter, Ticker
-from tests.support import in_loop
+from tests.support import comes_true, in_loop
 
 NOTHING = Tick(alive=True, due_in_s=None, waiting=False, dead=False, clock_s=0.0)
 DEAD = NOTHING._replace(dead=True)
@@ -56,6 +56,24 @@ class Node:
 
     async def _fenced(self) -> None:
         self.happened.append("fenced")
+
+
+@in_loop
+async def test_a_tick_that_does_not_end_is_overdue_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("currant.supervisor.tick.OVERDUE_S", 0.01)
+    node, answered = Node(), asyncio.Event()
+
+    async def unanswered() -> Tick:
+        await answered.wait()
+        raise NoAnswer("no answer")
+
+    monkeypatch.setattr(node.ticker, "_tick", unanswered)
+    assert not node.ticker.overdue
+    ticking = asyncio.create_task(node.ticker.once())
+    await comes_true(lambda: node.ticker.overdue)
+    answered.set()
+    assert not await ticking
+    assert not node.ticker.overdue
 
 
 @in_loop
@@ -150,7 +168,7 @@ class Due:
             clock=asyncio.get_running_loop().time,
         )
 
-    def _wake(self) -> None:
+    def _wake(self, queues: Sequence[str]) -> None:
         self.wakes += 1
 
     async def _promote(self) -> Promotion:

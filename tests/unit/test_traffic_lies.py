@@ -19,10 +19,12 @@ from currant.executions import Ending, Execution, Outcome, RetryPolicy, Verdict
 from currant.protocol import frames, work
 from currant.protocol.cells import Cells, create
 from currant.supervisor import processes
-from currant.supervisor.child import State
+from currant.supervisor.child import Restart, State
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
 from currant.supervisor.places import Role
@@ -30,6 +32,7 @@ from currant.supervisor.processes import Condition
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import LATE_S, PING_S, Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.traffic import Traffic
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
@@ -55,6 +58,7 @@ class Child:
         self.pid = self.pidfd = None
         self.unread_bytes = 0
         self.problem: str | None = None
+        self.killed_for: Restart | None = None
         self.replaced: str | None = None
         self.dismissed = False
 
@@ -74,7 +78,7 @@ class Child:
 class Stub:
     """The parts that no child's word goes through: they do nothing, and return what they are given."""
 
-    ending = False
+    takes_work = True
 
     def work_came(self) -> None: ...
     def room_came(self) -> None: ...
@@ -138,8 +142,8 @@ class Node:
         self._made = 0
         self._opened: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.ledger, self.completer, self.stub = Ledger(), Completer(), Stub()
-        counts, log, stub, database = Counts(), make_log("critical"), cast(Any, self.stub), Database()
+        self.ledger, self.completer, self.stub, self.tally = Ledger(), Completer(), Stub(), Tally()
+        counts, log, stub, database = Counts(), make_log(LogLevel("critical")), cast(Any, self.stub), Database()
 
         def clock() -> float:
             return self.now
@@ -175,6 +179,7 @@ class Node:
             log=log,
             clock=clock,
         )
+        self.inspections = Inspections(cast(Any, self.children), self.ledger, self.stalls, stub)
         self.quarantine = Quarantine(
             self.ledger,
             self,
@@ -197,6 +202,7 @@ class Node:
             stub,
             self.ledger,
             counts,
+            self.tally,
             claimer=stub,
             dispatcher=self.dispatcher,
             outcomes=self.outcomes,
@@ -208,6 +214,7 @@ class Node:
             membership=stub,
             stalls=self.stalls,
             quarantine=self.quarantine,
+            inspections=self.inspections,
             dismiss=self._dismiss,
             slots=SLOTS,
             due_in=lambda _: None,
@@ -247,7 +254,7 @@ class Node:
         if not task.cancelled() and task.exception() is not None:
             self.failed.append(task.exception())
 
-    def _replace(self, id: int, reason: str) -> None:
+    def _replace(self, id: int, reason: str, why: Restart) -> None:
         self.children[id].replaced = reason
 
     def _dismiss(self, id: int) -> None:
@@ -317,7 +324,7 @@ class Node:
         self.dispatcher._look()
 
     def drain(self) -> None:
-        self.stub.ending = True
+        self.stub.takes_work = False
         self.traffic.recall_all()
 
     def save(self) -> None:

@@ -13,6 +13,7 @@ SHARE, NUMBER, PER_S = 0.01, 50, 0.5
 #: They notify: in the session that listens each of their commits is one more transaction, or several are one.
 NOTIFYING = (
     "enqueue", "enqueue_one", "enqueue_any", "tick", "settle", "promote", "unpark", "fire_schedules", "cancel", "retry",
+    "pause_queue", "resume_queue",
 )  # fmt: skip
 
 

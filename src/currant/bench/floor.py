@@ -49,8 +49,8 @@ async def _work(connection: Connection, node: str, rows: int) -> None:
             plenty=True,
         )
         # Fewer where the payloads are so large that a claim is full of them.
-        claimed = len(claim.executions)
-        completed = await queries.complete(connection, claim.executions, [b"null"] * claimed)
-        if not completed or completed != claimed:
-            raise BenchFailed(f"the SQL floor completed {completed} executions of {claimed}, with {rows} left")
+        executions = await claim.read()
+        completed = await queries.complete(connection, executions, [b"null"] * len(executions))
+        if not completed or completed != len(executions):
+            raise BenchFailed(f"the SQL floor completed {completed} executions of {len(executions)}, with {rows} left")
         rows -= completed

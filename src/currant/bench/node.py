@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +21,7 @@ from currant.bench.plan import BenchFailed, Plan
 from currant.bench.sampler import INTERVAL_PER_CHILD_S
 from currant.errors import CurrantError
 from currant.protocol.status import StatusReply
-from currant.supervisor.control import ask
+from currant.supervisor.asking import ask
 from currant.supervisor.instance import SOCKET_NAME
 
 #: How long the start may take, and so much more for each child.
@@ -29,6 +31,8 @@ STALL_S = 30.0
 #: How often currantd is asked, which costs it no statement.
 POLL_S = 0.25
 POLL_BOOT_S = 0.05
+#: How often its metrics are asked for while it works, and how long they may take.
+SCRAPE_S, SCRAPE_TIMEOUT_S = 1.0, 30.0
 #: The grace period of its drain, and how long all of its end may take before it is killed.
 GRACE_S, STOP_S = 1.0, 30.0
 TAIL_LINES = 25
@@ -55,6 +59,8 @@ class Node:
         self._plan, self._console = plan, console
         self._modules, self._queues = modules, plan.queue_names if queues is None else queues
         self._seen: tuple[float, StatusReply] | None = None
+        self._metrics_url: str | None = None
+        self._scraped_at = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="currant-bench-")
         self._runtime_dir = Path(self._folder.name) / "run"
         self._log = Path(self._folder.name) / "currantd.log"
@@ -63,7 +69,7 @@ class Node:
         environment |= {
             settings.environment_name(name): str(value)
             for name, value in plan.switches._asdict().items()
-            if value is not None
+            if value is not None and (name, value) != ("metrics", False)
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -84,6 +90,7 @@ class Node:
             "--grace": GRACE_S,
             "--runtime-dir": self._runtime_dir,
             "--log-level": "info",
+            "--log-format": "console",
         }
         if "fail" in dict(self._plan.job.parts):
             # Nothing happens between two attempts: it is the attempts that are measured.
@@ -99,6 +106,7 @@ class Node:
             if (self._runtime_dir / SOCKET_NAME).exists():
                 reply = await self._ask_early()
                 if reply and reply.phase == "running" and all(child.state == "ready" for child in reply.children):
+                    self._metrics_url = self._find_metrics()
                     return
             if time.monotonic() > deadline:
                 raise BenchFailed(f"currantd was not ready within {boot_s:g} s")
@@ -139,6 +147,7 @@ class Node:
             self._check_alive()
             reply = self._just_seen(poll_s) or await self.status()
             seen(reply)
+            await self._scrape()
             done, wanted = ended(reply), goal()
             if wanted is not None and done >= wanted and reply.unsaved == 0:
                 return True
@@ -158,6 +167,22 @@ class Node:
         while (left_s := until_s - time.monotonic()) > 0:
             self._check_alive()
             await asyncio.sleep(min(left_s, POLL_S))
+
+    def _find_metrics(self) -> str | None:
+        """Returns where its metrics are, by its own word: the system chose the port."""
+        found = re.search(r"metrics served.*?(http://\S+)", self._log.read_text(errors="replace"))
+        return found and found[1]
+
+    async def _scrape(self) -> None:
+        """Gets its metrics, as Prometheus does, but once a second. Raises BenchFailed when they do not come."""
+        if self._metrics_url is None or time.monotonic() - self._scraped_at < SCRAPE_S:
+            return
+        self._scraped_at = time.monotonic()
+        try:
+            await asyncio.to_thread(_get, self._metrics_url)
+        except OSError as error:
+            self._check_alive()
+            raise BenchFailed(f"currantd's metrics did not come: {error}") from None
 
     async def status(self) -> StatusReply:
         """Returns what currantd says of itself. Raises BenchFailed when it has ended."""
@@ -212,6 +237,12 @@ class Node:
         self._console.print(f"the last of {len(lines)} lines that currantd logged:", style="bold")
         for line in lines[-TAIL_LINES:]:
             self._console.print("  " + line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=SCRAPE_TIMEOUT_S) as answer:  # noqa: S310, what currantd says is http
+        body: bytes = answer.read()
+        return body
 
 
 def ended(reply: StatusReply) -> int:

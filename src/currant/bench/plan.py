@@ -60,6 +60,10 @@ class QueueShare(NamedTuple):
     share: float
 
 
+#: Any free port of this machine.
+METRICS = "127.0.0.1:0"
+
+
 class Switches(NamedTuple):
     """What of `currantd`'s ideas is switched off or set otherwise; None: as `currantd` does by itself."""
 
@@ -68,6 +72,8 @@ class Switches(NamedTuple):
     prefetch: bool | None = None
     #: Asks the database so often in place of listening, in seconds.
     poll_s: float | None = None
+    #: Where it serves its metrics; False: nowhere.
+    metrics: str | bool = METRICS
 
 
 ONE_QUEUE = (QueueShare(QUEUE, 1.0),)

@@ -32,6 +32,7 @@ USES: dict[str, set[str]] = {
     "--claim-batch": _RUNS - {"phases"} | {"idle"},
     "--complete-batch": _RUNS - {"phases"} | {"idle"},
     "--no-prefetch": _RUNS - {"phases"} | {"idle"},
+    "--no-metrics": _RUNS | {"idle"},
     "--poll": _RUNS - {"phases"} | {"idle"},
     "--p99-limit": {"sweep"},
     "--scale-workers": {"scale"},

@@ -208,7 +208,7 @@ def _timed_out(timeout_s: float, error: BaseException | None) -> Result:
         cause = error.__cause__
         error = cause if issubclass(type(cause), asyncio.CancelledError) else error
     trace = failures.traceback_text(error) if error is not None else None
-    return Ending.FAILED, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace), None
+    return Ending.TIMED_OUT, encode_failure("Timeout", f"ran longer than its timeout of {timeout_s:g} s", trace), None
 
 
 def _signature(function: Callable[..., Any]) -> str:

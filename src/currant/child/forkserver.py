@@ -19,9 +19,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
+from currant import proc
 from currant.child import audit, fresh, system
 from currant.child.imports import import_modules
 from currant.child.link import EXIT_PROTOCOL
+from currant.child.logs import ChildLogging
 from currant.child.serve import serve
 from currant.child.strays import END_S, Strays
 from currant.errors import ProtocolError
@@ -105,6 +107,7 @@ class ForkServer:
         if boot is None:
             return 0
         fresh.install()
+        self._logging = ChildLogging(boot.log_format)
         if boot.import_late:
             hello = ServerHello([], [])
         else:
@@ -188,7 +191,7 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_child(server, boot, asked.place, socket_fd, cells_fd)
+                self._become_child(server, boot, asked, socket_fd, cells_fd)
             self._watch(asked.child, pid)
         except OSError as error:
             self._send(ForkFailed(asked.child, str(error)))
@@ -211,13 +214,15 @@ class ForkServer:
         child, pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        # Before it is reaped: nobody knows afterwards.
+        cpu_s = proc.cpu_s(pid)
         try:
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except ChildProcessError:
             status = _STATUS_UNKNOWN
-        self._send(Exited(child, pid, status))
+        self._send(Exited(child, pid, status, cpu_s))
 
-    def _become_child(self, server: int, boot: Boot, place: int, socket_fd: int, cells_fd: int) -> NoReturn:
+    def _become_child(self, server: int, boot: Boot, asked: Fork, socket_fd: int, cells_fd: int) -> NoReturn:
         """Lives the child's life. Nothing escapes: an exception would go on as a second fork server."""
         code = EXIT_PROTOCOL
         try:
@@ -228,7 +233,8 @@ class ForkServer:
             system.adopt_orphans()
             random.seed()
             sock = socket.socket(fileno=socket_fd)
-            code = serve(sock, cells_fd, boot, place) if system.die_with_parent(server) else 0
+            self._logging.set_level(asked.log_level)
+            code = serve(sock, cells_fd, boot, asked.place, self._logging) if system.die_with_parent(server) else 0
         except BaseException:
             with contextlib.suppress(BaseException):
                 traceback.print_exc()

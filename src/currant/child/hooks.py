@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-import sys
+import logging
 from collections.abc import Iterable
 
 from currant.child import failures
@@ -27,15 +27,15 @@ async def run_start_hooks(hooks: Iterable[Hook]) -> BootFailed | None:
 
 
 async def run_stop_hooks(hooks: Iterable[Hook]) -> None:
-    """Runs all the hooks, in order, and prints the traceback of each that fails."""
+    """Runs all the hooks, in order, and logs the traceback of each that fails."""
     for hook in hooks:
         try:
             await _run(hook)
         except BaseException as error:
-            text = f"currant: the stop hook {_name(hook)} failed:\n{failures.traceback_text(error, _TEXT_CHARS_MAX)}"
+            trace = failures.traceback_text(error, _TEXT_CHARS_MAX).rstrip()
             # User code may have put anything there.
             with contextlib.suppress(Exception):
-                print(text.rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+                logging.getLogger("currant").error("the stop hook %s failed:\n%s", _name(hook), trace)
 
 
 async def _run(hook: Hook) -> None:

@@ -14,17 +14,22 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
+from currant.child import binding
+from currant.child.binding import Binding
 from currant.child.executor import cancelled, execute
 from currant.child.failures import encode_error
+from currant.child.inspection import inspect
 from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
+from currant.child.stopwatch import Stopwatch
 from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
 from currant.executions import NULL, Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
-from currant.protocol.work import Cancel, FromChild, Lend, Outcomes, Recall, Recalled, Run, ToChild
+from currant.protocol.timings import Timings
+from currant.protocol.work import Cancel, FromChild, Inspect, Lend, Outcomes, Recall, Recalled, Run, ToChild
 from currant.registry import Definition
 
 #: A turn stops starting executions after so many, or so long, and lets the loop send and receive.
@@ -60,6 +65,7 @@ class Runner:
         self._threads, self._overdue = threads, overdue
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
+        self._binding = Binding(self._context)
         self._backlog: deque[Execution] = deque()
         #: What runs, by cell.
         self._running: dict[int, tuple[asyncio.Task[None], Execution]] = {}
@@ -69,6 +75,7 @@ class Runner:
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
         self._meter = Meter(concurrency, cells.write_busy, time.monotonic)
+        self._stopwatch = Stopwatch(time.monotonic)
         #: The cells of what runs and is to be cancelled, and how it ends by that.
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
@@ -95,11 +102,17 @@ class Runner:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
             self._cancel(set(message.cells), message.ending)
+        elif type(message) is Inspect:
+            self._send(inspect(message, self._running, time.monotonic()))
 
     def look(self) -> bool:
         """Tells of what should have ended long ago; returns whether anything runs. To be called once a second."""
         self._overdue.look(self._running)
         return bool(self._running)
+
+    def timings(self) -> list[Timings]:
+        """Returns what has been measured and not been sent with outcomes, to be sent with something else."""
+        return self._stopwatch.take()
 
     def lend(self) -> Lender | None:
         """Lends the slot of the execution that the calling code belongs to, until `take_back` or `break_off`.
@@ -207,7 +220,7 @@ class Runner:
                 self._run(execution),
                 loop=self._loop,
                 name=execution.id,
-                context=self._context.copy(),
+                context=self._binding.context(execution),
                 eager_start=True,
             )
             self._starting = None
@@ -218,7 +231,9 @@ class Runner:
         def _start(self, execution: Execution) -> None:
             if not self._cells.start(execution.cell):
                 return
-            task = asyncio.Task(self._run(execution), loop=self._loop, name=execution.id, context=self._context.copy())
+            task = asyncio.Task(
+                self._run(execution), loop=self._loop, name=execution.id, context=self._binding.context(execution)
+            )
             self._running[execution.cell] = task, execution
             self._unborn.append((execution.cell, task))
 
@@ -236,14 +251,21 @@ class Runner:
                 self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
 
     async def _run(self, execution: Execution) -> None:
+        if binding.active:
+            binding.execution_id.set(execution.id)
+        definition = self._lookup(execution.function)
+        # What nobody knows does not begin, and a frame could not hold all the names that rows may have.
+        began_s = self._stopwatch.begin(execution) if definition is not None else None
         try:
             ending, body, delay_s = await execute(
-                execution, self._lookup(execution.function), self._payload_bytes_max, self._cancel_asked, self._threads
+                execution, definition, self._payload_bytes_max, self._cancel_asked, self._threads
             )
         except BaseException as error:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
             ending, body, delay_s = Ending.FAILED, encode_error(error), None
+        if began_s is not None:
+            self._stopwatch.end(execution, began_s)
         self._finish(execution.cell, ending, body, delay_s)
 
     def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
@@ -268,9 +290,10 @@ class Runner:
         now = time.monotonic()
         spent_s, self._spent_from = now - self._spent_from, now
         self._outcomes, self._outcome_bytes, self._done = [], 0, []
+        timings = self._stopwatch.take()
         for batch in batches:
-            self._send(Outcomes(batch, done, spent_s))
-            done, spent_s = [], 0.0
+            self._send(Outcomes(batch, done, spent_s, timings))
+            done, spent_s, timings = [], 0.0, []
 
     def _cancel(self, cells: set[int], ending: Ending) -> None:
         for execution in self._take_unstarted(cells):

@@ -18,12 +18,13 @@ from currant.child.hooks import run_start_hooks, run_stop_hooks
 from currant.child.imports import import_modules
 from currant.child.lag import LoopLag
 from currant.child.link import EXIT_HOOK_FAILED, Link
+from currant.child.logs import ChildLogging
 from currant.child.overdue import Overdue
 from currant.child.runner import Runner
 from currant.child.threads import Threads, run_in
 from currant.protocol.cells import STACK_SIGNAL, Cells
 from currant.protocol.control import Boot
-from currant.protocol.work import BootFailed, Hello, Overrun, Ping, Pong, Reply, Results, Stop, ToChild
+from currant.protocol.work import BootFailed, Hello, Overrun, Ping, Pong, Reply, Results, SetLevel, Stop, ToChild
 from currant.registry import registry
 
 #: How long the executions of a child without a supervisor may clean up.
@@ -34,7 +35,7 @@ _REAP_S = 60.0
 T = TypeVar("T")
 
 
-def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
+def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int, logging: ChildLogging) -> int:
     """Runs what comes over the socket until it is closed, or a Stop comes; returns the exit code.
 
     `place` is the number of its place.
@@ -50,10 +51,12 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
         if isinstance(message, Reply | Results):
             backend.receive(message)
         elif type(message) is Ping:
-            link.send(Pong(message.number, lag.worst(message.sent_s, busy=runner.look())))
+            link.send(Pong(message.number, lag.worst(message.sent_s, busy=runner.look()), runner.timings()))
         elif type(message) is Stop:
             stop_asked.append(message)
             stop(0)
+        elif type(message) is SetLevel:
+            logging.set_level(message.level)
         else:
             runner.receive(message)
 
@@ -76,9 +79,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
     copies.make_harmless(sock.fileno(), backend.refuse, (_run.__code__, _say_goodbye.__code__), (run_in.__code__,))
     _reap_now_and_then(loop)
     loop.run_until_complete(loop.create_unix_connection(lambda: link, sock=sock))
-    failure = _import_late(boot)
-    if failure is None and registry.start_hooks:
-        failure = _complete(loop, run_start_hooks(registry.start_hooks), runner.context, or_until=exit_codes.__len__)
+    failure = _import_late(boot) or _start(loop, runner.context, exit_codes)
     if failure is not None:
         # What was printed: the supervisor may end us as soon as it knows.
         system.flush_stdio()
@@ -86,6 +87,7 @@ def serve(sock: socket.socket, cells_fd: int, boot: Boot, place: int) -> int:
         link.close()
         _run(loop, until=exit_codes.__len__)
         return EXIT_HOOK_FAILED
+    logging.settle()
     link.send(Hello(os.getpid()))
     _run(loop, until=exit_codes.__len__)
     _say_goodbye(runner, loop)
@@ -102,6 +104,13 @@ def _import_late(boot: Boot) -> BootFailed | None:
     if failed is None:
         return None
     return BootFailed(f"cannot import {failed.module}: {failed.message}", failed.traceback)
+
+
+def _start(loop: asyncio.AbstractEventLoop, context: Context, exit_codes: list[int]) -> BootFailed | None:
+    """Runs the start hooks, unless the child is to end meanwhile; returns what went wrong."""
+    if not registry.start_hooks:
+        return None
+    return _complete(loop, run_start_hooks(registry.start_hooks), context, or_until=exit_codes.__len__)
 
 
 def _reap_now_and_then(loop: asyncio.AbstractEventLoop) -> None:

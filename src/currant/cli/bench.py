@@ -8,7 +8,7 @@ from rich.console import Console
 from currant import settings as setting
 from currant.bench import checks, report
 from currant.bench.jobs import JobSpec, make_spec
-from currant.bench.plan import IDLE_S, P99_LIMIT_MS, Switches, make_plan
+from currant.bench.plan import IDLE_S, METRICS, P99_LIMIT_MS, Switches, make_plan
 from currant.bench.run import run_bench
 from currant.bench.targets import check_targets
 from currant.bench.uses import check_used
@@ -54,6 +54,7 @@ def bench(
     claim_batch: options.ClaimBatch = None,
     complete_batch: options.CompleteBatch = None,
     no_prefetch: options.NoPrefetch = False,
+    no_metrics: options.NoMetrics = False,
     poll_s: options.Poll = None,
     p99_limit_ms: options.P99Limit = P99_LIMIT_MS,
     scale_workers: options.ScaleWorkers = None,
@@ -111,7 +112,9 @@ def bench(
             scale_workers=scale_workers,
             idle_s=idle_s,
             ramp_rows=ramp_rows,
-            switches=Switches(claim_batch, complete_batch, False if no_prefetch else None, poll_s),
+            switches=Switches(
+                claim_batch, complete_batch, False if no_prefetch else None, poll_s, False if no_metrics else METRICS
+            ),
         )
         check_used(_given(context), plan.modes)
         targets = check_targets({"--json": json_file, "--csv": csv_file, "--report": html_file})

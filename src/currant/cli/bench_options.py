@@ -231,6 +231,12 @@ CompleteBatch = Annotated[
     typer.Option("--complete-batch", metavar="N", help="The most executions of a completion.", rich_help_panel=_NODE),
 ]
 NoPrefetch = Annotated[bool, typer.Option("--no-prefetch", help="Claim for free slots alone.", rich_help_panel=_NODE)]
+NoMetrics = Annotated[
+    bool,
+    typer.Option(
+        "--no-metrics", help="Serve no metrics, which else are asked for once a second.", rich_help_panel=_NODE
+    ),
+]
 Poll = Annotated[
     float | None,
     typer.Option(

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from importlib import metadata
 from typing import Annotated, TypeVar
 
 import typer
@@ -13,6 +12,7 @@ from currant.cli import exits
 from currant.cli.interrupts import run_async
 from currant.cli.options import setting_option as setting_option
 from currant.errors import ConfigurationError, CurrantError
+from currant.release import release
 from currant.settings import Settings, with_database
 from currant.store import connections, inspection
 from currant.store.connections import Connection
@@ -34,7 +34,7 @@ RuntimeDirOption = Annotated[str | None, setting_option("runtime_dir", "--runtim
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"Currant {metadata.version('currant')}")
+        print(f"Currant {release()}")
         raise typer.Exit
 
 
@@ -50,7 +50,7 @@ def reported(command: str) -> Iterator[None]:
         yield
     except CurrantError as error:
         print(f"{command}: error: {error}", file=sys.stderr)
-        raise typer.Exit(exits.USAGE if isinstance(error, ConfigurationError) else exits.FAILED) from None
+        raise typer.Exit(exits.of(error)) from None
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
         raise typer.Exit(exits.INTERRUPTED) from None
@@ -105,9 +105,9 @@ def database(settings: Settings, *, embedded: bool, url_option: str | None, warn
 
 
 @contextlib.contextmanager
-def named_database(url_option: str | None, *, embedded: bool) -> Iterator[Settings]:
+def named_database(url_option: str | None, *, embedded: bool, command: str = "currant") -> Iterator[Settings]:
     """Gives the settings of a command that takes none beside its database, and reports its errors."""
-    with reported("currant"):
+    with reported(command):
         settings = setting.load({"database_url": url_option})
         with database(settings, embedded=embedded, url_option=url_option) as complete:
             yield complete

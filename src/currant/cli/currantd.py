@@ -1,10 +1,12 @@
 """`currantd`: one supervisor and its children."""
 
 import asyncio
+import contextlib
+import faulthandler
 import inspect
-import resource
 from collections.abc import Callable, Sequence
 from signal import Signals
+from socket import socket
 from typing import Annotated, Any
 
 import uvloop
@@ -12,22 +14,22 @@ import uvloop
 from currant import settings as setting
 from currant.cli import exits, shell
 from currant.cli.common import EmbeddedOption, VersionOption, database, reported, shows_password
+from currant.cli.descriptors import raise_descriptor_limit
 from currant.cli.interrupts import run_async
-from currant.cli.log import make_log
+from currant.cli.log import make_log, make_writer
 from currant.cli.options import is_flag, is_repeated, setting_option, settings_of_nodes
+from currant.cli.relay import relayed
 from currant.cli.shell import App
 from currant.errors import ConfigurationError
-from currant.settings import Settings
+from currant.settings import ServiceManager, Settings
 from currant.store import migrate
 from currant.supervisor import signals
 from currant.supervisor.events import Event, Log
 from currant.supervisor.forkserver import ForkServer, StartForkServer, fork_server_starter
 from currant.supervisor.instance import Instance, acquire
+from currant.supervisor.loglevel import LogLevel
+from currant.supervisor.metrics.listening import listen
 from currant.supervisor.service import Service
-
-DESCRIPTORS_MAX = 65_536
-#: Its socket, its pidfd, its cells and their stacks; and what the supervisor has besides its children.
-DESCRIPTORS_PER_CHILD, DESCRIPTORS_BESIDES = 4, 64
 
 app = App()
 
@@ -47,17 +49,22 @@ def run(
     database_url = options["database_url"]
     assert not isinstance(database_url, list | bool)
     with reported("currantd"):
+        manager = setting.take_service_manager()
         settings = setting.load(given)
         if not settings.modules:
             raise ConfigurationError(
                 "no module is named: give the one that holds your jobs with -m, in CURRANT_MODULES,"
                 " or as modules = [...] in [tool.currant] of pyproject.toml"
             )
-        log = make_log(settings.log_level)
+        level = LogLevel(settings.log_level)
+        writer = make_writer(settings.log_format)
+        log = make_log(level, settings.log_format, writer)
         for variable, meant in setting.unknown_variables().items():
             log.warning(Event.UNKNOWN_VARIABLE, variable=variable, did_you_mean=meant)
         if shows_password(database_url):
             log.warning(Event.PASSWORD_SHOWN, option="--database-url")
+        # Before anything is started: a port that is taken is the user's mistake.
+        metrics = None if settings.metrics is None else listen(settings.metrics)
         with database(settings, embedded=embedded, url_option=database_url, warns=False) as complete:
             instance = acquire(complete.runtime_dir)
             came = signals.hold()
@@ -65,11 +72,14 @@ def run(
                 # It is Currant's own: its schema is made without being asked for.
                 run_async(lambda: migrate.migrate_at(str(complete.database_url)))
                 log.info(Event.EMBEDDED, CURRANT_DATABASE_URL=complete.database_url)
-            _raise_descriptor_limit(complete.procs)
-            start_fork_server = fork_server_starter(complete)
+            raise_descriptor_limit(complete.procs)
+            streams = relayed(writer, lambda fd: make_writer(settings.log_format, fd))
+            start_fork_server = fork_server_starter(complete, level, streams)
             fork_server = start_fork_server()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(complete, instance, log, start_fork_server, fork_server, came))
+                runner.run(
+                    _serve(complete, instance, log, level, manager, metrics, start_fork_server, fork_server, came)
+                )
             instance.close()
 
 
@@ -77,32 +87,18 @@ async def _serve(
     settings: Settings,
     instance: Instance,
     log: Log,
+    level: LogLevel,
+    manager: ServiceManager | None,
+    metrics: socket | None,
     start_fork_server: StartForkServer,
     fork_server: ForkServer,
     came: Sequence[Signals],
 ) -> None:
     try:
-        await Service(settings, instance, log, start_fork_server).run(fork_server, came)
+        service = Service(settings, instance, log, start_fork_server, log_level=level, manager=manager, metrics=metrics)
+        await service.run(fork_server, came)
     finally:
         signals.answer_no_more()
-
-
-def _raise_descriptor_limit(procs: int) -> None:
-    """The usual soft limit of descriptors, 1,024, is for programs that use select().
-
-    Raises:
-        ConfigurationError: the hard limit is too low for so many children.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    needed = DESCRIPTORS_PER_CHILD * procs + DESCRIPTORS_BESIDES
-    if limit < needed:
-        raise ConfigurationError(
-            f"--procs {procs} needs {needed} file descriptors, and the limit is {limit}:"
-            " raise it (ulimit -n, or LimitNOFILE= in systemd), or start fewer children"
-        )
-    if soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _with_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -123,6 +119,9 @@ app.command(epilog=exits.EPILOG_OF_NODES)(_with_options(run))
 
 
 def main() -> None:
+    # Of a supervisor that hangs, systemd's watchdog (SIGABRT) then leaves the stacks behind.
+    with contextlib.suppress(RuntimeError, ValueError, OSError):
+        faulthandler.enable()
     signals.answer_before_start()
     shell.run(app, "currantd")
 

@@ -13,7 +13,7 @@ from currant.cli.output import Page
 from currant.cli.values import FunctionOption, JsonOption, LimitOption, QueueOption, duration, stored
 from currant.errors import CurrantError
 from currant.executions import Status
-from currant.records import Listed, Record, Retried
+from currant.records import Cancelled, Listed, Record, Retried
 from currant.store import inspection, queries
 from currant.store.connections import Connection
 from currant.store.inspection import Filter, Found
@@ -22,15 +22,6 @@ from currant.store.parking import UNKNOWN_FUNCTION
 WITHIN_S = 5.0
 
 IdsArgument = Annotated[list[str], typer.Argument(parser=stored, help="The ids, as `.queue()` returned them.")]
-
-
-class Cancelled(msgspec.Struct):
-    """What became of the wish to cancel an execution. `status` is what it is now; None: it is not there."""
-
-    id: str
-    cancelled: bool
-    status: str | None
-    reason: str | None
 
 
 def status_command(
@@ -119,15 +110,7 @@ def cancel_command(
     """
     with named_database(database_url, embedded=embedded) as settings:
         (each), _ = ask(settings, lambda connection: _cancel(connection, ids))
-        if as_json:
-            output.write_json(each)
-        for one in each:
-            if not one.cancelled:
-                _say(f"{one.id}: {one.reason}")
-            elif not as_json:
-                output.write(f"{one.id} cancelled" if one.status == "cancelled" else f"{one.id} runs: asked to end")
-        if not all(one.cancelled for one in each):
-            raise typer.Exit(FAILED)
+        show_cancelled("currant", each, as_json=as_json)
 
 
 def retry_command(
@@ -149,6 +132,19 @@ def retry_command(
     with named_database(database_url, embedded=embedded) as settings:
         each, _ = ask(settings, retry)
         show_retried(each, as_json=as_json)
+
+
+def show_cancelled(command: str, each: list[Cancelled], *, as_json: bool) -> None:
+    """Prints what became of cancels; ends with exit code 1 when one was refused."""
+    if as_json:
+        output.write_json(each)
+    for one in each:
+        if not one.cancelled:
+            typer.echo(f"{command}: {one.id}: {one.reason}", err=True)
+        elif not as_json:
+            output.write(f"{one.id} cancelled" if one.status == "cancelled" else f"{one.id} runs: asked to end")
+    if not all(one.cancelled for one in each):
+        raise typer.Exit(FAILED)
 
 
 def show_retried(each: list[Retried], *, as_json: bool, missing: str = "no execution has this id") -> None:
@@ -184,14 +180,7 @@ async def _cancel(connection: Connection, ids: list[str]) -> list[Cancelled]:
     ids = list(dict.fromkeys(ids))
     done = await queries.cancel(connection, ids)
     ended = {each.id: each.status for each in await queries.ended(connection, ids)}
-    return [Cancelled(id, True, ended.get(id, "running"), None) if id in done else _refused(id, ended) for id in ids]
-
-
-def _refused(id: str, ended: dict[str, str | None]) -> Cancelled:
-    if id not in ended:
-        return Cancelled(id, False, None, "it is no job, and only jobs can be cancelled")
-    status = ended[id]
-    return Cancelled(id, False, status, "no execution has this id" if status is None else f"it is {status} already")
+    return [Cancelled.of(id, id in done, ended) for id in ids]
 
 
 def _say(message: str) -> None:

@@ -1,42 +1,105 @@
-"""The log of `currantd`: lines to standard error, by a thread, so that a reader who stops cannot stop the node."""
+"""The log of `currantd`: events to lines, as the level and the limit of repeats allow, to standard error."""
 
-import atexit
-import contextlib
 import logging
-import os
-import queue
 import sys
 import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from rich.console import Console
 
-from currant.supervisor.events import Log
+from currant.cli.writer import Writer
+from currant.lines import Render, renderer, resolved
+from currant.supervisor.events import Event, Log
+from currant.supervisor.loglevel import LogLevel
+from currant.supervisor.repeats import Repeats
 
-#: Beyond this many unwritten lines the newest are dropped, and counted.
-LINES_MAX = 10_000
-LAST_LINES_S = 1.0
+#: So many lines of one event are told within ten seconds.
+TOLD_MAX = 20
+#: What people have asked for is told, however much it is.
+ASKED_FOR = frozenset({Event.STACKS})
 
 
-def make_log(level: str) -> Log:
-    """Returns the log to standard error: coloured columns on a terminal, `key=value` elsewhere."""
-    terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=not Console(stderr=True).no_color)
-        if terminal
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+def make_writer(form: str, fd: int | None = None) -> Writer:
+    """Returns what writes lines to a descriptor, by default that of standard error; what is dropped is an event."""
+    render = _renderer(form)
+    return Writer(
+        sys.stderr.fileno() if fd is None else fd, dropped=lambda lines: _line(render, Event.DROPPED, lines=lines)
     )
+
+
+def make_log(level: LogLevel | str, form: str = "auto", writer: Writer | None = None) -> Log:
+    """Returns the log to standard error, whose level is looked up for each event.
+
+    It never makes anyone wait: what nobody reads is dropped, and counted.
+
+    Args:
+        level: or its name, of a log that keeps it.
+        form: one of `lines.FORMATS`.
+        writer: what `make_writer` returns, if somebody else writes there, too.
+    """
+    threshold = LogLevel(level) if isinstance(level, str) else level
+    render = _renderer(form)
+    limit = Limit(render)
+    writer = writer or make_writer(form)
+    writer.every(limit.overdue)
+
+    def admit(_logger: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if not threshold.admits(method):
+            raise structlog.DropEvent
+        return limit.admit(fields)
+
     log: Log = structlog.wrap_logger(
-        _LineWriter(sys.stderr.fileno()),
+        writer,
         processors=[
+            admit,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _plain_event,
-            renderer,
+            lambda _logger, _method, fields: render(fields),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
     )
     return log
+
+
+class Limit:
+    """Bounds how often one event is told. A line says how many of its kind were left out before it."""
+
+    def __init__(self, render: Render) -> None:
+        self._render = render
+        self._repeats = Repeats(time.monotonic, told_max=TOLD_MAX)
+        # The writer's thread asks for what is overdue.
+        self._lock = threading.Lock()
+
+    def admit(self, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Returns the fields of a line. Raises DropEvent when it is left out."""
+        if fields["event"] in ASKED_FOR:
+            return fields
+        with self._lock:
+            left_out = self._repeats.admit(fields["event"])
+        if left_out is None:
+            raise structlog.DropEvent
+        return {**fields, "left_out": left_out} if left_out else fields
+
+    def overdue(self, *, last: bool = False) -> list[str]:
+        """Returns a line for each event that was left out and has not come since; with `last`, for each at all."""
+        with self._lock:
+            overdue = self._repeats.overdue(now=last)
+        return [_line(self._render, Event.LEFT_OUT, of=str(event), lines=lines) for event, lines in overdue.items()]
+
+
+def _renderer(form: str) -> Render:
+    is_terminal = sys.stderr.isatty()
+    colors = is_terminal and not Console(stderr=True).no_color
+    return renderer(resolved(form, terminal=is_terminal), colors=colors)
+
+
+def _line(render: Render, event: Event, **fields: Any) -> str:
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return render({"timestamp": now, "level": "warning", "event": str(event), **fields})
 
 
 def _plain_event(
@@ -44,44 +107,3 @@ def _plain_event(
 ) -> structlog.typing.EventDict:
     fields["event"] = str(fields["event"])
     return fields
-
-
-class _LineWriter:
-    """Writes lines in the background. A reader that is slow, full or gone costs lines, and nothing else."""
-
-    def __init__(self, fd: int) -> None:
-        # Not by sys.stderr: what is left in its buffer, or a thread that holds its lock, spoils the exit of Python.
-        self._fd = fd
-        self._lines: queue.Queue[str | None] = queue.Queue(LINES_MAX)
-        self._dropped = 0
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-        self._thread.start()
-        atexit.register(self._finish)
-
-    def msg(self, line: str) -> None:
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._dropped += 1
-
-    debug = info = warning = error = critical = msg
-
-    def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                line = f"{dropped} lines were dropped here: nobody read them\n{line}"
-            try:
-                _write_all(self._fd, f"{line}\n".encode(errors="backslashreplace"))
-            except OSError:
-                self._dropped += 1 + dropped
-
-    def _finish(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self._lines.put_nowait(None)
-        self._thread.join(LAST_LINES_S)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

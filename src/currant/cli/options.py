@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from currant.lines import FORMATS
 from currant.settings import Settings, environment_name
 
 _SHORT = {"modules": "-m", "queues": "-q"}
@@ -14,10 +15,16 @@ _METAVARS = {
     "modules": "MODULE",
     "queues": "QUEUE",
     "log_level": "LEVEL",
+    "log_format": "FORMAT",
+    "metrics": "HOST:PORT",
     "database_url": "URL",
     "children_see_database": "YES/NO",
 }
-_COMPLETIONS = {"log_level": ("debug", "info", "warning", "error"), "children_see_database": ("yes", "no")}
+_COMPLETIONS = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": FORMATS,
+    "children_see_database": ("yes", "no"),
+}
 
 
 def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:
@@ -35,7 +42,7 @@ def setting_option(name: str, *flags: str, metavar: str | None = None) -> Any:
         help=f"{each.metadata['help'].replace('`', '')} [{note}]",
         show_default=False,
         rich_help_panel=each.metadata["group"],
-        autocompletion=None if words is None else lambda incomplete: _beginning(words, incomplete),
+        autocompletion=None if words is None else lambda incomplete: beginning(words, incomplete),
     )
 
 
@@ -75,5 +82,6 @@ def _metavar(each: Any) -> str:
     return "SECONDS" if each.name.endswith("_s") else "BYTES" if "bytes" in each.name or "memory" in each.name else "N"
 
 
-def _beginning(words: Sequence[str], incomplete: str) -> list[str]:
+def beginning(words: Sequence[str], incomplete: str) -> list[str]:
+    """Returns those words that may be meant by what has been typed."""
     return [word for word in words if word.startswith(incomplete)]

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from currant.cli.shell import is_terminal
 from currant.cli.shell import write as write
+from currant.records import Pause
 
 #: Where no terminal bounds the lines, nothing is wrapped: the output is for grep and awk.
 _COLUMNS_UNBOUNDED = 4_000
 #: A cell of a table.
 Cell = str | Text
-_FOLDED = ("function", "queue", "error", "reason", "note", "nodes")
+_FOLDED = ("function", "queue", "error", "reason", "note", "nodes", "paused")
 _STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 
 
@@ -146,11 +147,27 @@ def dated(moment: str | None, now_s: float) -> str | None:
     return f"{exact(moment)} ({age(moment, now_s)})"
 
 
+def paused(pause: Pause, now_s: float) -> str:
+    """Returns since when, by whom and why a queue is paused."""
+    return f"{age(pause.paused_at, now_s)} by {pause.paused_by}" + (f": {pause.reason}" if pause.reason else "")
+
+
 def duration(seconds: float) -> str:
     for unit, unit_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def size(count: int) -> str:
+    """Returns bytes as people say them: `1.5 GiB`."""
+    if count < 1000:
+        return f"{count} B"
+    amount, units = count / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1024
+        del units[0]
+    return f"{amount:.0f} {units[0]}" if amount >= 100 else f"{amount:.1f} {units[0]}"
 
 
 def _plain(value: Any) -> str:

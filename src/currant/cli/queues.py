@@ -13,7 +13,7 @@ def queues_command(
     database_url: DatabaseOption = None,
     embedded: EmbeddedOption = False,
 ) -> None:
-    """Shows the queues that hold something or are served: what waits in each, and the nodes that serve it.
+    """Shows the queues that hold something, are served or paused: what waits in each, and the nodes that serve it.
 
     Counts stop at 10,000. What runs is not counted here, for no index knows it: `currantctl status` on a node says what
     runs there, and `currant list --status running` which executions do.
@@ -43,7 +43,11 @@ def _show(queues: list[Queue], now_s: float) -> None:
             output.age(each.next_run_at, now_s),
             output.text(output.count(each.parked, cut=each.parked_cut), "yellow" if each.parked else None),
             output.text(", ".join(each.nodes)) if each.nodes else output.text("none", "red" if each.pending else None),
+            output.text(output.paused(each.pause, now_s), "yellow") if each.pause else "",
         )
         for each in queues
     ]
-    page.add(output.table("queue", "pending", "oldest", "scheduled", "next", "parked", "nodes", rows=rows))
+    names = ["queue", "pending", "oldest", "scheduled", "next", "parked", "nodes"]
+    if any(each.pause for each in queues):
+        names.append("paused")
+    page.add(output.table(*names, rows=[row[: len(names)] for row in rows]))

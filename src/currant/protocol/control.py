@@ -15,6 +15,8 @@ class Boot(msgspec.Struct, tag="boot", array_like=True):
     grace_s: float = 30.0
     #: Each child imports the modules for itself, after its fork.
     import_late: bool = False
+    #: The format of the log, resolved: what users' records are written in where they have configured nothing.
+    log_format: str = "json"
 
 
 class Fork(msgspec.Struct, tag="fork", array_like=True):
@@ -23,6 +25,7 @@ class Fork(msgspec.Struct, tag="fork", array_like=True):
     child: int
     #: The number of its place, for its own use.
     place: int = 0
+    log_level: str = "info"
 
 
 class Schedule(msgspec.Struct, array_like=True):
@@ -72,11 +75,15 @@ class ForkFailed(msgspec.Struct, tag="fork_failed", array_like=True):
 
 
 class Exited(msgspec.Struct, tag="exited", array_like=True):
-    """From the fork server: a child's end. `status` is its exit code, or minus the signal that ended it."""
+    """From the fork server: a child's end.
+
+    `status` is its exit code, or minus the signal that ended it; `cpu_s` what its process had used of processors.
+    """
 
     child: int
     pid: int
     status: int
+    cpu_s: float | None = None
 
 
 ToForkServer = Boot | Fork

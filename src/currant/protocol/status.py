@@ -1,4 +1,6 @@
-"""The messages on a supervisor's control socket, between it and `currantctl`."""
+"""How a supervisor is: what `currantctl status` asks and is told."""
+
+from typing import ClassVar
 
 import msgspec
 
@@ -9,6 +11,8 @@ class StatusRequest(msgspec.Struct, tag="status", array_like=True):
     """To the supervisor: how is it? With `waiting`, it asks the database too what waits there."""
 
     waiting: bool = True
+    #: How long the answer may take, in seconds.
+    answer_s: ClassVar[float | None] = 10.0
 
 
 class ChildStatus(msgspec.Struct):
@@ -43,6 +47,40 @@ class ChildStatus(msgspec.Struct):
     memory_bytes: int = 0
 
 
+class FunctionStatus(msgspec.Struct):
+    """What became of the executions of one function in one queue, since the node's start.
+
+    `finished`: how many, by outcome, as the database has them. `waits`: how many were waited for, from when they were
+    due until they started, `waits_s` seconds together; `runs` the same from then until their end, and `run_buckets` how
+    many were how long: see BOUNDS_S in protocol/timings.py.
+    """
+
+    queue: str
+    function: str
+    claimed: int
+    started: int
+    finished: dict[str, int]
+    timeouts: int
+    waits: int
+    waits_s: float
+    runs: int
+    runs_s: float
+    run_buckets: list[int]
+
+
+class ErrorStatus(msgspec.Struct):
+    """An execution that went wrong `age_s` ago. `reason`: why it failed for good; None: it is tried again."""
+
+    age_s: float
+    execution: str
+    function: str
+    queue: str
+    attempt: int
+    type: str
+    message: str
+    reason: str | None
+
+
 class StatusReply(msgspec.Struct, tag="status"):
     """From the supervisor. Counts are since its start, rates over the last seconds."""
 
@@ -70,30 +108,23 @@ class StatusReply(msgspec.Struct, tag="status"):
     suspects: int = 0
     #: What the node lacks at the moment: the reason by the part.
     degraded: dict[str, str] = {}
+    #: Which of the node's queues are paused, as far as it knows.
+    paused: list[str] = []
     #: What was sent to the database, by name: see store/usage.py.
     statements: dict[str, StatementUse] = {}
     #: How often a connection was lost, or could not be made: an outage counts once for each connection.
     connection_errors: int = 0
-
-
-class ReloadRequest(msgspec.Struct, tag="reload", array_like=True):
-    """To the supervisor: replace the children by such with the code as it is now. Answered when that is done."""
-
-
-class ReloadReply(msgspec.Struct, tag="reload"):
-    """From the supervisor. `error`: why the old code goes on; else the functions, and what is new and gone of them."""
-
-    error: str | None
-    functions: list[str] = []
-    added: list[str] = []
-    removed: list[str] = []
-
-
-ControlRequest = StatusRequest | ReloadRequest
-ControlReply = StatusReply | ReloadReply
-
-CONTROL_REQUEST_BYTES_MAX = 4096
-CONTROL_REPLY_BYTES_MAX = 4 << 20
-
-request_decoder = msgspec.msgpack.Decoder(ControlRequest)
-reply_decoder = msgspec.msgpack.Decoder(ControlReply)
+    #: Of each queue: how many are scheduled, up to the same bound, and for how long the oldest pending one has waited,
+    #: in seconds; None when the database does not answer.
+    scheduled: dict[str, int] | None = None
+    oldest_s: dict[str, float] | None = None
+    #: Where counting in a queue stops; 0: nothing was counted.
+    count_max: int = 0
+    #: Those that took the most time first.
+    functions: list[FunctionStatus] = []
+    #: The last few, the newest first.
+    errors: list[ErrorStatus] = []
+    #: Why the database goes on refusing statements, which are tried again; None: it does not.
+    refused: str | None = None
+    #: Whether it claims nothing, by `currantctl drain`.
+    drained: bool = False

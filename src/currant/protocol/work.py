@@ -1,15 +1,20 @@
 """The messages between the supervisor and a child."""
 
+from typing import Annotated
+
 import msgspec
 
 from currant.backends import Ended, NewExecution
 from currant.executions import Ending, Execution, Outcome
+from currant.protocol.timings import Timings
 
 #: A child watches at most so many executions at a time.
 WATCHED_MAX = 100_000
 #: Of what it has sent and is not answered, a child has at most so much, or one larger frame, of its enqueues and of its
 #: cancels; the next frame waits. Outcomes do not.
 WINDOW_BYTES = 4 << 20
+#: So much text, at the most, says where the executions of a child stand.
+STACKS_CHARS_MAX = 256 << 10
 #: In place of a status: the execution has ended, and its result is larger than a frame.
 TOO_LARGE = "too large"
 
@@ -43,8 +48,21 @@ class Ping(msgspec.Struct, tag="ping", array_like=True, gc=False):
     sent_s: float
 
 
+class Inspect(msgspec.Struct, tag="inspect", array_like=True, gc=False):
+    """To the child: for how long does what runs run, and, with `stacks`, where does it stand? It answers Inspected."""
+
+    number: int
+    stacks: bool = False
+
+
 class Stop(msgspec.Struct, tag="stop", array_like=True, gc=False):
     """To the child, which holds nothing any more: run the stop hooks and end."""
+
+
+class SetLevel(msgspec.Struct, tag="set_level", array_like=True, gc=False):
+    """To the child: the level of its log, unless the user's code has configured logging."""
+
+    level: str
 
 
 class Reply(msgspec.Struct, tag="reply", array_like=True, gc=False):
@@ -81,6 +99,7 @@ class Outcomes(msgspec.Struct, tag="outcomes", array_like=True, gc=False):
     #: The cells of those that completed and returned None, as most do: no Outcome is made for each.
     done: list[int] = []
     spent_s: float = 0.0
+    timings: list[Timings] = []
 
 
 class Recalled(msgspec.Struct, tag="recalled", array_like=True, gc=False):
@@ -110,6 +129,23 @@ class Pong(msgspec.Struct, tag="pong", array_like=True, gc=False):
 
     number: int
     lag_s: float
+    timings: list[Timings] = []
+
+
+class Inspection(msgspec.Struct, array_like=True, gc=False):
+    """Of an execution that runs, by its cell: `stack` is "" when it was not asked for, or there was no room for it."""
+
+    cell: int
+    run_s: Annotated[float, msgspec.Meta(ge=0, le=2.0**48)] | None
+    stack: str = ""
+
+
+class Inspected(msgspec.Struct, tag="inspected", array_like=True, gc=False):
+    """From the child, to the Inspect of that number. `others`: the stacks of what belongs to no execution."""
+
+    number: int
+    executions: list[Inspection]
+    others: str = ""
 
 
 class Lend(msgspec.Struct, tag="lend", array_like=True, gc=False):
@@ -149,8 +185,10 @@ class Unwatch(msgspec.Struct, tag="unwatch", array_like=True, gc=False):
     ids: list[str]
 
 
-ToChild = Run | Recall | Cancel | Ping | Stop | Reply | Results
-FromChild = Hello | BootFailed | Outcomes | Recalled | Overrun | Pong | Lend | Enqueue | CancelIds | Watch | Unwatch
+ToChild = Run | Recall | Cancel | Ping | Inspect | Stop | SetLevel | Reply | Results
+FromChild = (
+    Hello | BootFailed | Outcomes | Recalled | Overrun | Pong | Inspected | Lend | Enqueue | CancelIds | Watch | Unwatch
+)
 
 to_child_decoder = msgspec.msgpack.Decoder(ToChild)
 from_child_decoder = msgspec.msgpack.Decoder(FromChild)

@@ -13,6 +13,9 @@ from currant.store.connections import Connection, connect, one_line
 from currant.store.usage import LISTEN, Usage
 
 NODE_PREFIX = f"{RESERVED}node:"
+#: What a queue's channel carries when the queue was paused or resumed.
+PAUSE = f"{RESERVED}pause"
+_PAUSE = PAUSE.encode()
 
 
 def node_channel(node: str) -> str:
@@ -32,7 +35,7 @@ class Subscription:
     def receive(self) -> dict[str, list[str]]:
         """Returns the channels that were notified since the last call, without waiting.
 
-        With each of a node's own come the payloads; of a queue's, nobody needs them.
+        With each of a node's own come the payloads; of a queue's only PAUSE, nobody needs the others.
 
         Raises:
             DatabaseUnreachable: the connection is lost.
@@ -43,7 +46,7 @@ class Subscription:
             pgconn.consume_input()
             while (notify := pgconn.notifies()) is not None:
                 payloads = channels.setdefault(name := notify.relname.decode(), [])
-                if name.startswith(NODE_PREFIX):
+                if notify.extra == _PAUSE or name.startswith(NODE_PREFIX):
                     payloads.append(notify.extra.decode())
         except OperationalError as error:
             raise DatabaseUnreachable(one_line(error)) from None

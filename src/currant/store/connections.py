@@ -26,6 +26,8 @@ CONNECT_S = 10
 STATEMENT_S = 10.0
 #: After a connection was cut, how long psycopg may take to notice.
 _NOTICE_S = 5.0
+#: What goes on for so long after that, nothing here ends any more: psycopg itself gives up after 10 s.
+OVERDUE_S = 20.0
 BACKOFF_S = (0.05, 5.0)
 #: How often a statement that the server ended for another's sake is tried at once, and the waits between, doubling.
 CONFLICT_TRIES = 8
@@ -112,6 +114,14 @@ def has_password(url: str) -> bool:
 def one_line(error: BaseException) -> str:
     """Returns what libpq says, which comes in several lines, as one."""
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
+
+
+def refusal(error: BaseException) -> str:
+    """Returns that the database refuses a statement, and why, and what helps against a want of rights."""
+    why = f"the database refuses a statement: {one_line(error)}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        why += " (the owner of Currant's tables runs `currant grant` for this role, again after each upgrade)"
+    return why
 
 
 def describe(url: str) -> str:
@@ -242,6 +252,8 @@ class Session:
         self._turn = asyncio.Lock()
         self._unanswered = False
         self._lost_at: float | None = None
+        #: When the statement under way will have outlived its limit, by the loop's clock.
+        self._over_at = float("inf")
         self._standing, self._usage = standing or Standing(), usage
         self._backoff = Backoff()
 
@@ -249,6 +261,11 @@ class Session:
     def busy(self) -> bool:
         """Whether a statement is under way."""
         return self._turn.locked()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a statement is under way whose limit has passed long ago, without effect."""
+        return asyncio.get_running_loop().time() > self._over_at
 
     async def once(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs the statement on the connection, which is made if there is none.
@@ -280,14 +297,22 @@ class Session:
 
     async def _run(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         self._unanswered = False
-        async with asyncio.timeout(self._statement_s + _NOTICE_S):
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, self.name, hot=self._hot, writable=True, usage=self._usage)
-            cut = asyncio.get_running_loop().call_later(self._statement_s, self._give_up, self._connection)
-            try:
-                return await statement(self._connection)
-            finally:
-                cut.cancel()
+        loop = asyncio.get_running_loop()
+        limit_s = self._statement_s + _NOTICE_S
+        self._over_at = loop.time() + limit_s + OVERDUE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                if self._connection is None or self._connection.closed:
+                    self._connection = await connect(
+                        self._url, self.name, hot=self._hot, writable=True, usage=self._usage
+                    )
+                cut = loop.call_later(self._statement_s, self._give_up, self._connection)
+                try:
+                    return await statement(self._connection)
+                finally:
+                    cut.cancel()
+        finally:
+            self._over_at = float("inf")
 
     def _give_up(self, connection: Connection) -> None:
         self._unanswered = True
@@ -333,7 +358,7 @@ class Session:
             return (NoAnswer if unanswered else DatabaseUnreachable)(reason)
         if isinstance(error, DatabaseError):
             return error
-        return StatementRefused(f"the database refuses a statement: {one_line(error)}")
+        return StatementRefused(refusal(error))
 
     def _note_loss(self, reason: str) -> None:
         self.drop()

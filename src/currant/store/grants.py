@@ -1,6 +1,7 @@
 """Roles of Postgres with no more rights than they need: for nodes, and for applications."""
 
 import enum
+import re
 from typing import NamedTuple
 
 import psycopg
@@ -11,6 +12,8 @@ from currant.store.connections import Connection, connect, one_line
 from currant.store.statements import fetch, load
 from currant.store.upgrade_queries import TABLES
 
+#: Those that a role is granted rights on, and those of version 1 besides.
+_TABLES = [*TABLES, "paused_queues", "schedules"]
 _FACTS = load("grant_facts")
 _NONE = load("grant_none")
 _SCHEMA = load("grant_schema")
@@ -24,6 +27,14 @@ class Kind(enum.StrEnum):
 
 
 _GRANTS = {Kind.NODE: load("grant_node"), Kind.CLIENT: load("grant_client")}
+
+
+class Right(NamedTuple):
+    """A privilege on one of our tables, or on one column of it."""
+
+    privilege: str
+    table: str
+    column: str | None
 
 
 class Facts(NamedTuple):
@@ -60,7 +71,8 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
     """
     connection = await connect(url, "currant")
     try:
-        facts = Facts(*(await fetch(connection, _FACTS, {"tables": [*TABLES, "schedules"], "role": role}))[0])
+        (found,) = await fetch(connection, _FACTS, {"tables": _TABLES, "role": role})
+        facts = Facts(*found)
         _check(facts, role)
         statements = _statements(facts, role, kind)
         if not dry:
@@ -70,6 +82,17 @@ async def grant_at(url: str, role: str, kind: Kind, *, dry: bool) -> Granted:
     finally:
         await connection.close()
     return Granted(statements, _remarks(facts, role))
+
+
+def rights(kind: Kind) -> list[Right]:
+    """Returns what a role of this kind needs, as the statement that grants it has it."""
+    found = []
+    for grant in re.findall(r"GRANT\s+(.*?)\s+TO ", _GRANTS[kind].text.decode(), re.DOTALL):
+        privileges, tables = re.split(r"\bON\s", grant)
+        for table in re.findall(r"\{schema\}\.(\w+)", tables):
+            for privilege, columns in re.findall(r"([A-Z]+)\s*(?:\(([^)]*)\))?", privileges):
+                found += [Right(privilege, table, column.strip() or None) for column in columns.split(",")]
+    return found
 
 
 async def _carry_out(connection: Connection, statements: str) -> None:

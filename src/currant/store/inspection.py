@@ -1,15 +1,15 @@
 """What people ask of the database and tell it to do: lists, single executions, dead letters, retries."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
 
 from currant.errors import DatabaseError, DatabaseUnreachable, StatementRefused
-from currant.records import DeadLetter, Listed, Queue, Record, Retried
+from currant.records import DeadLetter, Listed, Pause, Queue, Record, Retried
 from currant.store import connections, migrate
 from currant.store.connections import Connection, one_line
 from currant.store.statements import execute, fetch, load
@@ -66,9 +66,24 @@ async def opened(url: str) -> AsyncIterator[Connection]:
     # Hot: what walks an index in pieces, or probes it by ids, must not become a scan of the table.
     connection = await connections.connect(url, "currant", hot=True)
     try:
-        await connection.execute(f"SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '10s'")
-        await migrate.check(connection)
-        yield connection
+        with told(url):
+            await limit(connection)
+            await migrate.check(connection)
+            yield connection
+    finally:
+        connection.pgconn.finish()
+
+
+async def limit(connection: Connection) -> None:
+    """Lets no statement of the connection take longer than a person waits for it."""
+    await connection.execute(f"SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '10s'")
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """A context in which the driver's errors are said as ours. Raises DatabaseError."""
+    try:
+        yield
     except psycopg.errors.QueryCanceled:
         raise DatabaseError(f"the database did not answer within {STATEMENT_S} s: ask for less, or later") from None
     except psycopg.errors.LockNotAvailable:
@@ -76,9 +91,7 @@ async def opened(url: str) -> AsyncIterator[Connection]:
     except psycopg.Error as error:
         if connections.is_passing(error):
             raise DatabaseUnreachable(f"{connections.describe(url)}: {one_line(error)}") from None
-        raise StatementRefused(f"the database refuses a statement: {one_line(error)}") from None
-    finally:
-        connection.pgconn.finish()
+        raise StatementRefused(connections.refusal(error)) from None
 
 
 async def clock_s(connection: Connection) -> float:
@@ -134,7 +147,7 @@ async def list_executions(
 
 
 async def list_queues(connection: Connection, *, heartbeat_timeout_s: float) -> list[Queue]:
-    """Returns the queues that hold something or are served by a node whose heartbeat is not older."""
+    """Returns the queues that hold something, are served by a node whose heartbeat is not older, or are paused."""
     parameters = {"names": QUEUES_MAX, "rows": COUNT_MAX, "timeout_s": heartbeat_timeout_s}
     return [
         Queue(
@@ -148,8 +161,11 @@ async def list_queues(connection: Connection, *, heartbeat_timeout_s: float) -> 
             nodes=nodes,
             parked=min(parked, COUNT_MAX),
             parked_cut=parked > COUNT_MAX,
+            pause=None if paused_at is None else Pause(name, paused_at, paused_by, reason),
         )
-        for name, pending, scheduled, parked, oldest, next_run_at, nodes in await fetch(connection, _QUEUES, parameters)
+        for name, pending, scheduled, parked, oldest, next_run_at, nodes, paused_at, paused_by, reason in await fetch(
+            connection, _QUEUES, parameters
+        )
     ]
 
 

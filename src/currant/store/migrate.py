@@ -12,7 +12,7 @@ from currant.store.steps import LOCK, record, steps
 from currant.store.upgrade_queries import Size
 
 #: The version that this Currant works with.
-VERSION = 3
+VERSION = 4
 
 
 class Migrated(NamedTuple):

@@ -1,9 +1,12 @@
 """One typed function for each statement in `sql/`."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import psycopg
 
 from currant.backends import Ended
 from currant.executions import Execution, Status, Verdict
@@ -11,7 +14,7 @@ from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection
-from currant.store.statements import Rows, execute, fetch, first_number, load
+from currant.store.statements import Rows, execute, fetch, fetch_later, first_number, load
 
 
 class Position(NamedTuple):
@@ -22,11 +25,21 @@ class Position(NamedTuple):
     id: str
 
 
+class Unread(NamedTuple):
+    """Executions that have arrived: to read them takes a while, in which the next claim can be under way."""
+
+    size: int
+    read: Callable[[], Awaitable[list[Execution]]]
+
+
 class Claim(NamedTuple):
-    """What a claim brought. `seen`: how many candidates it looked at; with 0 the queues were empty.
+    """What a claim brought: executions, or `unread` ones.
+
+    `seen`: how many candidates it looked at; with 0 the queues were empty.
 
     `due_in_s`: seconds until the next scheduled execution, negative when overdue; looked up only by a claim that saw
     fewer candidates than it had rows for. `last`: where the last of them stood; None for one without a time.
+    `in_vain`: the cheaper statement was tried first, and could not claim.
     """
 
     executions: list[Execution]
@@ -34,6 +47,17 @@ class Claim(NamedTuple):
     seen: int
     due_in_s: float | None = None
     last: Position | None = None
+    in_vain: bool = False
+    unread: Unread | None = None
+
+    @property
+    def size(self) -> int:
+        """How many executions it brought."""
+        return self.unread.size if self.unread else len(self.executions)
+
+    async def read(self) -> list[Execution]:
+        """Returns the executions."""
+        return await self.unread.read() if self.unread else self.executions
 
 
 class Tick(NamedTuple):
@@ -46,15 +70,26 @@ class Tick(NamedTuple):
     clock_s: float
     schedule_s: float | None = None
     parked: bool = False
+    paused: Sequence[str] = ()
 
 
 class Promotion(NamedTuple):
+    """What a promotion made pending: how many, and in which queues; and the seconds until the next is due."""
+
     promoted: int
     due_in_s: float | None
+    queues: tuple[str, ...] = ()
+
+
+class Registration(NamedTuple):
+    """The database's clock, in Unix time, and which of the node's queues are paused."""
+
+    clock_s: float
+    paused: list[str]
 
 
 _CLAIM = load("claim")
-_CLAIM_ONE = load("claim_one")
+_CLAIM_FIRST = load("claim_first")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
 _SETTLE = load("settle")
@@ -66,7 +101,6 @@ _DEREGISTER = load("deregister")
 _DECLARE_DEAD = load("declare_dead")
 _RECLAIMED = load("reclaimed")
 _HELD = load("held")
-_BACKLOG = load("backlog")
 _ENDED = load("ended")
 _CANCEL = load("cancel")
 _SCHEDULES = load("schedules")
@@ -102,7 +136,8 @@ async def claim(
         discard: whether an execution whose options say nothing of it is deleted when it succeeds.
         after: only what stands behind this is looked at. None: everything.
         plenty: whether more waits than `rows`, as far as is known: of one queue's head it is claimed with a statement
-            that costs a fifth less, but does not say where the last one stood, and where it finds nothing asks again.
+            that costs a third less, but does not say where the last one stood. It cannot where another node claims in
+            this way, others hold some of the rows, or arguments are large: then `in_vain`, and the usual one follows.
     """
     parameters: dict[str, Any] = {
         "node": node,
@@ -113,10 +148,17 @@ async def claim(
         # Written out, jsonb is up to twice as long as what was enqueued, for the spaces in it.
         "payload": 2 * payload_bytes_max,
     }
-    if len(queues) == 1 and after is None and plenty:
-        found = await fetch(connection, _CLAIM_ONE, {**parameters, "queue": queues[0]})
-        if found:
-            return _claim_of(found)
+    in_vain = len(queues) == 1 and after is None and plenty
+    if in_vain:
+        at_s = time.monotonic()
+        with contextlib.suppress(psycopg.errors.LockNotAvailable):
+            count, fetch_rows = await fetch_later(connection, _CLAIM_FIRST, {**parameters, "queue": queues[0]})
+
+            async def read() -> list[Execution]:
+                return _executions(await fetch_rows(), at_s)
+
+            if count:
+                return Claim([], alive=True, seen=count, unread=Unread(count, read))
     after_priority, after_s, after_id = after or (None, None, None)
     parameters |= {
         "after_priority": after_priority,
@@ -125,35 +167,32 @@ async def claim(
         "queues": list(queues),
         "look": look,
     }
-    return _claim_of(await fetch(connection, _CLAIM, parameters, count=_claimed))
+    at_s = time.monotonic()
+    return _claim_of(await fetch(connection, _CLAIM, parameters, count=_claimed), at_s)._replace(in_vain=in_vain)
 
 
-def _claim_of(found: Rows) -> Claim:
-    executions = [
-        Execution(
-            id,
-            lease,
-            tid,
-            name,
-            queue,
-            attempt,
-            crashes,
-            retries,
-            timeout_s,
-            args and args[1:],
-            kwargs and kwargs[1:],
-            -1,
-            gone,
-        )
-        # No starred name for the rest: it would be a list for each row.
-        for id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, gone, _, _, _ in found
-        if id is not None
-    ]
+def _claim_of(found: Rows, at_s: float) -> Claim:
+    executions = _executions(found, at_s)
     position, seen, due_in_s = found[-1][-3:]
     last = None
     if position is not None and position[0] is not None and position[1] is not None:
         last = Position(int(position[0]), position[1], executions[-1].id)
     return Claim(executions, seen is not None, seen or 0, due_in_s, last)
+
+
+def _executions(found: Rows, at_s: float) -> list[Execution]:
+    """`at_s`: when they were asked for, by the monotonic clock."""
+    return [
+        Execution(
+            id, lease, tid, name, queue, attempt, crashes, retries, timeout_s,
+            args and args[1:], kwargs and kwargs[1:], -1, gone, at_s - waited_s,
+        )
+        # No starred name for the rest: it would be a list for each row.
+        for (
+            id, lease, tid, name, queue, attempt, crashes, retries, timeout_s, args, kwargs, gone, waited_s, _, _, _
+        ) in found
+        if id is not None
+    ]  # fmt: skip
 
 
 def _claimed(found: Rows) -> int:
@@ -180,7 +219,10 @@ async def complete(connection: Connection, executions: Sequence[Execution], resu
 
 
 async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
-    """Records verdicts and returns how many were recorded now. A repetition changes nothing."""
+    """Records verdicts and returns how many were recorded now. A repetition changes nothing.
+
+    What was to wait and is cancelled instead gets that `status`; what was not recorded now is not `written`.
+    """
     parameters = {
         "ids": arrays.texts([each.execution.id for each in verdicts]),
         "leases": arrays.int8s([each.execution.lease for each in verdicts]),
@@ -191,7 +233,14 @@ async def settle(connection: Connection, verdicts: Sequence[Verdict]) -> int:
         "crashes": arrays.int8s([each.crash for each in verdicts]),
         "reasons": arrays.optional_texts([each.reason for each in verdicts]),
     }
-    ((settled, _),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    ((settled, _, cancelled, written),) = await fetch(connection, _SETTLE, parameters, count=first_number)
+    for each in verdicts if cancelled else ():
+        if each.execution.id in cancelled:
+            each.status = Status.CANCELLED
+    if written is not None:
+        ids = set(written)
+        for each in verdicts:
+            each.written = each.execution.id in ids
     return int(settled)
 
 
@@ -232,22 +281,24 @@ async def tick(
         "scheduled": list(scheduled),
         "moments": list(moments),
     }
-    ((alive, due_in_s, waiting, dead, clock_s, schedule_s, parked, _),) = await fetch(connection, _TICK, parameters)
-    return Tick(alive == 1, due_in_s, waiting, dead, clock_s, schedule_s, parked)
+    ((alive, *found, _),) = await fetch(connection, _TICK, parameters)
+    return Tick(alive == 1, *found)
 
 
 async def promote(connection: Connection, *, queues: Sequence[str], rows: int) -> Promotion:
     """Makes scheduled executions that are due pending, at most `rows` of each queue."""
     parameters = {"queues": list(queues), "rows": rows}
-    ((promoted, due_in_s, _),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
-    return Promotion(promoted, due_in_s)
+    ((promoted, due_in_s, _, came),) = await fetch(connection, _PROMOTE, parameters, count=first_number)
+    return Promotion(promoted, due_in_s, tuple(came))
 
 
-async def register(connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]) -> float:
-    """Makes the node known, and returns the database's clock, in Unix time."""
+async def register(
+    connection: Connection, *, node: str, queues: Sequence[str], metadata: Mapping[str, Any]
+) -> Registration:
+    """Makes the node known."""
     parameters = {"node": node, "queues": list(queues), "metadata": msgspec.json.encode(metadata).decode()}
-    ((clock_s,),) = await fetch(connection, _REGISTER, parameters)
-    return float(clock_s)
+    ((clock_s, paused),) = await fetch(connection, _REGISTER, parameters)
+    return Registration(clock_s, paused)
 
 
 async def deregister(connection: Connection, *, node: str, doubt: bool) -> None:
@@ -278,11 +329,6 @@ async def held(connection: Connection, nodes: Sequence[str], *, rows: int) -> li
         Execution(id, lease, b"", function, queue, attempt, crashes, retries, None, None, None)
         for id, lease, function, queue, attempt, crashes, retries in found
     ]
-
-
-async def backlog(connection: Connection, *, queues: Sequence[str], rows: int) -> dict[str, int]:
-    """Returns how many executions wait in each queue, counted up to `rows`."""
-    return dict(await fetch(connection, _BACKLOG, {"queues": list(queues), "rows": rows}))
 
 
 async def ended(connection: Connection, ids: Sequence[str], *, bytes_max: int = 1 << 40) -> list[Ended]:

@@ -1,7 +1,7 @@
 """The statements in `sql/`, and running one: prepared, with results in binary form, and counted by its name."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -46,6 +46,15 @@ async def fetch(
     rows = await cursor.fetchall() if cursor.description else []
     use.rows += count(rows)
     return rows
+
+
+async def fetch_later(
+    connection: Connection, statement: Statement, parameters: dict[str, Any]
+) -> tuple[int, Callable[[], Awaitable[Rows]]]:
+    """Runs the statement and returns how many rows it has, and what reads them: the connection is free before that."""
+    cursor, use = await _run(connection, statement, parameters)
+    use.rows += cursor.rowcount
+    return cursor.rowcount, cursor.fetchall
 
 
 async def execute(connection: Connection, statement: Statement, parameters: dict[str, Any]) -> int:

@@ -21,6 +21,27 @@ class State(enum.StrEnum):
     ENDED = "ended"
 
 
+class Restart(enum.StrEnum):
+    """Why a process takes another's place."""
+
+    #: It ended by itself, was killed, or its fork server ended.
+    DIED = enum.auto()
+    #: It had finished as many executions as one may.
+    EXECUTIONS = enum.auto()
+    #: It had become too large.
+    MEMORY = enum.auto()
+    #: There is new code.
+    RELOAD = enum.auto()
+    #: Its event loop did not answer.
+    STALLED = enum.auto()
+    #: What it ran was past its timeout, or was cancelled, and nothing else could end it.
+    TIMEOUT = enum.auto()
+    #: It was not ready in time, or a start hook failed, or it could not be forked.
+    BOOT = enum.auto()
+    #: Somebody asked for it.
+    ASKED = enum.auto()
+
+
 @dataclass(eq=False)
 class Child:
     """A child's process, or one that is being forked."""
@@ -46,15 +67,22 @@ class Child:
     dismissed: bool = False
     #: Why we ended it to start another in its place: that is no death.
     replaced: str | None = None
-    #: Why another is to take its place, while it goes on.
+    #: Why another is to take its place, while it goes on: for people, and for the counts.
     retiring: str | None = None
+    retired_for: Restart | None = None
+    #: Why we kill it, for the counts.
+    killed_for: Restart | None = None
     #: The first of a generation that does not fork yet: whoever asked for it tells of its failure.
     on_trial: bool = False
     boot_timer: asyncio.TimerHandle | None = None
-    #: When it said Hello.
+    #: When it said Hello, and when it ended.
     ready_at: float | None = None
-    #: What load.py last found of its slots.
+    ended_at: float | None = None
+    #: What load.py last found.
     busy_slot_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    memory_at: float = float("-inf")
 
     def send(self, message: ToChild) -> None:
         self.link.send(message)

@@ -7,9 +7,9 @@ from typing import Any
 
 from currant.errors import ProtocolError
 from currant.protocol.control import Exited, Forked, ForkFailed, ServerHello
-from currant.protocol.work import BootFailed, FromChild, Hello
+from currant.protocol.work import BootFailed, FromChild, Hello, SetLevel
 from currant.supervisor.boots import Boots
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.deaths import LONG_LIFE_S, Deaths
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.ears import Ears
@@ -80,6 +80,7 @@ class Children:
             forget=self._forget,
             describe=describe,
             died=ears.died,
+            restarted=ears.restarted,
             want=self._forks.want,
             is_stopping=lambda: self._stopping,
             log=log,
@@ -104,6 +105,10 @@ class Children:
         return iter(self._children.values())
 
     @property
+    def all_places(self) -> list[Place]:
+        return list(self._places)
+
+    @property
     def empty_places(self) -> list[Place]:
         """The places where nobody stands at the moment."""
         return [place for place in self._places if place.child is None]
@@ -111,6 +116,19 @@ class Children:
     def places(self, role: Role = Role.WORK) -> list[int]:
         """Returns the numbers of the places of this role."""
         return self._places.numbers(role)
+
+    def set_log_level(self, level: str) -> None:
+        """Tells all that are there; those that come later begin with it."""
+        for child in self._children.values():
+            child.send(SetLevel(level))
+
+    def at(self, number: int) -> Child | None:
+        """Returns who stands in the place of this number, and not who comes to replace it; None: nobody."""
+        place = self._places.get(number)
+        return None if place is None or place.child is None else self._children[place.child]
+
+    def has_place(self, number: int) -> bool:
+        return self._places.get(number) is not None
 
     async def start(self, server: ForkServer) -> ServerHello:
         """Waits for the fork server's modules; `fork_all` then starts the children.
@@ -160,13 +178,13 @@ class Children:
             if id is not None:
                 self._leave(self._children[id])
 
-    def replace(self, id: int, reason: str) -> None:
+    def replace(self, id: int, reason: str, why: Restart = Restart.ASKED) -> None:
         """Ends a child to start another in its place, at once: it has not failed."""
         child = self._children[id]
-        child.replaced = reason
+        child.replaced, child.killed_for = reason, why
         child.kill()
 
-    def retire(self, id: int, reason: str) -> None:
+    def retire(self, id: int, reason: str, why: Restart = Restart.ASKED) -> None:
         """Starts another child in the place of a ready one, which goes on until that one is ready.
 
         It then gets no new work, and ends when it has done what it had started.
@@ -174,7 +192,7 @@ class Children:
         child = self._children[id]
         place = self._places.get(child.place)
         if child.state is State.READY and child.retiring is None and place is not None and place.child == id:
-            child.retiring = reason
+            child.retiring, child.retired_for = reason, why
             self._forks.want(place)
 
     def may_fork(self) -> bool:
@@ -241,6 +259,7 @@ class Children:
             self._forks.go_on()
         elif child.pid == message.pid:
             child.status = message.status
+            child.cpu_s = max(child.cpu_s, message.cpu_s or 0.0)
             child.reported.set()
 
     # What a child says
@@ -272,7 +291,10 @@ class Children:
         """It has no place any more."""
         if child.state is State.READY:
             child.state = State.LEAVING
-            reason = child.retiring or (OLD_CODE if self._places.get(child.place) else CLOSED)
+            has_successor = self._places.get(child.place) is not None
+            reason = child.retiring or (OLD_CODE if has_successor else CLOSED)
+            if has_successor:
+                self._ears.restarted(child.retired_for or Restart.RELOAD)
             self._log.info(Event.CHILD_RETIRED, child=child.place, pid=child.pid, reason=reason)
             self._ears.leaving(child)
         elif child.state is State.BOOTING:

@@ -11,8 +11,10 @@ from currant.supervisor.start import Start
 
 CLAIM_BYTES_MAX = 8 << 20
 #: How many candidates of a queue a claim looks at, at most, to see past those that others hold.
-LOOK_ROWS_MAX = 4000
+LOOK_ROWS_MAX = 10_000
 LOOK_GROWTH = 4
+#: After the cheaper statement could not claim, others do for so long: what was in its way may stay.
+IN_VAIN_S = 2.0
 #: Between claims that saw candidates and got none, doubling.
 RETRY_S = (0.002, 0.5)
 
@@ -59,7 +61,7 @@ class Claimer:
         """
         self._room, self._rows_max, self._claim, self._dispatch = room, rows_max, claim, dispatch
         self._pause, self._lost, self._refused, self._fenced = pause, lost, refused, fenced
-        self._due_in, self._random = due_in, random
+        self._due_in, self._random, self._clock = due_in, random, clock
         self._start = Start(clock)
         self._wake = asyncio.Event()
         #: Grows with each sign of new work: a claim that saw nothing proves nothing about what came meanwhile.
@@ -70,6 +72,8 @@ class Claimer:
         self._look = 0
         #: Whether the last claim got all that there was room for: then there is more.
         self._full = False
+        #: Until then the cheaper statement is not tried.
+        self._in_vain_until = 0.0
         self._retry_s = RETRY_S[0]
         #: How many claims have begun, and how many of them are over, their executions dispatched.
         self._begun = self._ended = 0
@@ -141,7 +145,8 @@ class Claimer:
             return None
         look = max(rows, self._look)
         after = self._start.next()
-        claim = asyncio.ensure_future(self._claim(rows, look, after, self._full and not self._start.slow))
+        plenty = self._full and not self._start.slow and self._clock() >= self._in_vain_until
+        claim = asyncio.ensure_future(self._claim(rows, look, after, plenty))
         self._claims.add(claim)
         claim.add_done_callback(self._claims.discard)
         self._begun += 1
@@ -149,7 +154,7 @@ class Claimer:
 
     async def _take(self, under_way: "_UnderWay") -> "_UnderWay | None":
         """Waits for the claim, and returns the next one if that has begun: while there is plenty, before what was
-        claimed is dispatched, so that the database is at work meanwhile."""
+        claimed is read and dispatched, so that the database is at work meanwhile."""
         try:
             return await self._take_claim(*under_way)
         finally:
@@ -174,26 +179,31 @@ class Claimer:
             await self._fenced()
             return None
         self._start.note(after, rows, claim)
-        self._full = len(claim.executions) == rows
+        self._full = claim.size == rows
+        if claim.in_vain:
+            self._in_vain_until = self._clock() + IN_VAIN_S
         following = self._begin(rows) if self._full else None
         if following:
             # It is sent.
             await asyncio.sleep(0)
-        if claim.executions:
-            self._dispatch(claim.executions)
+        if claim.size:
+            self._dispatch(await claim.read())
         if claim.due_in_s is not None:
             self._due_in(claim.due_in_s)
         # Behind a position, what it saw is not all there is.
-        if claim.seen == len(claim.executions) and claim.seen < rows and after is None:
+        if claim.seen == claim.size and claim.seen < rows and after is None:
             self._news_seen = news
-        if len(claim.executions) < min(rows, claim.seen):
-            # Others hold some of what was looked at: look further.
+        await self._look_further(claim, rows, look)
+        return following
+
+    async def _look_further(self, claim: Claim, rows: int, look: int) -> None:
+        """Where others hold some of what was looked at, the next claim looks at more, after a pause if it got none."""
+        if claim.size < min(rows, claim.seen):
             self._look = min(LOOK_ROWS_MAX, LOOK_GROWTH * look)
         else:
             self._look //= 2
-        if claim.seen and not claim.executions:
+        if claim.seen and not claim.size:
             await asyncio.sleep(self._retry_s * (0.5 + self._random()))
             self._retry_s = min(RETRY_S[1], 2 * self._retry_s)
         else:
             self._retry_s = RETRY_S[0]
-        return following

@@ -27,6 +27,7 @@ class Code:
         unparker: Unparker,
         changed: Callable[[], None],
         work_came: Callable[[], None],
+        known: Callable[[list[str]], None],
         log: Log,
     ) -> None:
         """
@@ -34,12 +35,13 @@ class Code:
             queues: those that the node is to serve; none: those of the modules.
             changed: the queues are not the same any more.
             work_came: there may be work that was none of ours.
+            known: told of all functions.
         """
         self._database, self._modules, self._queues, self._keep = database, modules, queues, keep
         self._pruner, self._scheduler, self._unparker = pruner, scheduler, unparker
         #: Those that the modules register.
         self.functions: list[str] = []
-        self._changed, self._work_came, self._log = changed, work_came, log
+        self._changed, self._work_came, self._known, self._log = changed, work_came, known, log
 
     def begin(self, hello: ServerHello) -> None:
         """Takes the first word of the modules. Raises ConfigurationError when they register nothing."""
@@ -67,4 +69,5 @@ class Code:
         self._pruner.keep(min(*self._keep, own_s))
         self._scheduler.know(hello.schedules)
         self._unparker.know(hello.functions)
+        self._known(hello.functions)
         self.functions = hello.functions

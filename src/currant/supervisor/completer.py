@@ -35,6 +35,13 @@ class Writer(Protocol):
     async def late(self, executions: list[Execution], statuses: list[Status | None]) -> list[str]: ...
 
 
+class Book(Protocol):
+    """Where it is counted what is in the database."""
+
+    def note_completed(self, executions: list[Execution]) -> None: ...
+    def note_settled(self, verdicts: list[Verdict]) -> None: ...
+
+
 class _Lane(Generic[T]):
     """Outcomes of one kind that wait to be written, and how a batch of them is."""
 
@@ -47,14 +54,22 @@ class _Lane(Generic[T]):
         sizes: Callable[[list[T]], list[int]],
         status: Callable[[T], Status | None],
         refuse: Callable[[T, str], None],
+        count: Callable[[list[T]], None],
+        missed: Callable[[T], bool] = lambda _: False,
     ) -> None:
-        """`status`: what is written for one, None when it is deleted."""
+        """
+        Args:
+            status: what is written for one, None when it is deleted.
+            count: told of those that are written.
+            missed: whether it is certain of one, after a write that found too few rows, that it is not written.
+        """
         self.waiting: list[T] = []
         self.writing: list[T] = []
         #: Those whose rows someone else holds: each is tried again, alone, after a while.
         self.locked: list[T] = []
         self.write, self.rows_max = write, rows_max
         self.execution, self.sizes, self.status, self.refuse = execution, sizes, status, refuse
+        self.count, self.missed = count, missed
 
     def take(self) -> tuple[list[T], int]:
         """Moves the next batch to `writing`: bounded in rows, and in bytes but for its last row. Returns its bytes."""
@@ -78,6 +93,7 @@ class Completer:
         saved: Callable[[int, int], None],
         fenced: Callable[[list[str]], None],
         refused: Callable[[Execution, str], None],
+        book: Book,
     ) -> None:
         """
         Args:
@@ -85,9 +101,10 @@ class Completer:
             saved: gets how many outcomes are written, and their bytes.
             fenced: gets the ids of those of them that had lost their lease.
             refused: told of a single outcome that the database refuses.
+            book: told of those that are in the database.
         """
         self._saved, self._fenced, self._refused = saved, fenced, refused
-        self._late = writer.late
+        self._late, self._book = writer.late, book
         self._rows_max = rows_max
         self._results = self._lane_of_results(writer.complete, Status.COMPLETED)
         #: Of executions that are deleted when they succeed.
@@ -99,6 +116,9 @@ class Completer:
             sizes=lambda verdicts: [len(verdict.error or b"") for verdict in verdicts],
             status=lambda verdict: verdict.status,
             refuse=self._refuse_verdict,
+            count=book.note_settled,
+            # Of what is given back nobody asks whether it came too late.
+            missed=lambda verdict: verdict.status is Status.PENDING and not verdict.written,
         )
         self._unknown: _Lane[Execution] = _Lane(
             writer.park,
@@ -107,6 +127,7 @@ class Completer:
             sizes=lambda executions: [0] * len(executions),
             status=lambda _: Status.SCHEDULED,
             refuse=self._refuse_unknown,
+            count=lambda _: None,
         )
         self._added = self._written = 0
         self._wake = asyncio.Event()
@@ -155,6 +176,7 @@ class Completer:
             sizes=lambda results: [len(body) for _, body in results],
             status=lambda _: status,
             refuse=self._refuse_result,
+            count=lambda results: self._book.note_completed([execution for execution, _ in results]),
         )
 
     def _add(self, lane: _Lane[T], items: list[T]) -> None:
@@ -196,21 +218,24 @@ class Completer:
             lane.refuse(batch[0], str(error))
             return []
         if written < len(batch):
-            await self._note_late(lane, batch)
+            late = await self._note_late(lane, batch)
+            batch = [item for item in batch if lane.execution(item).id not in late and not lane.missed(item)]
+        lane.count(batch)
         return []
 
-    async def _note_late(self, lane: _Lane[T], batch: list[T]) -> None:
-        """Tells of those that were not written because they came too late. Not of those that were written by an earlier
-        try, whose reply was lost; nor of what is given back, which was no outcome."""
+    async def _note_late(self, lane: _Lane[T], batch: list[T]) -> set[str]:
+        """Tells of those that were not written because they came too late, and returns their ids. Not of those that
+        were written by an earlier try, whose reply was lost; nor of what is given back, which was no outcome."""
         statuses = {lane.execution(item).id: lane.status(item) for item in batch}
         executions = [lane.execution(item) for item in batch if lane.status(item) is not Status.PENDING]
         try:
             late = await self._late(executions, [statuses[each.id] for each in executions])
         except StatementRefused:
             # It is told for people's sake: what is written is written.
-            return
+            return set()
         if late:
             self._fenced(late)
+        return set(late)
 
     def _refuse_result(self, result: Result, reason: str) -> None:
         execution, _ = result

@@ -1,47 +1,34 @@
-"""The control socket: `currantctl` asks, the supervisor's loop answers. Both ends, bounded in size, time and number."""
+"""The control socket: `currantctl` asks, the supervisor's loop answers. Bounded in size, time and number."""
 
 import asyncio
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from currant.errors import CurrantError, ProtocolError
-from currant.protocol.frames import FrameReader, encode
-from currant.protocol.status import (
-    CONTROL_REPLY_BYTES_MAX,
-    CONTROL_REQUEST_BYTES_MAX,
-    ControlReply,
-    ControlRequest,
-    ReloadReply,
-    ReloadRequest,
-    StatusReply,
-    StatusRequest,
-    reply_decoder,
-    request_decoder,
-)
+from currant.protocol.calls import CALL_BYTES_MAX, Call, Refused, call_decoder, encode_answer, read_call
+from currant.protocol.commands import Request
+from currant.protocol.frames import FrameReader
+from currant.release import release
 
 EXCHANGE_S = 10.0
 CLIENTS_MAX = 16
+
+#: Answers requests of one type. It may raise CurrantError: why it does not, which the asker is told.
+Handler = Callable[[Any], Awaitable[msgspec.Struct]]
 
 
 class ControlServer:
     """Serves one request per connection, to processes of the same user and of root."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        status: Callable[[StatusRequest], Awaitable[StatusReply]],
-        reload: Callable[[], Awaitable[ReloadReply]],
-    ) -> None:
-        """
-        Args:
-            status, reload: answer the requests.
-        """
-        self._path = path
-        self._status, self._reload = status, reload
+    def __init__(self, path: Path, handlers: Mapping[type[Request], Handler]) -> None:
+        """`handlers`: one for each type of request."""
+        self._path, self._handlers = path, handlers
         self._server: asyncio.Server | None = None
         self._clients = 0
 
@@ -54,7 +41,7 @@ class ControlServer:
             listening.bind(str(self._path))
         finally:
             os.umask(mask)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=CONTROL_REQUEST_BYTES_MAX)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=CALL_BYTES_MAX)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -68,11 +55,11 @@ class ControlServer:
         try:
             if self._clients <= CLIENTS_MAX and _is_trusted(writer.get_extra_info("socket")):
                 async with asyncio.timeout(EXCHANGE_S):
-                    request = await _request(reader)
-                if request is not None:
-                    reply = await self._answer(request)
+                    call = await _call(reader)
+                if call is not None:
+                    frame = _encoded(await self._answer(read_call(call, release())))
                     async with asyncio.timeout(EXCHANGE_S):
-                        writer.write(encode(reply, CONTROL_REPLY_BYTES_MAX))
+                        writer.write(frame)
                         await writer.drain()
         except (TimeoutError, OSError, ProtocolError):
             # Its own fault; nothing else notices. Not `close`, which would keep what it does not read, for ever.
@@ -81,67 +68,35 @@ class ControlServer:
             self._clients -= 1
             writer.close()
 
-    async def _answer(self, request: ControlRequest) -> ControlReply:
-        if isinstance(request, ReloadRequest):
-            # It takes as long as the user's modules and hooks take, each bounded by the boot timeout.
-            return await self._reload()
-        async with asyncio.timeout(EXCHANGE_S):
-            return await self._status(request)
-
-
-async def _request(reader: asyncio.StreamReader) -> ControlRequest | None:
-    """Returns what the client asks, or None when it goes without a question. Raises ProtocolError."""
-    frames: FrameReader[ControlRequest] = FrameReader(request_decoder, CONTROL_REQUEST_BYTES_MAX)
-    while data := await reader.read(CONTROL_REQUEST_BYTES_MAX):
-        for request in frames.feed(data):
+    async def _answer(self, request: "Request | Refused") -> msgspec.Struct:
+        if isinstance(request, Refused):
             return request
+        try:
+            async with asyncio.timeout(request.answer_s):
+                return await self._handlers[type(request)](request)
+        except TimeoutError:
+            return Refused(f"it has no answer after {request.answer_s:g} s: what was asked may be done later")
+        except CurrantError as error:
+            return Refused(" ".join(str(error).split()))
+
+
+async def _call(reader: asyncio.StreamReader) -> Call | None:
+    """Returns what the client sends, or None when it goes without a question. Raises ProtocolError."""
+    frames: FrameReader[Call] = FrameReader(call_decoder, CALL_BYTES_MAX)
+    while data := await reader.read(CALL_BYTES_MAX):
+        for call in frames.feed(data):
+            return call
     return None
+
+
+def _encoded(reply: msgspec.Struct) -> bytearray:
+    try:
+        return encode_answer(reply, release())
+    except ProtocolError as error:
+        return encode_answer(Refused(f"the answer is too large: {error}"), release())
 
 
 def _is_trusted(connection: socket.socket) -> bool:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", credentials)
     return uid in (0, os.geteuid())
-
-
-def ask(path: Path, *, waiting: bool = True) -> StatusReply:
-    """Returns how the supervisor behind the socket is; it looks into the database only for what waits there.
-
-    Raises:
-        CurrantError: there is none.
-    """
-    reply = _exchange(path, StatusRequest(waiting), EXCHANGE_S)
-    assert isinstance(reply, StatusReply)
-    return reply
-
-
-def ask_reload(path: Path) -> ReloadReply:
-    """Has the supervisor behind the socket reload, waits for that, however long it takes, and returns the outcome.
-
-    Raises:
-        CurrantError: there is none, or it ended meanwhile.
-    """
-    reply = _exchange(path, ReloadRequest(), None)
-    assert isinstance(reply, ReloadReply)
-    return reply
-
-
-def _exchange(path: Path, request: ControlRequest, timeout_s: float | None) -> ControlReply:
-    frames: FrameReader[ControlReply] = FrameReader(reply_decoder, CONTROL_REPLY_BYTES_MAX)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        try:
-            connection.connect(str(path))
-            connection.sendall(encode(request, CONTROL_REQUEST_BYTES_MAX))
-            while data := connection.recv(1 << 16):
-                for reply in frames.feed(data):
-                    return reply
-        except PermissionError:
-            raise CurrantError(f"{path.parent} belongs to another user: ask as that user, or as root") from None
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise CurrantError(
-                f"no currantd runs in {path.parent}: start it, or name its directory with --runtime-dir"
-            ) from None
-        except (OSError, ProtocolError) as error:
-            raise CurrantError(f"the currantd in {path.parent} does not answer as it should: {error}") from None
-    raise CurrantError(f"the currantd in {path.parent} refused to answer: ask as the user that it runs as, or as root")

@@ -9,20 +9,28 @@ from currant.errors import DatabaseUnreachable
 from currant.executions import Execution, Status, Verdict
 from currant.protocol.control import Schedule
 from currant.store import migrate, parking, queries, retention
+from currant.store import pauses as store_pauses
 from currant.store import schedules as store_schedules
 from currant.store.channels import Subscription, node_channel, subscribe
 from currant.store.connections import STATEMENT_S, Connection, Session, Standing
 from currant.store.enqueue import enqueue, enqueue_again
+from currant.store.figures import QueueFigures, queue_figures
 from currant.store.queries import Claim, Position, Promotion, Tick
 from currant.store.retention import Keep, Pruned, Range
 from currant.store.schedules import Found, Plan
 from currant.store.usage import Usage
 from currant.supervisor.claimer import CLAIM_BYTES_MAX
+from currant.supervisor.pauses import Pauses
 from currant.supervisor.tick import PIECE_ROWS
 
-LISTEN_NAME = "currantd:listen"
+#: The connections, as the database is told their names.
+CONNECTION_PREFIX = "currantd:"
+CONNECTIONS = ("claim", "complete", "listen", "utility", "upkeep")
+CLAIM_NAME, COMPLETE_NAME, LISTEN_NAME, UTILITY_NAME, UPKEEP_NAME = (
+    f"{CONNECTION_PREFIX}{each}" for each in CONNECTIONS
+)
 #: Nobody may need them again for long, well or not.
-ON_DEMAND = frozenset({"currantd:utility", "currantd:upkeep"})
+ON_DEMAND = frozenset({UTILITY_NAME, UPKEEP_NAME})
 #: The connections that are made on demand are closed when nobody has used them for so long.
 UTILITY_IDLE_S, RECLAIM_IDLE_S = 60.0, 2.0
 #: A reclaim scans the table, whatever its size.
@@ -47,6 +55,7 @@ class Database:
         payload_bytes_max: int,
         heartbeat_timeout_s: float,
         discard: bool,
+        pauses: Pauses,
         lost: Callable[[str, str], None],
         regained: Callable[[str, float], None],
         clock: Callable[[], float],
@@ -55,8 +64,9 @@ class Database:
 
         Args:
             discard: whether executions are deleted when they succeed, but for those whose options say otherwise.
+            pauses: told what the database says of them.
         """
-        self._clock = clock
+        self._clock, self._pauses = clock, pauses
         self._clock_offset_s = 0.0
         self._url = url
         self._payload_bytes_max = payload_bytes_max
@@ -64,16 +74,29 @@ class Database:
         self._discard = discard
         self._lost, self._regained = lost, regained
         self._standing = Standing()
+        self._made: list[Session] = []
         #: What all of the connections have sent.
         self.usage = Usage()
-        self._claim = self._session("claim", hot=True)
-        self._complete = self._session("complete", hot=True)
+        self._claim = self._session(CLAIM_NAME, hot=True)
+        self._complete = self._session(COMPLETE_NAME, hot=True)
         #: What the children ask for, and counts.
-        self._utility = _OnDemand(self._session("utility", hot=True), UTILITY_IDLE_S)
+        self._utility = _OnDemand(self._session(UTILITY_NAME, hot=True), UTILITY_IDLE_S)
         #: Of its own: what scans the table is not to hold up the children.
-        self._upkeep = _OnDemand(self._session("upkeep", statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
+        self._upkeep = _OnDemand(self._session(UPKEEP_NAME, statement_s=RECLAIM_STATEMENT_S), RECLAIM_IDLE_S)
         self.node = ""
         self.queues: list[str] = []
+        #: When the last tick was sent that was answered, by our clock.
+        self.ticked_at: float | None = None
+
+    @property
+    def open_queues(self) -> list[str]:
+        """The node's queues, without those that are paused."""
+        return self._pauses.open_of(self.queues)
+
+    @property
+    def paused_queues(self) -> list[str]:
+        """The node's queues that are paused, as far as it knows, by name."""
+        return self._pauses.paused
 
     async def check(self) -> None:
         """Connects once. Raises DatabaseUnreachable, DatabaseError, or SchemaError when `currant migrate` is due."""
@@ -92,7 +115,7 @@ class Database:
             lambda connection: queries.claim(
                 connection,
                 node=self.node,
-                queues=self.queues,
+                queues=self.open_queues,
                 rows=rows,
                 look=look,
                 bytes_max=CLAIM_BYTES_MAX,
@@ -104,7 +127,7 @@ class Database:
             ),
         )
         # Those of a node that was declared dead meanwhile are whoever's takes them back.
-        return claim if node == self.node else claim._replace(executions=[])
+        return claim if node == self.node else claim._replace(executions=[], unread=None)
 
     async def pause_claims(self) -> None:
         await self._claim.pause()
@@ -136,16 +159,19 @@ class Database:
         """
 
         async def statement(connection: Connection) -> Tick:
-            sent_at = self._clock()
+            sent_at, question, queues = self._clock(), self._pauses.ask(), self.queues
             tick = await queries.tick(
                 connection,
                 node=self.node,
-                queues=self.queues,
+                queues=queues,
                 timeout_s=self._heartbeat_timeout_s,
                 scheduled=scheduled,
                 moments=moments,
             )
             self._set_clock(tick.clock_s, sent_at)
+            if tick.alive:
+                self._pauses.answer(question, queues, tick.paused)
+            self.ticked_at = sent_at
             return tick
 
         return await self._complete.once(statement)
@@ -178,13 +204,22 @@ class Database:
         """Becomes this node."""
 
         async def statement(connection: Connection) -> None:
-            sent_at = self._clock()
-            self._set_clock(
-                await queries.register(connection, node=node, queues=self.queues, metadata=metadata), sent_at
-            )
+            sent_at, question, queues = self._clock(), self._pauses.ask(), self.queues
+            clock_s, paused = await queries.register(connection, node=node, queues=queues, metadata=metadata)
+            self._set_clock(clock_s, sent_at)
+            self._pauses.answer(question, queues, paused)
 
         await self._complete.insist(statement)
         self.node = node
+
+    async def look_at_pauses(self) -> None:
+        """Has the database say which of the node's queues are paused. Raises StatementRefused."""
+
+        async def statement(connection: Connection) -> None:
+            question, queues = self._pauses.ask(), self.queues
+            self._pauses.answer(question, queues, await store_pauses.paused_of(connection, queues))
+
+        await self._complete.insist(statement)
 
     async def deregister(self, *, doubt: bool) -> None:
         """Raises DatabaseUnreachable."""
@@ -231,15 +266,22 @@ class Database:
         self._upkeep.close_now()
         return asked
 
-    async def waiting(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Returns what is pending by queue and what is parked by function. Raises DatabaseUnreachable."""
-        pending = await self._utility.session().once(
-            lambda connection: queries.backlog(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
-        )
+    async def waiting(self) -> tuple[QueueFigures, dict[str, int]]:
+        """Returns what is in the queues, and what is parked by function.
+
+        Raises DatabaseUnreachable, StatementRefused.
+        """
+        figures = await self.queue_figures(COUNT_ROWS_MAX)
         parked = await self._utility.session().once(
             lambda connection: parking.parked(connection, queues=self.queues, rows=COUNT_ROWS_MAX),
         )
-        return pending, parked
+        return figures, parked
+
+    async def queue_figures(self, limit: int) -> QueueFigures:
+        """Returns what is in the node's queues, counted up to `limit`. Raises DatabaseUnreachable, StatementRefused."""
+        return await self._utility.session().once(
+            lambda connection: queue_figures(connection, queues=self.queues, limit=limit)
+        )
 
     async def enqueue(self, ids: Sequence[str], executions: Sequence[NewExecution], *, doubt: bool) -> list[Enqueued]:
         """Inserts executions, all or none; `doubt`: they may have been inserted before.
@@ -295,6 +337,11 @@ class Database:
     def own_channel(self) -> str:
         return node_channel(self.node)
 
+    @property
+    def overdue(self) -> str | None:
+        """The name of a connection whose statement goes on although its limit has passed long ago, if there is one."""
+        return next((session.name for session in self._made if session.overdue), None)
+
     def cut(self) -> None:
         """Ends the statements that are under way, without asking the server: it may not answer."""
         for session in self._sessions():
@@ -307,10 +354,10 @@ class Database:
     def _sessions(self) -> tuple[Session, ...]:
         return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
-    def _session(self, role: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
-        return Session(
+    def _session(self, name: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
+        session = Session(
             self._url,
-            f"currantd:{role}",
+            name,
             hot=hot,
             lost=self._note_loss,
             regained=self._regained,
@@ -318,6 +365,8 @@ class Database:
             standing=self._standing,
             usage=self.usage,
         )
+        self._made.append(session)
+        return session
 
     def _note_loss(self, name: str, reason: str) -> None:
         """One that is lost casts doubt on those that are idle: their next statement is not to wait for a server that is

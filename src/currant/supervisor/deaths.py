@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from currant.supervisor.boots import Boots
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.dismissal import Dismissal
 from currant.supervisor.events import Event, Log
 from currant.supervisor.places import Place, Places
@@ -29,6 +29,7 @@ class Deaths:
         forget: Callable[[Child], None],
         describe: Callable[[int | None], str],
         died: Callable[[Child, str, bool], None],
+        restarted: Callable[[Restart], None],
         want: Callable[[Place], None],
         is_stopping: Callable[[], bool],
         log: Log,
@@ -39,12 +40,13 @@ class Deaths:
             forget: lets go of what the child's process had.
             describe: says how a child ended, by its exit status; None: unknown.
             died: told of each end, with the reason, and whether that was the fork server's end and not the child's own.
+            restarted: told of each child that is replaced, and why.
             want: asks for a child in a place.
             is_stopping: whether nobody is replaced any more.
         """
         self._places, self._boots, self._respawn, self._dismissal = places, boots, respawn, dismissal
         self._forget, self._died, self._want, self._is_stopping = forget, died, want, is_stopping
-        self._describe = describe
+        self._describe, self._restarted = describe, restarted
         self._log, self._clock = log, clock
 
     async def bury(self, child: Child) -> None:
@@ -52,7 +54,7 @@ class Deaths:
         if child.state is State.ENDED:
             return
         was_booting = child.state is State.BOOTING
-        child.state = State.ENDED
+        child.state, child.ended_at = State.ENDED, self._clock()
         try:
             async with asyncio.timeout(LAST_WORDS_S):
                 await child.drained.wait()
@@ -73,11 +75,13 @@ class Deaths:
         if failed_trial:
             self._fill(place)
         elif child.replaced is not None:
+            self._note_restart(place, child.killed_for or Restart.ASKED)
             self._log.warning(Event.CHILD_REPLACED, child=child.place, pid=child.pid, reason=child.replaced)
             self._fill(place)
         elif not child.dismissed and not self._is_stopping():
             if was_booting and not orphaned:
                 self._boots.failed(reason)
+            self._note_restart(place, Restart.BOOT if was_booting else child.killed_for or Restart.DIED)
             self._mourn(child, place, reason, proven=proven, orphaned=orphaned)
 
     def unborn(self, child: Child, reason: str) -> None:
@@ -89,6 +93,7 @@ class Deaths:
         if child.on_trial:
             self._fill(place)
         elif place is not None:
+            self._note_restart(place, Restart.BOOT)
             self.restart(place, None, Event.CHILD_NOT_STARTED, reason)
 
     def restart(self, place: Place, pid: int | None, event: Event, reason: str, *, proven: bool = False) -> None:
@@ -117,6 +122,10 @@ class Deaths:
         restart_in_s = None if place is None else 0.0
         self._log.warning(event, child=child.place, pid=child.pid, reason=reason, restart_in_s=restart_in_s)
         self._fill(place)
+
+    def _note_restart(self, place: Place | None, why: Restart) -> None:
+        if place is not None and not self._is_stopping():
+            self._restarted(why)
 
     def _fill(self, place: Place | None) -> None:
         if place is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from currant.protocol.work import FromChild
-from currant.supervisor.child import Child
+from currant.supervisor.child import Child, Restart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Ears:
             what it has not started, and to be dismissed (`Children.dismiss`) when it holds nothing any more.
         died: a child is gone, with the reason, and whether that was the fork server's end and not its own.
         hopeless: boots fail, as the text says, before any child was ready. No child is started any more.
+        restarted: a child is replaced, or will be, and why.
         degraded, recovered: children cannot be started, for this reason; they can be started again.
     """
 
@@ -25,6 +26,7 @@ class Ears:
     received: Callable[[Child, FromChild], None]
     leaving: Callable[[Child], None]
     died: Callable[[Child, str, bool], None]
+    restarted: Callable[[Restart], None]
     hopeless: Callable[[str], None]
     degraded: Callable[[str], None]
     recovered: Callable[[], None]

@@ -27,6 +27,15 @@ class Event(enum.StrEnum):
         "The node is registered, its children are ready, work is claimed. Fields: node, pid, procs, "
         "concurrency, queues.",
     )
+    QUEUES_PAUSED = (
+        "queues paused",
+        "Somebody has paused queues: nothing more is claimed from them, on any node, until they are resumed "
+        "(`currant queues` says by whom and why). Fields: queues.",
+    )
+    QUEUES_RESUMED = (
+        "queues resumed",
+        "Somebody has resumed queues: their executions are claimed again. Fields: queues.",
+    )
     QUEUES_WITHOUT_JOBS = (
         "queues without jobs",
         "No job of the modules uses a queue that was given: a slip of the pen? Fields: queues, registered.",
@@ -45,6 +54,10 @@ class Event(enum.StrEnum):
         "An execution failed for good; for one function at most every ten seconds. Fields: execution, "
         "function, reason, error, message, more: how many others of the function failed since the last "
         "line.",
+    )
+    METRICS = (
+        "metrics served",
+        "The metrics, /healthz and /readyz are there. Fields: url.",
     )
     DRAINING = (
         "draining",
@@ -125,15 +138,36 @@ class Event(enum.StrEnum):
     )
     PLACE_OPENED = (
         "place opened",
-        "SIGTTIN asked for one child more. Fields: child, procs: how many there are now.",
+        "SIGTTIN, or `currantctl scale`, asked for one child more. Fields: child, procs: how many there are now.",
     )
     PLACE_CLOSED = (
         "place closed",
-        "SIGTTOU asked for one child less. Fields: child, procs: how many are left.",
+        "SIGTTOU, or `currantctl scale`, asked for one child less. Fields: child, procs: how many are left.",
     )
     PLACE_KEPT = (
         "place kept",
         "SIGTTOU asked for one child less, and there is only one. Fields: child.",
+    )
+    NODE_DRAINED = (
+        "node drained",
+        "`currantctl drain` asked for it: nothing is claimed, what has not started is given back, what runs goes on, "
+        "and the node stays. Fields: running.",
+    )
+    NODE_RESUMED = (
+        "node resumed",
+        "`currantctl resume` asked for it: the node claims again. Fields: none.",
+    )
+    RESTART_ASKED = (
+        "restart asked",
+        "`currantctl restart` asked for another process in a child's place. Fields: child, pid.",
+    )
+    CANCEL_ASKED = (
+        "cancel asked",
+        "`currantctl cancel` asked to cancel an execution. Fields: execution, here: whether this node holds it.",
+    )
+    LEVEL_CHANGED = (
+        "log level changed",
+        "`currantctl log-level` asked for it. Fields: now, before.",
     )
     PLACE_RESTS = (
         "place rests",
@@ -206,15 +240,31 @@ class Event(enum.StrEnum):
     STATEMENT_REFUSED = (
         "statement refused",
         "The database refuses a statement of ours; it is tried again, later. Logged once in ten seconds. "
-        "Fields: reason.",
+        "Fields: reason, more: how many others since the last line.",
     )
     LISTEN_SILENT = (
         "listen silent",
         "LISTEN did not deliver; it is set up again. Fields: none.",
     )
+    HUNG = (
+        "database work hangs",
+        "A statement, or the tick, goes on although its limit has passed long ago: systemd, if it started the node, is "
+        "not told any more that it is well, and restarts it when WatchdogSec is over. A database that is away is no "
+        "hang. Fields: part.",
+    )
     BAD_FRAME = (
         "bad frame",
         "A frame from a child broke the protocol; the child is killed. Fields: child, reason.",
+    )
+    LEFT_OUT = (
+        "lines left out",
+        "An event came more often than is told, which is 20 times within ten seconds, and has not come since. If it "
+        "does, its own line says how many were left out before it, in the field left_out. Fields: of: the event, "
+        "lines: how many were left out.",
+    )
+    DROPPED = (
+        "lines dropped",
+        "Nobody read the log: lines were dropped here, so that nothing had to wait. Fields: lines: how many.",
     )
 
 
@@ -252,8 +302,9 @@ def describe() -> str:
     lines = [
         "# Log events",
         "",
-        "One line each, to standard error: `timestamp level event` and the fields. None of them is for a single",
-        "execution that went well.",
+        "One line each, to standard error: `timestamp`, `level`, `event` and the fields, as [JSON off a terminal]"
+        "(logging.md). None of them is",
+        "for a single execution that went well.",
         "",
         "Made by `python -m currant.supervisor.events`.",
         "",

@@ -7,10 +7,8 @@ import msgspec
 from currant.executions import Failure, Verdict
 from currant.protocol.frames import UNDECODABLE
 from currant.supervisor.events import Event, Log
+from currant.supervisor.repeats import Repeats
 
-QUIET_S = 10.0
-#: Names come from rows, and may be any number: beyond this many the oldest are forgotten.
-FUNCTIONS_MAX = 1000
 #: What a line of the log holds of them: a raw row's name may have any length.
 NAME_CHARS_MAX, MESSAGE_CHARS_MAX = 200, 200
 #: How many late outcomes are named.
@@ -22,22 +20,15 @@ class FailureLog:
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log = log
-        self._clock = clock
-        self._told: dict[str, tuple[float, int]] = {}
+        self._repeats = Repeats(clock)
 
     def note(self, verdict: Verdict) -> None:
         """Takes an execution that failed for good."""
         function = verdict.execution.function
-        now = self._clock()
-        told_at, more = self._told.get(function, (float("-inf"), 0))
-        if now - told_at < QUIET_S:
-            self._told[function] = (told_at, more + 1)
+        more = self._repeats.admit(function)
+        if more is None:
             return
-        self._told.pop(function, None)
-        while len(self._told) >= FUNCTIONS_MAX:
-            del self._told[next(iter(self._told))]
-        self._told[function] = (now, 0)
-        failure = _decode(verdict.error)
+        failure = decode_failure(verdict.error)
         self._log.warning(
             Event.FAILED,
             execution=verdict.execution.id,
@@ -53,23 +44,20 @@ class LateLog:
     """Tells of outcomes that came too late, and were not applied."""
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
-        self._log, self._clock = log, clock
-        self._told_at = float("-inf")
-        self._more = 0
+        self._log, self._repeats = log, Repeats(clock)
 
     def note(self, ids: list[str]) -> None:
         """Takes the ids of the executions whose outcomes came too late."""
-        now = self._clock()
-        if now - self._told_at < QUIET_S:
-            self._more += len(ids)
+        more = self._repeats.admit(Event.LATE, len(ids))
+        if more is None:
             return
-        more, self._more, self._told_at = self._more, 0, now
         self._log.warning(
             Event.LATE, outcomes=len(ids), executions=[id[:NAME_CHARS_MAX] for id in ids[:IDS_MAX]], more=more
         )
 
 
-def _decode(error: bytes | None) -> Failure:
+def decode_failure(error: bytes | None) -> Failure:
+    """Returns an error as its execution's row has it."""
     try:
         return msgspec.json.decode(error, type=Failure) if error else Failure("unknown", "")
     except UNDECODABLE:

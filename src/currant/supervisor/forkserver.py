@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from currant.errors import ModuleImportFailed, ProtocolError
+from currant.lines import resolved
 from currant.protocol import frames
 from currant.protocol.control import (
     CONTROL_BYTES_MAX,
@@ -26,6 +27,17 @@ from currant.protocol.control import (
 )
 from currant.protocol.descriptors import receive_with_fds, send_with_fds
 from currant.settings import Settings, child_environment, working_directory
+from currant.supervisor.loglevel import LogLevel
+
+
+class Streams(NamedTuple):
+    """The descriptors that are to be a fork server's standard output and error; None: as this process's."""
+
+    stdout: int | None = None
+    stderr: int | None = None
+
+
+OWN_STREAMS = Streams()
 
 
 class StartForkServer(Protocol):
@@ -42,22 +54,34 @@ class StartForkServer(Protocol):
 class ForkServer:
     """One generation of it. Start it before the event loop where possible; `attach` it to the loop afterwards."""
 
-    def __init__(self, boot: Boot, environment: Mapping[str, str], directory: str | None = None) -> None:
+    def __init__(
+        self,
+        boot: Boot,
+        environment: Mapping[str, str],
+        directory: str | None = None,
+        log_level: LogLevel | None = None,
+        streams: Streams = OWN_STREAMS,
+    ) -> None:
         """Starts the process, which begins to import the modules at once.
 
         Args:
             directory: where it runs; where this process does if None.
+            log_level: what children begin with.
+            streams: its standard output and error, and its children's.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "currant.child", "--fd", str(theirs.fileno()), "--parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
+                stdout=streams.stdout,
+                stderr=streams.stderr,
                 pass_fds=[theirs.fileno()],
                 env=dict(environment),
                 cwd=directory,
                 start_new_session=True,
             )
+        self._log_level = log_level or LogLevel()
         self._socket = ours
         self._reader: frames.FrameReader[FromForkServer] = frames.FrameReader(
             from_fork_server_decoder, CONTROL_BYTES_MAX
@@ -114,7 +138,7 @@ class ForkServer:
 
         They may be closed afterwards.
         """
-        self._send(Fork(child, place), fds)
+        self._send(Fork(child, place, self._log_level.name), fds)
 
     def kill(self) -> None:
         """Ends it, and with it its children, as a crash would: `ended` is called."""
@@ -209,7 +233,7 @@ class ForkServer:
             self._fds.clear()
 
 
-def fork_server_starter(settings: Settings) -> StartForkServer:
+def fork_server_starter(settings: Settings, log_level: LogLevel, streams: Streams = OWN_STREAMS) -> StartForkServer:
     """Returns what starts fork servers: the first one before there is an event loop.
 
     They start in the directory of this moment, by its name: a symlink that is switched to a new release is followed.
@@ -223,8 +247,10 @@ def fork_server_starter(settings: Settings) -> StartForkServer:
             settings.payload_bytes_max,
             settings.grace_s,
             import_late=import_late,
+            log_format=resolved(settings.log_format, terminal=sys.stderr.isatty()),
         )
-        return ForkServer(boot, child_environment(see_database=settings.children_see_database), directory)
+        environment = child_environment(see_database=settings.children_see_database)
+        return ForkServer(boot, environment, directory, log_level, streams)
 
     return start
 

@@ -60,7 +60,7 @@ def acquire(folder: Path) -> Instance:
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(folder)
+        check_private(folder)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigurationError(
@@ -80,7 +80,7 @@ def acquire(folder: Path) -> Instance:
     return Instance(folder, fd, last)
 
 
-def _check_private(folder: Path) -> None:
+def check_private(folder: Path) -> None:
     """Raises ConfigurationError when others can enter the directory, or have put it, or a link to it, there."""
     for found in (folder.lstat(), folder.stat()):
         if found.st_uid != os.geteuid():

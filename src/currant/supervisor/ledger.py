@@ -16,6 +16,7 @@ which a recall finds nothing unstarted.
 """
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ WINDOW_S = 0.1
 #: A chunk is what a child gets through within so long.
 CHUNK_S = 0.005
 #: The most executions beyond the slots, per child: enough to hide a claim, and few to move when the child dies.
-PREFETCH_MAX = 1000
+PREFETCH_MAX = 2000
 #: Beyond this much that is not saved yet nothing is claimed.
 UNSAVED_MAX = 20_000
 #: Beyond this much in arguments and unsaved results nothing is claimed.
@@ -380,6 +381,11 @@ class Ledger:
         """Returns (id, lease) of everything that a child holds, or that is set aside."""
         held = {(each.id, each.lease) for child in self._children.values() for each in child.held.values()}
         return held | self._aside.keys()
+
+    def by_queue(self) -> Counter[str]:
+        """Returns how many executions are held, or set aside, by queue."""
+        held = (execution.queue for child in self._children.values() for execution in child.held.values())
+        return Counter(held) + Counter(execution.queue for execution, _ in self._aside.values())
 
     def of_child(self, child: int) -> tuple[int, int, int, int]:
         """Returns a child's slots, running, waiting and finished executions."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from currant.errors import CurrantError
+
 T = TypeVar("T")
 Told = Callable[[str | None], None]
 
@@ -67,6 +69,8 @@ class Lifecycle:
         self._phase = Phase.STARTING
         #: Why the node ends: the signal or the command that asked for it first.
         self.why_ending: str | None = None
+        #: Whether it takes no work although it does not end. No phase: a drained node may be degraded, or reload.
+        self.drained = False
         self._degraded: dict[str, str] = {}
         self._reload_waits: list[Told] = []
         self._reload_runs: list[Told] | None = None
@@ -85,6 +89,16 @@ class Lifecycle:
     def working(self) -> bool:
         """Whether the node has started and does not end."""
         return self._phase in WORKING
+
+    def check_working(self) -> None:
+        """Raises CurrantError when the node starts or ends: then it is not asked for anything else."""
+        if not self.working:
+            raise CurrantError(f"the node is {self._phase}: it takes no such request")
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether what is claimed is given to children: the node neither ends nor is drained."""
+        return not self.drained and self._phase not in ENDING
 
     @property
     def quit_asked(self) -> bool:

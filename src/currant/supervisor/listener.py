@@ -1,10 +1,10 @@
 """The node's only LISTEN: a readable socket becomes a wake-up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from currant.errors import DatabaseError, DatabaseUnreachable
-from currant.store.channels import Subscription
+from currant.store.channels import PAUSE, Subscription
 from currant.store.connections import Backoff
 
 #: What a notification of the node's own says of a running execution, before its id; see cancel.sql.
@@ -19,7 +19,8 @@ class Listener:
         *,
         subscribe: Callable[[], Awaitable[Subscription]],
         own_channel: Callable[[], str],
-        notified: Callable[[], None],
+        notified: Callable[[Collection[str]], None],
+        paused: Callable[[], None],
         cancelled: Callable[[set[str]], None],
         listening: Callable[[], None],
         lost: Callable[[str], None],
@@ -29,19 +30,24 @@ class Listener:
         Args:
             subscribe: connects and listens; raises DatabaseError.
             own_channel: where the tick's probe comes in.
-            notified: called for notifications other than the probe's, and once after each LISTEN, for what was missed.
+            notified: gets the channels that were notified, other than the node's own.
+            paused: somebody has paused or resumed a queue.
             cancelled: gets the ids of executions that ran here when someone cancelled them.
-            listening: called once after each LISTEN: what was sent to the own channel before is lost.
+            listening: called once after each LISTEN: what was sent before is lost.
             lost, regained: the loss with its reason; its end, with the seconds between.
         """
         self._subscribe, self._own_channel = subscribe, own_channel
         self._backoff = Backoff()
         self._lost_at: float | None = None
         self._notified, self._lost, self._regained = notified, lost, regained
-        self._cancelled, self._on_listening = cancelled, listening
+        self._paused, self._cancelled, self._on_listening = paused, cancelled, listening
         self._broken: asyncio.Event = asyncio.Event()
         self._reason: str | None = None
+        #: The descriptor that the loop watches.
+        self._fd: int | None = None
         self._echoes = 0
+        #: How many have been heard, those of a channel that came together as one, and the probe's not.
+        self.notifications = 0
         self._listening = False
 
     @property
@@ -53,19 +59,16 @@ class Listener:
         """Listens until it is cancelled."""
         while True:
             subscription = await self._connect()
-            loop = asyncio.get_running_loop()
             self._broken.clear()
-            fd = subscription.fileno()
-            loop.add_reader(fd, self._readable, subscription)
+            self._watch(subscription)
             # The next probe of the tick's is the first that must come back.
             self._listening = True
             try:
-                self._notified()
                 self._on_listening()
                 await self._broken.wait()
             finally:
                 self._listening = False
-                loop.remove_reader(fd)
+                self._watch_no_more()
                 subscription.close()
             if self._reason is not None:
                 self._lose(self._reason)
@@ -95,10 +98,21 @@ class Listener:
             self._lost_at = asyncio.get_running_loop().time()
         self._lost(reason)
 
+    def _watch(self, subscription: Subscription) -> None:
+        self._fd = subscription.fileno()
+        asyncio.get_running_loop().add_reader(self._fd, self._readable, subscription)
+
+    def _watch_no_more(self) -> None:
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            self._fd = None
+
     def _readable(self, subscription: Subscription) -> None:
         try:
             channels = subscription.receive()
         except DatabaseUnreachable as error:
+            # At once: libpq has closed the socket, and whoever opens something next may be given its descriptor.
+            self._watch_no_more()
             self.renew(str(error))
             return
         own = self._own_channel()
@@ -106,6 +120,10 @@ class Listener:
             self._echoes += 1
             cancelled = {each.removeprefix(CANCEL) for each in channels.pop(own) if each.startswith(CANCEL)}
             if cancelled:
+                self.notifications += 1
                 self._cancelled(cancelled)
+        if any(PAUSE in payloads for payloads in channels.values()):
+            self._paused()
+        self.notifications += len(channels)
         if channels:
-            self._notified()
+            self._notified(channels)

@@ -7,6 +7,7 @@ from currant.supervisor.completer import Completer
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.failures import NAME_CHARS_MAX, FailureLog, LateLog
 from currant.supervisor.ledger import Ledger
+from currant.supervisor.recent import RecentErrors
 
 
 class Outcomes:
@@ -29,6 +30,7 @@ class Outcomes:
         self._due_in, self._log, self._random = due_in, log, random
         self._failures = FailureLog(log, clock)
         self._late = LateLog(log, clock)
+        self.recent = RecentErrors(clock)
         self._parked_functions: set[str] = set()
 
     def finished(self, finished: list[tuple[Execution, Outcome]]) -> None:
@@ -60,7 +62,7 @@ class Outcomes:
 
     def put_off(self, executions: list[Execution], delay_s: float) -> None:
         """Gives back what this node does not run now, for so long at least: uncounted."""
-        self._judge([(each, Outcome(each.cell, Ending.SNOOZED, None, delay_s)) for each in executions])
+        self._judge([(each, Outcome(each.cell, Ending.PUT_OFF, None, delay_s)) for each in executions])
 
     def lost(self, executions: list[Execution], reason: str) -> None:
         """Takes what a dead node ran, or held."""
@@ -107,21 +109,23 @@ class Outcomes:
             for execution, outcome in endings
         ]
         for (_, outcome), verdict in zip(endings, verdicts, strict=True):
+            verdict.ending = outcome.ending
             if because is not None and verdict.reason is not None:
                 verdict.reason = f"{verdict.reason}: {because}"
             self._count(outcome.ending, verdict)
             if verdict.delay_s is not None:
                 # The moment is the database's; this one is at most a little early, and then asks again.
                 self._due_in(verdict.delay_s)
+        self.recent.note(verdicts)
         self._ledger.add_unsaved(len(verdicts), sum(len(each.error or b"") for each in verdicts))
         self._completer.add_verdicts(verdicts)
 
     def _count(self, ending: Ending, verdict: Verdict) -> None:
         self._counts.crashed += ending is Ending.CRASHED or ending is Ending.LOST
-        self._counts.released += ending is Ending.RELEASED
+        self._counts.released += ending is Ending.RELEASED or ending is Ending.PUT_OFF
         self._counts.cancelled += ending is Ending.CANCELLED
         self._counts.snoozed += ending is Ending.SNOOZED
-        self._counts.retried += verdict.delay_s is not None and ending is not Ending.SNOOZED
+        self._counts.retried += verdict.delay_s is not None and ending not in (Ending.SNOOZED, Ending.PUT_OFF)
         if verdict.reason is not None:
             self._counts.failed += 1
             self._failures.note(verdict)

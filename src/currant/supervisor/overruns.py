@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from currant.executions import Ending, Execution
+from currant.supervisor.child import Restart
 from currant.supervisor.ledger import Ledger, Shut
 
 
@@ -28,7 +29,7 @@ class Overruns:
         ledger: Ledger,
         *,
         recall: Callable[[int], None],
-        replace: Callable[[int, str], None],
+        replace: Callable[[int, str, Restart], None],
         grace_s: float,
     ) -> None:
         """
@@ -57,7 +58,7 @@ class Overruns:
     def kill(self, child: int, cells: list[int]) -> None:
         """These executions are past their timeout and the grace, and the child does not answer: replaced at once."""
         for cell in cells:
-            self.note(child, cell, Ending.FAILED)
+            self.note(child, cell, Ending.TIMED_OUT)
         of = self._children.get(child)
         if of is not None and not of.doomed:
             self._doom(child)
@@ -95,7 +96,7 @@ class Overruns:
         of.doomed = True
         of.grace.cancel()
         stuck = [each for cell in of.cells if (each := self._ledger.execution(child, cell)) is not None]
-        self._replace(child, _reason(stuck))
+        self._replace(child, _reason(stuck), Restart.TIMEOUT)
 
 
 def _reason(stuck: list[Execution]) -> str:

@@ -131,4 +131,5 @@ class Quarantine:
     def _open(self) -> None:
         place = self._children.open_place(Role.QUARANTINE)
         self._places.append(place)
+        self._used_at = self._clock()
         self._log.warning(Event.QUARANTINE, child=place, suspects=self._ledger.aside)

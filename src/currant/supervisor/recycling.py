@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from currant.proc import resident_bytes
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.children import Children
 
 #: How often the children are looked at.
@@ -56,14 +56,14 @@ class Recycler:
             finished = self._finished(child.id)
             # One that has done nothing yet is what any successor would be.
             if finished and (reason := self._reason(child, finished)) and self._may_fork():
-                self._children.retire(child.id, reason)
+                self._children.retire(child.id, *reason)
 
-    def _reason(self, child: Child, finished: int) -> str | None:
+    def _reason(self, child: Child, finished: int) -> tuple[str, Restart] | None:
         factor = self._factors.setdefault(child.id, 1 + JITTER * (2 * self._random() - 1))
         if self._executions_max is not None and finished >= self._executions_max * factor:
-            return f"{finished:,} executions (CURRANT_MAX_EXECUTIONS_PER_CHILD)"
+            return f"{finished:,} executions (CURRANT_MAX_EXECUTIONS_PER_CHILD)", Restart.EXECUTIONS
         if self._memory_bytes_max is not None and child.pid is not None:
             size = self._memory_of(child.pid) or 0
             if size >= self._memory_bytes_max * factor:
-                return f"{size / MIB:,.0f} MiB of memory (CURRANT_MAX_MEMORY_PER_CHILD)"
+                return f"{size / MIB:,.0f} MiB of memory (CURRANT_MAX_MEMORY_PER_CHILD)", Restart.MEMORY
         return None

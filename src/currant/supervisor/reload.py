@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from currant.errors import ModuleImportFailed
+from currant.protocol.commands import ReloadReply, ReloadRequest
 from currant.protocol.control import ServerHello
-from currant.protocol.status import ReloadReply
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.children import Children
 from currant.supervisor.events import Event, Log
 from currant.supervisor.generations import Generation
@@ -68,7 +68,7 @@ class Reload:
         """Begins a reload, whose end the lifecycle hears of."""
         self._spawn(self._run_unless_ending(), "reload")
 
-    async def asked(self) -> ReloadReply:
+    async def asked(self, _: ReloadRequest) -> ReloadReply:
         """Asks for a reload, and returns what has come of it."""
         over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         # Who asked may be gone by then.
@@ -158,7 +158,7 @@ class Reload:
                 await self._children.until(lambda: not self._living(doomed))
         except TimeoutError:
             for id in self._living(doomed):
-                self._children.replace(id, TOO_OLD)
+                self._children.replace(id, TOO_OLD, Restart.RELOAD)
 
     def _living(self, ids: list[int]) -> list[int]:
         living = {child.id for child in self._children}

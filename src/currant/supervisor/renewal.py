@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from currant.supervisor.child import Child, State
+from currant.supervisor.child import Child, Restart, State
 from currant.supervisor.forks import Forks
 from currant.supervisor.generations import Generation, Generations
 from currant.supervisor.places import Place, Places, Role
@@ -22,7 +22,7 @@ class Renewal:
         respawn: Respawn,
         *,
         child: Callable[[int], Child],
-        retire: Callable[[int, str], None],
+        retire: Callable[[int, str, Restart], None],
     ) -> None:
         """
         Args:
@@ -62,7 +62,7 @@ class Renewal:
         """Replaces this child, if it is ready and of an older generation."""
         current = self._generations.current
         if current is not None and child.generation.number < current.number:
-            self._retire(child.id, OLD_CODE)
+            self._retire(child.id, OLD_CODE, Restart.RELOAD)
 
     def is_renewed(self, number: int) -> bool:
         """Whether no child of an older generation stands in the place."""

@@ -2,24 +2,31 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 
 from currant.errors import DatabaseError
 from currant.protocol.status import ChildStatus, StatusReply, StatusRequest
+from currant.store.figures import QueueFigures
 from currant.supervisor.child import Child
 from currant.supervisor.children import Children
 from currant.supervisor.database import ON_DEMAND, Database
 from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.functions import functions_of
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.load import load_of
+from currant.supervisor.recent import RecentErrors
+from currant.supervisor.repeats import Repeats
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 
 QUERY_S = 3.0
 #: Rates are of at least so many seconds.
 SAMPLE_S = 1.0
-REFUSAL_QUIET_S = 10.0
+#: What is refused is tried again: a row that somebody has locked passes, a mistake comes so often within so long.
+REFUSALS_MIN, REFUSAL_S = 3, 60.0
 
 
 class Connections:
@@ -31,7 +38,10 @@ class Connections:
 
     def __init__(self, log: Log, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._refusal_told_at = float("-inf")
+        self._refusals = Repeats(clock)
+        #: When the last few were.
+        self._refused_at: deque[float] = deque(maxlen=REFUSALS_MIN)
+        self._refusal = ""
         self.lost: dict[str, str] = {}
         #: How many losses there have been, of any connection.
         self.losses = 0
@@ -67,9 +77,17 @@ class Connections:
 
     def note_refusal(self, reason: str) -> None:
         """The database refuses a statement that is tried again."""
-        if self._clock() - self._refusal_told_at >= REFUSAL_QUIET_S:
-            self._refusal_told_at = self._clock()
-            self._log.error(Event.STATEMENT_REFUSED, reason=reason)
+        self._refused_at.append(self._clock())
+        self._refusal = reason
+        more = self._refusals.admit(Event.STATEMENT_REFUSED)
+        if more is not None:
+            self._log.error(Event.STATEMENT_REFUSED, reason=reason, more=more)
+
+    @property
+    def refused(self) -> str | None:
+        """What the database says of statements that it goes on refusing; None: it does not, or did once or twice."""
+        goes_on = len(self._refused_at) == REFUSALS_MIN and self._clock() - self._refused_at[0] <= REFUSAL_S
+        return self._refusal if goes_on else None
 
 
 class Report:
@@ -84,20 +102,24 @@ class Report:
         connections: Connections,
         stalls: Stalls,
         *,
+        tally: Tally,
+        recent: RecentErrors,
         lifecycle: Lifecycle,
         clock: Callable[[], float],
     ) -> None:
         self._database, self._ledger, self._children = database, ledger, children
         self._counts, self._connections, self._stalls = counts, connections, stalls
+        self._tally, self._recent = tally, recent
         self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
-        self._question: asyncio.Future[tuple[dict[str, int], dict[str, int]]] | None = None
+        self._question: asyncio.Future[tuple[QueueFigures, dict[str, int]]] | None = None
         self._sample = (clock(), 0, 0)
         self._rates = (0.0, 0.0)
 
     async def status(self, request: StatusRequest) -> StatusReply:
         """Returns the state of the node; what only the database knows is None when it does not answer."""
-        pending, parked = await self._ask_database() if request.waiting else (None, None)
+        figures, parked = await self._ask_database() if request.waiting else (None, None)
+        queues = None if figures is None else figures.queues
         completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
         for other in ("child_deaths", "stalls"):
@@ -120,12 +142,20 @@ class Report:
             completed_per_s=completed_per_s,
             statements_per_s=statements_per_s,
             connections_lost=dict(self._connections.lost),
-            pending=pending,
+            pending=None if queues is None else {each.name: each.pending for each in queues},
+            scheduled=None if queues is None else {each.name: each.scheduled for each in queues},
+            oldest_s=None if queues is None else {each.name: each.oldest_s for each in queues if each.pending},
+            count_max=0 if figures is None else figures.limit,
             parked=parked,
             suspects=self._ledger.aside,
             degraded=self._lifecycle.degraded,
+            paused=self._database.paused_queues,
             statements=self._database.usage.snapshot(),
             connection_errors=self._connections.losses,
+            functions=functions_of(self._tally),
+            errors=self._recent.newest(),
+            refused=self._connections.refused,
+            drained=self._lifecycle.drained,
         )
 
     def _of_child(self, child: Child, now: float) -> ChildStatus:
@@ -146,8 +176,8 @@ class Report:
             memory_bytes=load.memory_bytes,
         )
 
-    async def _ask_database(self) -> tuple[dict[str, int] | None, dict[str, int] | None]:
-        """Returns what is pending and what is parked, or None when the database does not say so in time."""
+    async def _ask_database(self) -> tuple[QueueFigures | None, dict[str, int] | None]:
+        """Returns what is in the queues and what is parked, or None when the database does not say so in time."""
         if self._question is None or self._question.done():
             self._question = asyncio.ensure_future(self._database.waiting())
         # It is not cancelled: on a connection that hangs, that takes longer than whoever asks for the status waits.

@@ -1,16 +1,31 @@
 """The only wiring: makes the parts of a node and hands them to each other."""
 
 import asyncio
+import contextlib
 import os
 import random
+import socket
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from signal import Signals
 from typing import Any
 
 from currant.executions import RetryPolicy
+from currant.protocol.commands import (
+    CancelRequest,
+    DrainRequest,
+    LogLevelRequest,
+    ReloadRequest,
+    Request,
+    RestartRequest,
+    ResumeRequest,
+    RunningRequest,
+    ScaleRequest,
+    StacksRequest,
+)
 from currant.protocol.frames import frame_bytes_max
-from currant.settings import Settings
+from currant.protocol.status import StatusRequest
+from currant.settings import ServiceManager, Settings
 from currant.store.queries import Tick
 from currant.store.retention import Keep
 from currant.supervisor.announcer import Announcer
@@ -20,22 +35,34 @@ from currant.supervisor.children import Children
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.code import Code
 from currant.supervisor.completer import Completer
-from currant.supervisor.control import ControlServer
+from currant.supervisor.control import ControlServer, Handler
 from currant.supervisor.database import LISTEN_NAME, Database
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.drain import Drain
 from currant.supervisor.ears import Ears
 from currant.supervisor.events import Counts, Event, Log
+from currant.supervisor.figures import Figures
 from currant.supervisor.forkserver import ForkServer, StartForkServer
+from currant.supervisor.headline import Headline
+from currant.supervisor.herald import Herald
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.instance import Instance
 from currant.supervisor.ledger import Ledger
-from currant.supervisor.lifecycle import Lifecycle
+from currant.supervisor.lifecycle import Lifecycle, Phase
 from currant.supervisor.listener import Listener
+from currant.supervisor.loglevel import LogLevel
 from currant.supervisor.membership import Membership
 from currant.supervisor.memory import Memory
+from currant.supervisor.metrics.collector import NodeCollector
+from currant.supervisor.metrics.endpoint import Endpoint
+from currant.supervisor.metrics.health import Health
+from currant.supervisor.metrics.queues import QueueWatch
 from currant.supervisor.node import Node
+from currant.supervisor.notify import Notifier
+from currant.supervisor.operations import Operations
 from currant.supervisor.outcomes import Outcomes
 from currant.supervisor.overruns import Overruns
+from currant.supervisor.pauses import PauseLook, Pauses
 from currant.supervisor.poller import Poller
 from currant.supervisor.prune import Pruner
 from currant.supervisor.quarantine import Quarantine
@@ -49,6 +76,7 @@ from currant.supervisor.signals import answer, answers
 from currant.supervisor.sizing import Sizing
 from currant.supervisor.stacks import Stacks
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.tasks import Tasks
 from currant.supervisor.tick import Promoter, Ticker
 from currant.supervisor.traffic import Traffic
@@ -71,25 +99,36 @@ class Service:
         log: Log,
         start_fork_server: StartForkServer,
         *,
+        log_level: LogLevel,
+        manager: ServiceManager | None = None,
+        metrics: socket.socket | None = None,
         clock: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
+        """
+        Args:
+            log_level: of `log`: children are told when it is set anew.
+            metrics: where whoever watches the node connects; None: nowhere.
+        """
         assert settings.database_url is not None
         self._log = log
         self._lifecycle = Lifecycle(
-            changed=lambda before, now: self._announcer.announce(before, now, self._lifecycle.why_ending),
+            changed=self._phase_changed,
             reload=lambda: self._reload.begin(),
         )
         self._tasks = Tasks()
         frame_max = frame_bytes_max(settings.payload_bytes_max)
         self._counts = Counts()
+        self._tally = Tally()
         self._ledger = Ledger(prefetch=settings.prefetch)
         self._connections = Connections(log, clock)
+        self._pauses = Pauses(opened=lambda: self._claimer.work_came(), log=log)
         self._database = Database(
             settings.database_url,
             payload_bytes_max=settings.payload_bytes_max,
             heartbeat_timeout_s=settings.heartbeat_timeout_s,
             discard=settings.keep_completed_s == 0,
+            pauses=self._pauses,
             lost=self._connections.note_loss,
             regained=self._connections.note_return,
             clock=clock,
@@ -105,7 +144,8 @@ class Service:
                 ready=self._child_ready,
                 received=lambda child, message: self._traffic.child_sent(child, message),
                 leaving=lambda child: self._traffic.child_leaves(child),
-                died=lambda child, reason, by_fork_server: self._traffic.child_died(child, reason, by_fork_server),
+                died=self._child_died,
+                restarted=lambda why: self._figures.note_restart(why),
                 hopeless=lambda text: self._node.start_failed(text),
                 degraded=lambda reason: self._lifecycle.degrade(CHILDREN, reason),
                 recovered=lambda: self._lifecycle.recover(CHILDREN),
@@ -115,6 +155,7 @@ class Service:
             random=randomness,
             describe=self._memory.describe,
         )
+        log_level.changed = self._children.set_log_level
         self._sizing = Sizing(self._lifecycle, self._children, log)
         self._completer = Completer(
             self._database,
@@ -122,10 +163,11 @@ class Service:
             saved=lambda count, size: self._traffic.saved(count, size),
             fenced=lambda ids: self._outcomes.fenced(ids),
             refused=lambda execution, reason: self._outcomes.refused(execution, reason),
+            book=self._tally,
         )
         self._promoter = Promoter(
             promote=self._database.promote,
-            promoted=lambda: self._claimer.work_came(),
+            promoted=lambda queues: self._work_came(queues),
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -154,7 +196,7 @@ class Service:
             clock=clock,
         )
         self._claimer = Claimer(
-            room=lambda: self._ledger.room(clock()),
+            room=lambda: self._ledger.room(clock()) if self._claims else 0,
             rows_max=settings.claim_batch,
             claim=self._database.claim,
             dispatch=lambda executions: self._traffic.dispatch(executions),
@@ -196,12 +238,14 @@ class Service:
             refused=self._connections.note_refusal,
             clock=clock,
         )
+        self._pause_look = PauseLook(self._database.look_at_pauses, self._connections.note_refusal)
         self._listener = Listener(
             subscribe=self._database.subscribe,
             own_channel=self._database.own_channel,
-            notified=self._claimer.work_came,
+            notified=self._work_came,
+            paused=self._pause_look.due,
             cancelled=self._cancels.asked,
-            listening=self._cancels.listening,
+            listening=self._listening,
             lost=lambda reason: self._connections.note_loss(LISTEN_NAME, reason),
             regained=lambda seconds: self._connections.note_return(LISTEN_NAME, seconds),
         )
@@ -218,7 +262,7 @@ class Service:
         self._unparker = Unparker(
             unpark=self._database.unpark,
             came=self._claimer.work_came,
-            drained=lambda: self._claimer.drained,
+            drained=lambda: self._claimer.drained or not self._database.open_queues,
             refused=self._connections.note_refusal,
             clock=clock,
         )
@@ -239,7 +283,9 @@ class Service:
         self._requests = Requests(
             self._database,
             pause=self._database.pause_utility,
-            written=lambda executions: self._traffic.enqueued(executions),
+            written=lambda executions: self._traffic.enqueued(
+                [each for each in executions if self._pauses.is_open(each.queue)]
+            ),
             refused=self._connections.note_refusal,
         )
         self._watches = Watches(
@@ -260,6 +306,8 @@ class Service:
             log=log,
             clock=clock,
         )
+        self._figures = Figures(self._children, self._ledger, self._stalls, clock=clock)
+        self._inspections = Inspections(self._children, self._ledger, self._stalls, self._stacks)
         self._quarantine = Quarantine(
             self._ledger,
             self._children,
@@ -274,6 +322,7 @@ class Service:
             self._lifecycle,
             self._ledger,
             self._counts,
+            self._tally,
             claimer=self._claimer,
             dispatcher=self._dispatcher,
             outcomes=self._outcomes,
@@ -285,6 +334,7 @@ class Service:
             membership=self._membership,
             stalls=self._stalls,
             quarantine=self._quarantine,
+            inspections=self._inspections,
             dismiss=self._children.dismiss,
             slots=settings.concurrency,
             due_in=self._promoter.due_in,
@@ -321,8 +371,9 @@ class Service:
             pruner=self._pruner,
             scheduler=self._scheduler,
             unparker=self._unparker,
-            changed=lambda: self._listener.renew(None),
+            changed=self._queues_changed,
             work_came=self._claimer.work_came,
+            known=self._tally.known,
             log=log,
         )
         self._reload = Reload(
@@ -351,9 +402,41 @@ class Service:
             self._counts,
             self._connections,
             self._stalls,
+            tally=self._tally,
+            recent=self._outcomes.recent,
             lifecycle=self._lifecycle,
             clock=clock,
         )
+        headline = Headline(
+            self._lifecycle,
+            self._children,
+            self._database,
+            self._ledger,
+            self._counts,
+            self._connections,
+            clock=clock,
+        )
+        self._herald = Herald(
+            Notifier(manager.address) if manager else None,
+            watchdog_s=manager.watchdog_s if manager else None,
+            headline=headline.line,
+            hung=lambda: "ticker" if self._ticker.overdue else self._database.overdue,
+            log=log,
+        )
+        operations = Operations(
+            self._lifecycle,
+            self._children,
+            self._ledger,
+            self._cancels,
+            recall_all=self._traffic.recall_all,
+            work_came=self._claimer.work_came,
+            cancel=lambda ids: self._database.cancel(ids, doubt=False),
+            ended=self._database.ended,
+            boot_timeout_s=settings.boot_timeout_s,
+            log=log,
+            log_level=log_level,
+        )
+        self._endpoint = None if metrics is None else self._make_endpoint(metrics, clock)
         self._node = Node(
             self._lifecycle,
             self._tasks,
@@ -362,7 +445,7 @@ class Service:
             connections=self._connections,
             membership=self._membership,
             code=self._code,
-            control=ControlServer(instance.socket_path, status=report.status, reload=self._reload.asked),
+            control=ControlServer(instance.socket_path, self._handlers(report, operations)),
             drain=self._drain,
             parts=self._parts(instance.last_node),
             log=log,
@@ -375,7 +458,38 @@ class Service:
         """
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
-        await self._node.run(fork_server)
+        heralding = asyncio.create_task(self._herald.run(), name="herald")
+        try:
+            if self._endpoint is not None:
+                await self._endpoint.start()
+            await self._node.run(fork_server)
+        finally:
+            if self._endpoint is not None:
+                self._endpoint.stop()
+            heralding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heralding
+            self._herald.close()
+
+    def _make_endpoint(self, listening: socket.socket, clock: Callable[[], float]) -> Endpoint:
+        queue_watch = QueueWatch(self._database.queue_figures, clock=clock)
+        collector = NodeCollector(
+            lifecycle=self._lifecycle,
+            database=self._database,
+            ledger=self._ledger,
+            counts=self._counts,
+            tally=self._tally,
+            figures=self._figures,
+            connections=self._connections,
+            listener=None if self._poller else self._listener,
+            queue_watch=queue_watch,
+            parts=(CHILDREN,),
+            clock=clock,
+        )
+        health = Health(self._lifecycle, self._database, self._children, lost=lambda: self._connections.lost)
+        return Endpoint(
+            listening, collector, refresh=queue_watch.refresh, why_not_ready=health.why_not_ready, log=self._log
+        )
 
     def _parts(self, last_node: str | None) -> dict[str, Part]:
         """Returns what runs as long as the node does, by name."""
@@ -383,6 +497,7 @@ class Service:
             "claimer": self._claimer.run,
             "completer": self._completer.run,
             "listener": (self._poller or self._listener).run,
+            "pauses": self._pause_look.run,
             "ticker": self._ticker.run,
             "promoter": self._promoter.run,
             "scheduler": self._scheduler.run,
@@ -400,9 +515,37 @@ class Service:
             parts["reclaim the last node"] = lambda: self._recovery.reclaim((last_node,))
         return parts
 
+    def _phase_changed(self, before: Phase, now: Phase) -> None:
+        self._announcer.announce(before, now, self._lifecycle.why_ending)
+        self._herald.announce(before, now)
+
+    def _handlers(self, report: Report, operations: Operations) -> dict[type[Request], Handler]:
+        """Returns who answers what `currantctl` asks."""
+        return {
+            StatusRequest: report.status,
+            ReloadRequest: self._reload.asked,
+            DrainRequest: operations.drain,
+            ResumeRequest: operations.resume,
+            ScaleRequest: self._sizing.scale,
+            RestartRequest: operations.restart,
+            CancelRequest: operations.cancel,
+            LogLevelRequest: operations.log_level,
+            RunningRequest: self._inspections.running,
+            StacksRequest: self._inspections.stacks,
+        }
+
+    @property
+    def _claims(self) -> bool:
+        """Whether there is anything to claim for this node, by people's word."""
+        return self._lifecycle.takes_work and bool(self._database.open_queues)
+
     def _child_ready(self, child: Child) -> None:
         self._traffic.child_ready(child)
         self._node.child_ready()
+
+    def _child_died(self, child: Child, reason: str, by_fork_server: bool) -> None:
+        self._figures.note_end(child)
+        self._traffic.child_died(child, reason, by_fork_server)
 
     def _dump_stacks(self) -> None:
         if self._lifecycle.working:
@@ -415,6 +558,21 @@ class Service:
             # What was sent to the node's own channel, nobody hears.
             self._cancels.listening()
         return await self._database.tick(self._scheduler.functions, self._unparker.moments)
+
+    def _work_came(self, queues: Collection[str]) -> None:
+        """There may be work in these queues. What waits in a paused one, or in one of other nodes, is none for now."""
+        if any(self._pauses.is_open(each) for each in queues):
+            self._claimer.work_came()
+
+    def _queues_changed(self) -> None:
+        self._listener.renew(None)
+        self._pause_look.due()
+
+    def _listening(self) -> None:
+        """LISTEN has begun: what was told before, nobody has heard."""
+        self._claimer.work_came()
+        self._cancels.listening()
+        self._pause_look.due()
 
     def _listen_silent(self) -> None:
         self._log.warning(Event.LISTEN_SILENT)

@@ -43,7 +43,7 @@ class Stacks:
 
     async def dump(self, children: Iterable[tuple[int, Child]]) -> None:
         """Writes the supervisor's stacks, and those of the children (each with its place), to the log."""
-        self._log.warning(Event.STACKS, process="supervisor", pid=None, stack=_own())
+        self._log.warning(Event.STACKS, process="supervisor", pid=None, stack=own())
 
         async def one(place: int, child: Child) -> None:
             stack = await self.of(child)
@@ -72,7 +72,8 @@ async def _ask(child: Child) -> str:
     )
 
 
-def _own() -> str:
+def own() -> str:
+    """Returns the stacks of the supervisor's threads, and where its tasks wait."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     parts = [
         f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame)).rstrip()}"

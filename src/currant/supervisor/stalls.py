@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from currant.executions import Execution
 from currant.protocol.work import Ping, Pong, Recall, ToChild
 from currant.supervisor import processes, stacks
+from currant.supervisor.child import Restart
 from currant.supervisor.events import Counts, Event, Log
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.processes import HELD
@@ -42,6 +43,7 @@ class Child(stacks.Child, Protocol):
     def place(self) -> int: ...
 
     problem: str | None
+    killed_for: Restart | None
 
     def send(self, message: ToChild) -> None: ...
     def is_started(self, cell: int) -> bool: ...
@@ -215,6 +217,7 @@ class Stalls:
             pulse.child.problem = (
                 f"its event loop did not answer for {stalled_s + LATE_S:.0f} s (CURRANT_STALL_TIMEOUT_S)"
             )
+            pulse.child.killed_for = Restart.STALLED
             pulse.child.kill()
 
     async def _retry(self, pulse: _Pulse) -> None:

@@ -6,16 +6,16 @@ So a slow look from the head is paid for once (the first time twice: only then i
 claims that follow go on behind the last one claimed, until the head is due again: it takes a share of the time, no
 more. What came to the head meanwhile, such as a higher priority or a retry, waits so long, and no longer.
 
-On a busy machine a look may be slow for another reason. Then one from elsewhere is no quicker, and what is slow is
-counted from there on: until the head is quick again.
+On a busy machine a look may be slow for another reason. Then one from elsewhere is no quicker, and looks are made from
+the head for as long as they otherwise were not; after that the two are compared again.
 """
 
 from collections.abc import Callable
 
 from currant.store.queries import Claim, Position
 
-#: A look from the head that takes no longer is made each time.
-SLOW_S = 0.02
+#: A look from the head that takes no longer is made each time; in all, and more for each that it claims.
+SLOW_S, SLOW_EACH_S = 0.02, 50e-6
 #: After a slow one, looks from elsewhere are made for so many times as long as it took.
 SHARE = 8.0
 #: A look from elsewhere is quicker when it takes, for each that it claims, less than this part of one from the head.
@@ -29,9 +29,9 @@ class Start:
         """`clock` is monotonic, in seconds."""
         self._clock = clock
         self._last: Position | None = None
-        self._head_at = 0.0
+        #: Until then looks are made from elsewhere; until then from the head, however slow.
+        self._head_at = self._bear_until = 0.0
         self._began = 0.0
-        self._slow_s = SLOW_S
         #: Of the last look from the head, in all and for each execution.
         self._head_s = self._head_each_s = 0.0
         #: Whether that was slow: then the next claim is to say where its last one stood.
@@ -46,15 +46,14 @@ class Start:
         """Takes what a claim of so many rows behind that position brought."""
         now = self._clock()
         took_s = now - self._began
-        each_s = took_s / max(1, len(claim.executions))
+        count = claim.size
+        each_s = took_s / max(1, count)
         if after is None:
-            if took_s <= SLOW_S:
-                self._slow_s = SLOW_S
             self._head_s, self._head_each_s = took_s, each_s
-            self.slow = took_s > self._slow_s
+            self.slow = took_s > SLOW_S + SLOW_EACH_S * count and now >= self._bear_until
             self._head_at = now + SHARE * took_s if self.slow else 0.0
-        elif claim.executions and each_s > QUICKER * self._head_each_s:
-            self._slow_s = self._head_s / QUICKER
+        elif count and each_s > QUICKER * self._head_each_s:
+            self._bear_until = now + SHARE * self._head_s
             self.slow, self._head_at = False, 0.0
         # With less to see than wanted the end is reached: what there may be else stands before.
         self._last = claim.last if claim.seen >= rows else None

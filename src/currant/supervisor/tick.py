@@ -1,7 +1,7 @@
 """The node's tick: one small statement every 5 s, and what its flags ask for, in bounded pieces."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from currant.errors import DatabaseUnreachable, NoAnswer, StatementRefused
 from currant.store.queries import Promotion, Tick
@@ -9,6 +9,8 @@ from currant.store.queries import Promotion, Tick
 TICK_S = 5.0
 RETRY_S = 0.5
 PIECE_ROWS = 1000
+#: A tick waits for its turn on the connection behind a few statements, each of which has a limit of its own.
+OVERDUE_S = 120.0
 
 
 class Ticker:
@@ -60,6 +62,13 @@ class Ticker:
         self._unbroken_since: float | None = None
         self._ticked_at = 0.0
         self._echoes_before: int | None = None
+        #: When the tick under way will have taken too long, by the loop's clock.
+        self._over_at = float("inf")
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a tick is under way that should have ended long ago, well or not."""
+        return asyncio.get_running_loop().time() > self._over_at
 
     async def run(self) -> None:
         while True:
@@ -70,6 +79,7 @@ class Ticker:
     async def once(self) -> bool:
         """Ticks; returns whether it did."""
         self._check_probe()
+        self._over_at = asyncio.get_running_loop().time() + OVERDUE_S
         try:
             tick = await self._tick()
         except (DatabaseUnreachable, StatementRefused) as error:
@@ -81,6 +91,8 @@ class Ticker:
             elif isinstance(error, NoAnswer):
                 self._unanswered()
             return False
+        finally:
+            self._over_at = float("inf")
         if not tick.alive:
             self._unbroken_since = None
             await self._fenced()
@@ -113,14 +125,14 @@ class Promoter:
         self,
         *,
         promote: Callable[[], Awaitable[Promotion]],
-        promoted: Callable[[], None],
+        promoted: Callable[[Sequence[str]], None],
         refused: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         """
         Args:
             promote: runs the statement, for one piece, until it succeeds.
-            promoted: called when something is pending by it: sooner than the notification comes back.
+            promoted: gets the queues in which something is pending by it: sooner than the notification comes back.
             refused: told why the database refuses it.
         """
         self._promote, self._promoted = promote, promoted
@@ -155,7 +167,7 @@ class Promoter:
                     self.due_in(TICK_S)
                     continue
                 if promotion.promoted:
-                    self._promoted()
+                    self._promoted(promotion.queues)
                 if promotion.promoted >= PIECE_ROWS:
                     self.due_in(0.0)
                 elif promotion.due_in_s is not None:

@@ -5,7 +5,18 @@ from collections.abc import Callable
 
 from currant.backends import NewExecution
 from currant.executions import Ending, Execution
-from currant.protocol.work import CancelIds, Enqueue, FromChild, Lend, Overrun, Pong, Recalled, Unwatch, Watch
+from currant.protocol.work import (
+    CancelIds,
+    Enqueue,
+    FromChild,
+    Inspected,
+    Lend,
+    Overrun,
+    Pong,
+    Recalled,
+    Unwatch,
+    Watch,
+)
 from currant.protocol.work import Outcomes as OutcomesFrame
 from currant.store.enqueue import SOON_S
 from currant.supervisor.cancels import Cancels
@@ -13,6 +24,7 @@ from currant.supervisor.child import Child, State
 from currant.supervisor.claimer import Claimer
 from currant.supervisor.dispatcher import Dispatcher
 from currant.supervisor.events import Counts
+from currant.supervisor.inspections import Inspections
 from currant.supervisor.ledger import Ledger, Shut
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.membership import Membership
@@ -22,6 +34,7 @@ from currant.supervisor.places import Role
 from currant.supervisor.quarantine import Quarantine
 from currant.supervisor.requests import Requests
 from currant.supervisor.stalls import Stalls
+from currant.supervisor.tally import Tally
 from currant.supervisor.watches import Watches
 from currant.supervisor.windows import Windows
 
@@ -34,6 +47,7 @@ class Traffic:
         lifecycle: Lifecycle,
         ledger: Ledger,
         counts: Counts,
+        tally: Tally,
         *,
         claimer: Claimer,
         dispatcher: Dispatcher,
@@ -46,6 +60,7 @@ class Traffic:
         membership: Membership,
         stalls: Stalls,
         quarantine: Quarantine,
+        inspections: Inspections,
         dismiss: Callable[[int], None],
         slots: int,
         due_in: Callable[[float], None],
@@ -59,12 +74,12 @@ class Traffic:
             due_in: told the seconds until an execution that was enqueued here is due.
             seconds_until: returns the seconds until a moment of the database's clock, in Unix time.
         """
-        self._lifecycle, self._ledger, self._counts = lifecycle, ledger, counts
+        self._lifecycle, self._ledger, self._counts, self._tally = lifecycle, ledger, counts, tally
         self._claimer, self._dispatcher, self._outcomes = claimer, dispatcher, outcomes
         self._overruns, self._cancels, self._requests, self._watches = overruns, cancels, requests, watches
         self._windows = windows
         self._membership = membership
-        self._stalls, self._quarantine = stalls, quarantine
+        self._stalls, self._quarantine, self._inspections = stalls, quarantine, inspections
         self._dismiss, self._slots, self._due_in, self._seconds_until = dismiss, slots, due_in, seconds_until
         self._clock = clock
         self._emptied = asyncio.Event()
@@ -72,8 +87,9 @@ class Traffic:
     def dispatch(self, executions: list[Execution]) -> None:
         """Takes what was claimed."""
         self._counts.claimed += len(executions)
+        self._tally.note_claimed(executions)
         executions = self._cancels.claimed(executions)
-        if self._lifecycle.ending:
+        if not self._lifecycle.takes_work:
             self._outcomes.release(executions)
         elif executions := self._quarantine.sift(executions):
             self._dispatcher.dispatch(executions)
@@ -95,10 +111,14 @@ class Traffic:
         elif isinstance(message, Recalled):
             self.returned(self._ledger.give_back(child.id, message.cells))
         elif isinstance(message, Pong):
+            self._tally.note_timings(child.id, message.timings)
             if not self._stalls.answered(child, message):
                 return
+        elif isinstance(message, Inspected):
+            self._inspections.answered(child.id, message)
+            return
         elif isinstance(message, Overrun):
-            self._overruns.note(child.id, message.cell, Ending.FAILED)
+            self._overruns.note(child.id, message.cell, Ending.TIMED_OUT)
         elif isinstance(message, Lend):
             self._ledger.lend(child.id, message.lent, self._clock())
             self._dispatcher.backlog_came()
@@ -128,7 +148,9 @@ class Traffic:
         """What ran is retried as a crash, unless it is the node's own doing; the rest goes back as it was."""
         overruns = self._overruns.take(child.id)
         self._stalls.forget(child.id)
+        self._inspections.forget(child.id)
         started, unstarted = self._ledger.take_from(child.id, child.is_started)
+        self._tally.note_end(child.id, started)
         child.cells.close()
         self._watches.forget(child)
         self._windows.forget(child)
@@ -147,7 +169,7 @@ class Traffic:
         back, lost = self._membership.sift(self._cancels.returned(executions))
         # Of the node that this one was until it was declared dead.
         self._outcomes.release(lost)
-        if self._lifecycle.ending:
+        if not self._lifecycle.takes_work:
             self._outcomes.release(back)
         elif back := self._quarantine.sift(back):
             self._dispatcher.returned(back)
@@ -185,6 +207,7 @@ class Traffic:
         if message.outcomes:
             self._outcomes.finished(self._ledger.finish(child, message.outcomes, now))
         self._ledger.note_spent(child, message.spent_s)
+        self._tally.note_timings(child, message.timings)
 
     def _dismiss_when_empty(self, child: Child) -> None:
         if not self._ledger.cells_of(child.id):

@@ -130,4 +130,4 @@ def _kill(pid: int, number: signal.Signals) -> None:
 
 
 def _reloads(node: Node) -> int:
-    return node.log.count("event=reloaded ") + node.log.count('event="reload failed" ')
+    return len(node.told("reloaded")) + len(node.told("reload failed"))

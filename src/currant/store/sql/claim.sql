@@ -21,7 +21,7 @@ WITH node AS MATERIALIZED (
     FOR KEY SHARE
 ), valid AS MATERIALIZED (
     SELECT FROM node WHERE extract(epoch FROM clock_timestamp()) < %(until_s)s::float8
-), candidates AS MATERIALIZED (
+), found AS MATERIALIZED (
     SELECT c.tid, row_number() OVER (ORDER BY c.priority DESC, c.created_at, c.id) AS rank
     FROM unnest(%(queues)s::text[]) AS q (name)
     CROSS JOIN LATERAL (
@@ -52,7 +52,7 @@ WITH node AS MATERIALIZED (
              ELSE octet_length(e.args::text) END
         + CASE WHEN pg_column_compression(e.kwargs) IS NULL THEN coalesce(pg_column_size(e.kwargs), 0)
                ELSE octet_length(e.kwargs::text) END AS bytes
-    FROM candidates AS c
+    FROM found AS c
     JOIN executions AS e ON e.ctid = c.tid
     WHERE e.ready
     ORDER BY c.rank
@@ -60,9 +60,9 @@ WITH node AS MATERIALIZED (
     FOR UPDATE OF e SKIP LOCKED
 ), bounded AS MATERIALIZED (
     SELECT tid, rank, bytes FROM (
-        SELECT tid, rank, bytes, sum(bytes) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM locked
-    ) AS running
-    WHERE bytes_before < %(bytes)s::bigint
+        SELECT tid, rank, bytes, sum(bytes) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) - bytes AS before FROM locked
+    ) AS r
+    WHERE before < %(bytes)s::bigint
 ), claimed AS (
     UPDATE executions AS e
     SET status = 'running', lease = e.lease + 1, attempt = least(coalesce(e.attempt, 0), 2147483646) + 1, worker_id = %(node)s, claimed_at = now()
@@ -83,28 +83,30 @@ WITH node AS MATERIALIZED (
         CASE WHEN pg_column_size(e.options) > 8 AND jsonb_typeof(e.options -> 'keep_completed') = 'number'
              THEN (e.options ->> 'keep_completed')::numeric <= 0
              ELSE %(discard)s::boolean END AS discard,
-        e.priority, e.created_at
+        e.priority, e.created_at, coalesce(e.due_at, e.created_at) AS due_at
 ), facts AS MATERIALIZED (
     -- Once, not for each row.
-    SELECT CASE WHEN counts.alive = 1 THEN counts.seen END AS seen, (SELECT max(rank) FROM bounded) AS last,
+    SELECT CASE WHEN n.alive THEN n.seen END AS seen, (SELECT max(rank) FROM bounded) AS last,
         -- Only when the queues are empty now: a full claim does not look. Index: executions_run_at, one row of each queue.
-        CASE WHEN counts.seen < %(rows)s::int THEN (
+        CASE WHEN n.seen < %(rows)s::int THEN (
             SELECT extract(epoch FROM min(s.run_at) - now())::float8
             FROM unnest(%(queues)s::text[]) AS q (name)
             CROSS JOIN LATERAL (
                 SELECT e.run_at FROM executions AS e
-                WHERE e.queue = q.name AND e.run_at BETWEEN 'epoch' AND '9000-01-01 00:00:00+00' AND e.status = 'scheduled'
+                WHERE e.queue = q.name AND e.run_at BETWEEN 'epoch' AND '9000-01-01 UTC' AND e.status = 'scheduled'
                 ORDER BY e.run_at
                 LIMIT 1
             ) AS s
         ) END AS due_in_s
-    FROM (SELECT (SELECT count(*) FROM node)::int AS alive, (SELECT count(*) FROM candidates)::int AS seen OFFSET 0) AS counts
+    FROM (SELECT EXISTS (SELECT FROM node) AS alive, (SELECT count(*) FROM found)::int AS seen OFFSET 0) AS n
 )
 SELECT
-    c.id, c.lease, c.tid, c.function_name, c.queue, c.attempt, c.crashes, c.max_retries, c.timeout_s,
-    CASE WHEN c.fits THEN c.args END AS args, CASE WHEN c.fits THEN c.kwargs END AS kwargs, c.discard,
-    CASE WHEN c.rank = facts.last THEN ARRAY[c.priority, extract(epoch FROM c.created_at)]::float8[] END AS position,
-    facts.seen, facts.due_in_s
+    id, lease, tid, function_name, queue, attempt, crashes, max_retries, timeout_s,
+    CASE WHEN fits THEN args END AS args, CASE WHEN fits THEN kwargs END AS kwargs, discard,
+    -- Before PostgreSQL 17 nothing can be taken from an infinite moment, as a raw row may have it.
+    CASE WHEN isfinite(due_at) THEN date_part('epoch', now() - due_at) ELSE 0 END AS waited_s,
+    CASE WHEN rank = last THEN ARRAY[priority, extract(epoch FROM created_at)]::float8[] END AS position,
+    seen, due_in_s
 FROM facts
-LEFT JOIN claimed AS c ON true
-ORDER BY c.rank
+LEFT JOIN claimed ON true
+ORDER BY rank

@@ -2,5 +2,7 @@
 -- To lock a row, a role must be allowed to update a column of it: of the dead letters, one that tells nothing.
 -- Locks: no row of theirs. For psycopg.sql, which writes the names in.
 GRANT SELECT ON {schema}.schema_migrations TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.executions, {schema}.worker_heartbeats, {schema}.schedules TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    {schema}.executions, {schema}.paused_queues, {schema}.schedules, {schema}.worker_heartbeats
+TO {role};
 GRANT SELECT, INSERT, DELETE, UPDATE (failed_at) ON {schema}.dead_letter_queue TO {role};

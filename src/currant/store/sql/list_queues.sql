@@ -1,6 +1,7 @@
--- The queues that hold something or are served, at most `names` of each kind, with what waits in them.
+-- The queues that hold something, are served, or paused, at most `names` of each kind, with what waits in them.
 -- Locks: nothing. Index: executions_ready, a probe for each queue and priority (a loose scan); executions_run_at, a probe
---   for each queue; then up to `rows` entries of each, per queue, for the counts. worker_heartbeats is small.
+--   for each queue; then up to `rows` entries of each, per queue, for the counts. worker_heartbeats and
+--   paused_queues are small.
 -- What runs is not counted: no index knows it, on purpose.
 WITH RECURSIVE heads (queue, priority, created_at) AS (
     -- The oldest of each queue and priority.
@@ -58,6 +59,8 @@ WITH RECURSIVE heads (queue, priority, created_at) AS (
         LIMIT %(names)s::int
     ) AS s
     GROUP BY s.queue
+), paused AS MATERIALIZED (
+    SELECT p.name AS queue, p.paused_at, p.paused_by, p.reason FROM paused_queues AS p LIMIT %(names)s::int
 )
 SELECT
     q.queue,
@@ -79,11 +82,12 @@ SELECT
         ) AS c
     )::int AS parked,
     to_json(w.oldest) #>> '{}' AS oldest, CASE WHEN s.run_at < timestamptz '9000-01-01 00:00:00+00' THEN to_json(s.run_at) #>> '{}' END AS next_run_at,
-    coalesce(v.nodes, '{}') AS nodes
+    coalesce(v.nodes, '{}') AS nodes, to_json(p.paused_at) #>> '{}' AS paused_at, p.paused_by, p.reason
 FROM (
-    SELECT queue FROM waiting UNION SELECT queue FROM scheduled UNION SELECT queue FROM served
+    SELECT queue FROM waiting UNION SELECT queue FROM scheduled UNION SELECT queue FROM served UNION SELECT queue FROM paused
 ) AS q
 LEFT JOIN waiting AS w ON w.queue = q.queue
 LEFT JOIN scheduled AS s ON s.queue = q.queue
 LEFT JOIN served AS v ON v.queue = q.queue
+LEFT JOIN paused AS p ON p.queue = q.queue
 ORDER BY q.queue

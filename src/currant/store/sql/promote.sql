@@ -1,7 +1,7 @@
 -- Makes scheduled executions that are due pending, at most `rows`, and wakes the nodes.
 -- Locks: each execution's row, skipping what another node promotes. Index: executions_run_at, once per queue.
--- Rows returned: one. `due_in_s` is until the next one that is not due yet, NULL without one;
--- what is parked, in a year beyond 9000, is none.
+-- Rows returned: one. `queues`: those in which something is pending by it. `due_in_s` is until the next one that is not due
+-- yet, NULL without one; what is parked, in a year beyond 9000, is none.
 WITH due AS MATERIALIZED (
     SELECT s.tid
     FROM unnest(%(queues)s::text[]) AS q (name)
@@ -14,13 +14,14 @@ WITH due AS MATERIALIZED (
     ) AS s
 ), promoted AS (
     UPDATE executions AS e
-    SET status = 'pending', run_at = NULL
+    SET status = 'pending', run_at = NULL, due_at = e.run_at
     FROM due
     WHERE e.ctid = due.tid
     RETURNING e.queue
+), queues AS MATERIALIZED (
+    SELECT DISTINCT queue FROM promoted
 ), woken AS (
-    SELECT count(pg_notify(q.queue, '')) AS queues
-    FROM (SELECT DISTINCT queue FROM promoted WHERE octet_length(queue) BETWEEN 1 AND 63) AS q
+    SELECT count(pg_notify(q.queue, '')) AS queues FROM queues AS q WHERE octet_length(q.queue) BETWEEN 1 AND 63
 )
 SELECT
     (SELECT count(*) FROM promoted)::int AS promoted,
@@ -34,4 +35,5 @@ SELECT
             LIMIT 1
         ) AS s
     ) AS due_in_s,
-    (SELECT queues FROM woken)::int AS woken
+    (SELECT queues FROM woken)::int AS woken,
+    ARRAY(SELECT q.queue FROM queues AS q) AS queues

@@ -11,7 +11,7 @@ WITH wanted AS MATERIALIZED (
     FOR UPDATE
 ), retried AS (
     UPDATE executions AS e
-    SET status = 'pending', attempt = 0, crashes = 0, run_at = NULL, claimed_at = NULL, completed_at = NULL,
+    SET status = 'pending', attempt = 0, crashes = 0, run_at = NULL, due_at = now(), claimed_at = NULL, completed_at = NULL,
         worker_id = NULL, cancel_requested_at = NULL
     FROM wanted AS w
     WHERE e.id = w.id AND w.type = 'job' AND w.status IN ('failed', 'cancelled')

@@ -1,15 +1,18 @@
 -- The node's tick: renews its heartbeat, tests its LISTEN, and says what there is to do.
 -- The queues are written each time, for a reload may bring others: the row is written anyway, and no index knows them.
 -- Locks: the node's row (an UPDATE that leaves its key alone: a claim's FOR KEY SHARE does not conflict).
--- Index: worker_heartbeats is small; executions_run_at and executions_ready once per queue, one row each.
+-- Index: worker_heartbeats and paused_queues are small; executions_run_at and executions_ready once per queue, one row each.
 -- Rows returned: one. `alive` 0: the node's row is stopped or gone. `due_in_s`: until the next scheduled execution,
--- negative when overdue, NULL without one (what is parked is none). `waiting`: something is pending. `dead`: a node is to be reclaimed.
+-- negative when overdue, NULL without one (what is parked is none). `waiting`: something is pending in a queue that is not
+-- paused. `paused`: the queues that are. `dead`: a node is to be reclaimed.
 -- `schedule_s`: the first moment of the schedules of the `scheduled` functions, in Unix time, NULL without any.
 -- `parked`: something is parked to one of these moments: see parking.py.
 WITH beat AS (
     UPDATE worker_heartbeats SET last_heartbeat = now(), queues = %(queues)s::text[]
     WHERE worker_id = %(node)s AND status = 'running'
     RETURNING 1
+), paused AS MATERIALIZED (
+    SELECT p.name FROM paused_queues AS p WHERE p.name = ANY (%(queues)s::text[])
 )
 SELECT
     (SELECT count(*) FROM beat)::int AS alive,
@@ -32,6 +35,7 @@ SELECT
             ORDER BY e.priority DESC, e.created_at, e.id
             LIMIT 1
         ) AS s
+        WHERE q.name NOT IN (SELECT p.name FROM paused AS p)
     ) AS waiting,
     EXISTS (
         SELECT FROM worker_heartbeats AS h
@@ -65,4 +69,5 @@ SELECT
             LIMIT 1
         ) AS known
     ) AS parked,
+    ARRAY(SELECT p.name FROM paused AS p) AS paused,
     pg_notify(%(channel)s, '') AS probe

@@ -15,7 +15,7 @@ WITH parked AS MATERIALIZED (
     LIMIT %(rows)s::int
 ), unparked AS (
     UPDATE executions AS e
-    SET status = 'pending', run_at = NULL, error = NULL
+    SET status = 'pending', run_at = NULL, due_at = now(), error = NULL
     FROM parked
     WHERE e.ctid = parked.tid
     RETURNING e.queue

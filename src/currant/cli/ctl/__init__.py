@@ -1,0 +1,1 @@
+"""The commands of `currantctl`, a module for each group."""

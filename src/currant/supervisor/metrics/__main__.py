@@ -1,0 +1,5 @@
+"""Prints docs/metrics.md."""
+
+from currant.supervisor.metrics.page import describe
+
+print(describe(), end="")  # noqa: T201
