@@ -86,14 +86,14 @@ _FIGURES = (
     ),
     Panel(
         title="Oldest pending",
-        description="For how long the one that waits longest has been due. Paused queues count, too.",
+        description="How long ago the one that waits longest was enqueued. Paused queues count, too.",
         queries=[Query(f"max(currant_queue_oldest_pending_seconds{{{ANY_NODE}}})")],
         unit="s",
         steps=((0, GREEN), (60, ORANGE), (300, RED)),
     ),
     Panel(
-        title="Due to claimed, p95",
-        description="19 of 20 executions were claimed within this time after they had become due.",
+        title="Due to started, p95",
+        description="19 of 20 executions began within this time after they had become due.",
         queries=[Query(quantile(0.95, SCHEDULE_TO_START))],
         unit="s",
         steps=((0, GREEN), (10, ORANGE), (60, RED)),

@@ -1,7 +1,7 @@
 """What waits. These figures are the database's, whichever nodes are chosen: each that serves a queue tells the same."""
 
 from grafana.panels import GREEN, ORANGE, Kind, Panel, Query, Row
-from grafana.rows.selectors import ANY_NODE, SCHEDULE_TO_START, quantile, rate
+from grafana.rows.selectors import ANY_NODE, QUEUE, SCHEDULE_TO_START, quantile, rate
 
 _EXECUTIONS = "currant_queue_executions"
 
@@ -21,13 +21,13 @@ QUEUES = Row(
         ),
         Panel(
             title="Oldest pending",
-            description="For how long the execution that waits longest has been due.",
+            description="How long ago the pending execution that was enqueued first was enqueued.",
             queries=[Query(f"max by (queue) (currant_queue_oldest_pending_seconds{{{ANY_NODE}}})", "{{queue}}")],
             unit="s",
         ),
         Panel(
-            title="Due to claimed, p95 by queue",
-            description="19 of 20 executions were claimed within this time after they had become due.",
+            title="Due to started, p95 by queue",
+            description="19 of 20 executions began within this time after they had become due.",
             queries=[Query(quantile(0.95, SCHEDULE_TO_START, "queue", ANY_NODE), "{{queue}}")],
             unit="s",
         ),
@@ -39,8 +39,8 @@ QUEUES = Row(
         ),
         Panel(
             title="Running",
-            description="Executions that a node has claimed and that have not ended.",
-            queries=[Query(_state("running"), "{{queue}}")],
+            description="Executions that the chosen nodes have claimed and that have not ended.",
+            queries=[Query(f'sum by (queue) ({_EXECUTIONS}{{{QUEUE}, state="running"}})', "{{queue}}")],
             unit="short",
         ),
         Panel(

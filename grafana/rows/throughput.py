@@ -36,9 +36,9 @@ THROUGHPUT = Row(
             stacked=True,
         ),
         Panel(
-            title="Due to claimed",
-            description="The time from when an execution became due until a node claimed it: how long work waits. "
-            "Grows with the backlog.",
+            title="Due to started",
+            description="The time from when an execution became due until it began: how long work waits. Grows "
+            "with the backlog.",
             queries=_quantiles(SCHEDULE_TO_START),
             unit="s",
         ),

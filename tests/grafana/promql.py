@@ -1,20 +1,18 @@
-"""What PromQL says: the metrics that a query names, and the labels by which it chooses."""
+"""What PromQL says: the metrics that a query names, and the labels that it uses."""
 
 from typing import Any
 
 import pytest
 
-parser: Any = pytest.importorskip("promql_parser", reason="promql-parser is in the extra `dev`")
+parser: Any = pytest.importorskip("promql_parser", reason="promql-parser, of the extra `dev`, is not installed")
 
 #: What Grafana puts in place of its variables, as a query may meet it.
-_VARIABLES = {"$__rate_interval": "1m", "$__range": "1h", "$job": "currant", "$node": ".*", "$queue": ".*"}
-#: Which series each recording rule and the metrics of a histogram are, is known by the name without these.
-_SUFFIXES = ("_bucket", "_sum", "_count")
+VARIABLES = {"$__rate_interval": "1m", "$job": "currant", "$node": ".*", "$queue": ".*"}
 
 
 def interpolated(query: str) -> str:
     """Returns the query as Grafana sends it."""
-    for variable, value in _VARIABLES.items():
+    for variable, value in VARIABLES.items():
         query = query.replace(variable, value)
     assert "$" not in query, f"a variable that the dashboard does not have: {query}"
     return query
@@ -29,9 +27,6 @@ def selectors(query: str) -> list[tuple[str, set[str]]]:
     found: list[tuple[str, set[str]]] = []
 
     def visit(expr: Any) -> None:
-        # A range is a selector of its own kind, around one of these.
-        if isinstance(expr, parser.MatrixSelector):
-            expr = expr.vector_selector
         if isinstance(expr, parser.VectorSelector):
             found.append((expr.name, {matcher.name for matcher in expr.matchers.matchers}))
 
