@@ -18,7 +18,8 @@ def rate(name: str, by: str = "", where: str = NODE) -> str:
 
 def ratio(part: str, whole: str, by: str = "", where: str = NODE) -> str:
     """Returns the growth of one counter over that of another."""
-    return f"{rate(part, by, where)} / {rate(whole, by, where)}"
+    # Nothing over nothing is no number, and no series is better than one of those.
+    return f"{rate(part, by, where)} / ({rate(whole, by, where)} > 0)"
 
 
 def quantile(share: float, histogram: str, by: str = "", where: str = QUEUE) -> str:
