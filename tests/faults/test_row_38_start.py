@@ -1,6 +1,7 @@
-"""Row 38: a runtime directory that cannot be used, a path too long for a socket: one clear line, and no start."""
+"""Row 38: a runtime directory that cannot be used, a path too long for a socket, a port that is taken: no start."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -39,4 +40,15 @@ def test_a_runtime_directory_of_another_user_is_refused(trial: Trial) -> None:
 def test_a_path_too_long_for_a_socket_is_refused_with_the_limit(trial: Trial) -> None:
     line = _refused(trial, trial.folder / ("x" * 100))
     assert "CURRANT_RUNTIME_DIR is too long for a Unix socket in it (107 bytes)" in line
+    assert trial.rows("SELECT count(*) FROM worker_heartbeats") == [(0,)]
+
+
+def test_a_port_for_the_metrics_that_is_taken_is_refused_by_name(trial: Trial) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        node = trial.start("--procs", "1", "--metrics", address)
+        assert node.process.wait(HANGS_S) == 2
+        (line,) = node.log.splitlines()
+        assert address in line
+        assert "--metrics" in line
     assert trial.rows("SELECT count(*) FROM worker_heartbeats") == [(0,)]

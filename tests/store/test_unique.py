@@ -4,12 +4,19 @@ import asyncio
 import multiprocessing
 import threading
 
+import msgspec
 import psycopg
 import pytest
 
 import currant
 from currant import Handle, client, enqueue_many, job
+from currant.backends import Enqueued
+from currant.client.insert import insert
+from currant.client.pool import Pool
+from currant.identifiers import new_ids
+from currant.store.enqueue import enqueue_apart
 from tests.store.cutter import Cutter
+from tests.store.support import fetch, new, node
 from tests.support import in_loop
 
 
@@ -204,6 +211,20 @@ def test_what_was_inserted_before_another_of_its_statement_met_a_lock_is_not_ins
         release.join()
     assert [each.first for each in handles] == [True, True, True]
     assert {each.id for each in handles} | {"job_ended"} == set(ids_of(application))
+
+
+@in_loop
+async def test_what_was_inserted_and_ended_and_lost_its_key_is_known_to_be_inserted(url: str) -> None:
+    """A statement had inserted it, and the next one met a lock: so all is tried again, with the same id."""
+    execution = msgspec.structs.replace(new(), unique_key="k")
+    async with node(url) as connection:
+        first, second = new_ids(2)
+        await enqueue_apart(connection, [first], [execution])
+        await fetch(connection, "UPDATE executions SET status = 'completed'")
+        await enqueue_apart(connection, [second], [execution])
+        pool = Pool(url, 1)
+        assert await insert(pool, url, [first], [execution], doubt=True) == [Enqueued(first, True)]
+        await pool.close()
 
 
 def test_in_the_callers_transaction_the_key_is_held_from_the_commit(application: psycopg.Connection, url: str) -> None:

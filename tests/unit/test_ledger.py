@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX
 from currant.supervisor.dealing import deal, spread
-from currant.supervisor.ledger import BYTES_MAX, CHUNK_S, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut
+from currant.supervisor.ledger import BYTES_MAX, CHUNK_S, KNOWN_S, PREFETCH_MAX, UNSAVED_MAX, WINDOW_S, Ledger, Shut
 from tests.unit.support import execution, executions
 
 Plan = dict[int, list[Execution]]
@@ -343,7 +343,11 @@ def test_while_nothing_is_known_of_their_pace_and_when_it_is_long_ago_all_get_th
     for child in range(4):
         finish(ledger, child, 1, 0.0)
         ledger.note_spent(child, 1e-6)
+    # Each rests most of the time where there are many: what it showed counts for a while, ...
     plan, _ = ledger.assign(executions(4), 3 * WINDOW_S)
+    assert list(shares_of(plan).values()) == [4]
+    # ... and no longer.
+    plan, _ = ledger.assign(executions(4), KNOWN_S + 3 * WINDOW_S)
     assert list(shares_of(plan).values()) == [1] * 4
 
 

@@ -1,7 +1,7 @@
 """One statement's worth of executions, written in spite of lost connections: the ids tell what had been done."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NoReturn
 
 import psycopg
@@ -100,14 +100,22 @@ async def _insert_again(
     connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution]
 ) -> list[Enqueued]:
     """Inserts what may have been inserted before."""
-    try:
-        return await enqueue_apart(connection, ids, executions)
-    except psycopg.errors.UniqueViolation:
+    written: set[str] = set()
+    if any(each.unique_key is not None for each in executions):
+        # One that was inserted may have ended since, and another have its key: to insert it again would not tell.
         written = await queries.present(connection, ids)
+    try:
+        return await _insert_rest(connection, ids, executions, written)
+    except psycopg.errors.UniqueViolation:
+        return await _insert_rest(connection, ids, executions, await queries.present(connection, ids))
+
+
+async def _insert_rest(
+    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution], written: Container[str]
+) -> list[Enqueued]:
     left = [(id, each) for id, each in zip(ids, executions, strict=True) if id not in written]
-    rest = dict(zip([id for id, _ in left], await _rest(connection, left), strict=True))
-    return [rest.get(id) or Enqueued(id, True) for id in ids]
-
-
-async def _rest(connection: Connection, left: list[tuple[str, NewExecution]]) -> list[Enqueued]:
-    return await enqueue_apart(connection, [id for id, _ in left], [each for _, each in left]) if left else []
+    rest: list[Enqueued] = []
+    if left:
+        rest = await enqueue_apart(connection, [id for id, _ in left], [each for _, each in left])
+    settled = dict(zip([id for id, _ in left], rest, strict=True))
+    return [settled.get(id) or Enqueued(id, True) for id in ids]

@@ -25,6 +25,9 @@ from currant.protocol.cells import CELLS_MAX
 from currant.supervisor.dealing import deal, spread
 
 WINDOW_S = 0.1
+#: For the chunks, a child's pace counts so long after it was last seen at work: of many children each rests most of the
+#: time, and what it gets next will be like the last.
+KNOWN_S = 1.0
 #: A chunk is what a child gets through within so long.
 CHUNK_S = 0.005
 #: The most executions beyond the slots, per child: enough to hide a claim, and few to move when the child dies.
@@ -67,6 +70,8 @@ class _Child:
     #: How long it took for these, by its own word.
     spent_now_s: float = 0.0
     spent_before_s: float = 0.0
+    #: What it finished in the last window in which it did, for how long, and when that ended.
+    known: tuple[int, float, float] = (0, 0.0, 0.0)
     progress_at: float = 0.0
     finished: int = 0
     lent: int = 0
@@ -100,6 +105,8 @@ class _Child:
         elapsed = now - self.window_began
         if elapsed >= WINDOW_S:
             recent = elapsed < 2 * WINDOW_S
+            if self.spent_now_s > 0:
+                self.known = self.finished_now, self.spent_now_s, self.window_began + WINDOW_S
             self.finished_before, self.finished_now = self.finished_now if recent else 0, 0
             self.spent_before_s, self.spent_now_s = self.spent_now_s if recent else 0.0, 0.0
             self.window_began = now
@@ -109,6 +116,10 @@ class _Child:
         self.roll(now)
         spent_s = self.spent_before_s + self.spent_now_s
         finished = self.finished_before + self.finished_now
+        if not spent_s:
+            finished, spent_s, at = self.known
+            if now - at > KNOWN_S:
+                return 0
         return max(1, int(min(CELLS_MAX, CHUNK_S * finished / spent_s))) if spent_s > 0 else 0
 
     def places_behind(self, now: float) -> int:
