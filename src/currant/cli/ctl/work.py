@@ -100,3 +100,5 @@ def _lines(process: ProcessStacks) -> Iterator[str]:
     if process.others:
         yield "-- threads and tasks" if process.stalled or process.child is None else "-- of no execution"
         yield process.others
+    if not process.executions and not process.unknown and not process.others:
+        yield "-- nothing runs"
