@@ -82,7 +82,7 @@ def test_what_a_node_is_asked_to_do_it_does_and_says(world: World) -> None:
     ctl = Control(node)
 
     # What runs where, and its stacks.
-    assert "-- nothing runs" in ctl.says("stacks", "0")
+    eventually(lambda: "-- nothing runs" in ctl.says("stacks", "0"))
     gated = world.enqueue("gated", count=2)
     (threaded,) = world.enqueue("sync_gated")
     world.begun([*gated, threaded])
