@@ -1,15 +1,13 @@
 """`python -m grafana.trial http://127.0.0.1:9090`: asks a Prometheus for each panel's queries, and which gave data."""
 
-import json
 import math
 import sys
-import urllib.parse
-import urllib.request
 
 from grafana import dashboard
+from grafana.answers import instant
 
-#: Grafana's variables, for a job with the name of the example; `$__rate_interval` is four of its scrapes.
-_VARIABLES = {"$__rate_interval": "1m", "$job": "currant", "$node": ".*", "$queue": ".*"}
+#: Four scrapes of the example.
+_RATE_INTERVAL = "1m"
 
 
 def series(address: str, query: str) -> tuple[int, int]:
@@ -18,12 +16,8 @@ def series(address: str, query: str) -> tuple[int, int]:
     Raises:
         OSError: Prometheus does not answer, or refuses the query.
     """
-    for variable, value in _VARIABLES.items():
-        query = query.replace(variable, value)
-    url = f"{address}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 – the address is the caller's own
-        found = json.load(answer)["data"]["result"]
-    return len(found), sum(not math.isnan(float(one["value"][1])) for one in found)
+    found = instant(address, query, _RATE_INTERVAL)
+    return len(found), sum(not math.isnan(value) for _, value in found)
 
 
 def describe(address: str) -> str:

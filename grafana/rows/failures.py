@@ -73,7 +73,7 @@ FAILURES = Row(
         ),
         Panel(
             title="Suspects",
-            description="Executions that have met two crashes and run alone now, or wait to.",
+            description="Executions that have met two crashes, and wait to run alone.",
             queries=[Query(f"sum by (instance) (currant_suspects{{{NODE}}})", "{{instance}}")],
             unit="short",
         ),
