@@ -371,6 +371,9 @@ def test_a_process_forked_within_a_running_loop_enqueues_too(warm: psycopg.Conne
 def test_multiprocessing_children_enqueue(warm: psycopg.Connection) -> None:
     with multiprocessing.get_context("fork").Pool(3) as processes:
         ids = processes.map(_enqueue_in_child, range(30))
+        # Not ended by SIGTERM, as the context does it: one that has just been forked may swallow what that raises.
+        processes.close()
+        processes.join()
     assert len(set(ids)) == 30
     assert count(warm) == 32
     pooled.queue_sync()

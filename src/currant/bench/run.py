@@ -1,8 +1,9 @@
 """From the plan to the document, on a database of its own."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -49,9 +50,8 @@ def run_bench(plan: Plan, url: str | None, console: Console, *, embedded: bool, 
         DatabaseError, ConfigurationError, EmbeddedError: the database cannot be used.
         KeyboardInterrupt: SIGINT or SIGTERM; all is taken down again.
     """
-    _interrupt_at_sigterm()
     try:
-        with scratch_database(url, "bench") as scratch:
+        with _interrupted_at_sigterm(), scratch_database(url, "bench") as scratch:
             reason = "--embedded is given: " if embedded else "" if url else "no CURRANT_DATABASE_URL is set: "
             console.print(reason + scratch.line, highlight=False, soft_wrap=True)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -84,10 +84,17 @@ async def _measure(plan: Plan, url: str, console: Console, *, throwaway: bool, c
         await connection.close()
 
 
-def _interrupt_at_sigterm() -> None:
+@contextlib.contextmanager
+def _interrupted_at_sigterm() -> Iterator[None]:
     """Makes a SIGTERM, and the terminal's end, go the way of Ctrl-C, which takes everything down."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     # A shell without job control starts processes with SIGINT ignored: what is raised below would then be lost.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if before[number] is signal.SIG_DFL:
             signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
