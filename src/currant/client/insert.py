@@ -1,7 +1,7 @@
 """One statement's worth of executions, written in spite of lost connections: the ids tell what had been done."""
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import psycopg
@@ -12,7 +12,7 @@ from currant.client.troubles import INSIST_S, is_lost, may_pass, unreachable
 from currant.errors import DatabaseUnreachable
 from currant.store import queries
 from currant.store.connections import Backoff, Connection
-from currant.store.enqueue import enqueue_apart
+from currant.store.enqueue import enqueue_apart, enqueue_left
 
 
 async def insert(
@@ -105,17 +105,7 @@ async def _insert_again(
         # One that was inserted may have ended since, and another have its key: to insert it again would not tell.
         written = await queries.present(connection, ids)
     try:
-        return await _insert_rest(connection, ids, executions, written)
+        return await enqueue_left(connection, ids, executions, written, enqueue_apart)
     except psycopg.errors.UniqueViolation:
-        return await _insert_rest(connection, ids, executions, await queries.present(connection, ids))
-
-
-async def _insert_rest(
-    connection: Connection, ids: Sequence[str], executions: Sequence[NewExecution], written: Container[str]
-) -> list[Enqueued]:
-    left = [(id, each) for id, each in zip(ids, executions, strict=True) if id not in written]
-    rest: list[Enqueued] = []
-    if left:
-        rest = await enqueue_apart(connection, [id for id, _ in left], [each for _, each in left])
-    settled = dict(zip([id for id, _ in left], rest, strict=True))
-    return [settled.get(id) or Enqueued(id, True) for id in ids]
+        written = await queries.present(connection, ids)
+        return await enqueue_left(connection, ids, executions, written, enqueue_apart)

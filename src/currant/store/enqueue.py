@@ -1,6 +1,6 @@
 """The enqueue: one plan of statements, carried out on a connection of ours or of the caller's, async or sync."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Container, Generator, Sequence
 from typing import Any
 
 import psycopg
@@ -94,12 +94,23 @@ async def enqueue_again(
     if done and all(each.is_plain for each in executions):
         # All or none: what is missing has been carried out, and was deleted.
         return [Enqueued(id, True) for id in ids]
-    left = {id: each for id, each in zip(ids, executions, strict=True) if id not in done}
     try:
-        rest = await enqueue(connection, list(left), list(left.values())) if left else []
+        return await enqueue_left(connection, ids, executions, done, enqueue)
     except psycopg.errors.UniqueViolation as error:
         # The lost statement was still under way when this looked; it is over now.
         raise DatabaseUnreachable("a statement that was cut off was carried out meanwhile") from error
+
+
+async def enqueue_left(
+    connection: Connection,
+    ids: Sequence[str],
+    executions: Sequence[NewExecution],
+    done: Container[str],
+    write: Callable[[Connection, Sequence[str], Sequence[NewExecution]], Awaitable[list[Enqueued]]],
+) -> list[Enqueued]:
+    """Inserts those that are not `done`, by `enqueue` or `enqueue_apart`; returns all, in their order."""
+    left = {id: each for id, each in zip(ids, executions, strict=True) if id not in done}
+    rest = await write(connection, list(left), list(left.values())) if left else []
     settled = dict(zip(left, rest, strict=True))
     return [settled.get(id) or Enqueued(id, True) for id in ids]
 
