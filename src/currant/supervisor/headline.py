@@ -9,6 +9,7 @@ from currant.supervisor.events import Counts
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import ENDING, Lifecycle, Phase
 from currant.supervisor.places import Role
+from currant.supervisor.rate import Rate
 from currant.supervisor.report import Connections
 
 #: A rate is of at least so many seconds.
@@ -30,9 +31,8 @@ class Headline:
         clock: Callable[[], float],
     ) -> None:
         self._lifecycle, self._children, self._database = lifecycle, children, database
-        self._ledger, self._counts, self._connections, self._clock = ledger, counts, connections, clock
-        self._sample = (clock(), 0)
-        self._per_s = 0.0
+        self._ledger, self._counts, self._connections = ledger, counts, connections
+        self._completed = Rate(clock, SAMPLE_S)
 
     def line(self) -> str:
         phase = self._lifecycle.phase
@@ -58,7 +58,7 @@ class Headline:
         return [
             f"{ready} of {len(children.places(Role.WORK))} children ready",
             self._running(),
-            f"{self._rate():.1f} completed per second",
+            f"{self._completed.per_s(self._counts.completed):.1f} completed per second",
             *self._written(),
         ]
 
@@ -73,11 +73,3 @@ class Headline:
             f"{self._ledger.unsaved} to be written",
             f"{self._counts.completed} completed and {self._counts.failed} failed since the start",
         ]
-
-    def _rate(self) -> float:
-        now = self._clock()
-        at, completed = self._sample
-        if now - at >= SAMPLE_S:
-            self._per_s = (self._counts.completed - completed) / (now - at)
-            self._sample = (now, self._counts.completed)
-        return self._per_s

@@ -17,6 +17,7 @@ from currant.supervisor.functions import functions_of
 from currant.supervisor.ledger import Ledger
 from currant.supervisor.lifecycle import Lifecycle
 from currant.supervisor.load import load_of
+from currant.supervisor.rate import Rate
 from currant.supervisor.recent import RecentErrors
 from currant.supervisor.repeats import Repeats
 from currant.supervisor.stalls import Stalls
@@ -113,14 +114,12 @@ class Report:
         self._lifecycle, self._clock = lifecycle, clock
         self._started_at = clock()
         self._question: asyncio.Future[tuple[QueueFigures, dict[str, int]]] | None = None
-        self._sample = (clock(), 0, 0)
-        self._rates = (0.0, 0.0)
+        self._completed, self._sent = Rate(clock, SAMPLE_S), Rate(clock, SAMPLE_S)
 
     async def status(self, request: StatusRequest) -> StatusReply:
         """Returns the state of the node; what only the database knows is None when it does not answer."""
         figures, parked = await self._ask_database() if request.waiting else (None, None)
         queues = None if figures is None else figures.queues
-        completed_per_s, statements_per_s = self._measure()
         executions = asdict(self._counts)
         for other in ("child_deaths", "stalls"):
             del executions[other]
@@ -139,8 +138,8 @@ class Report:
             executions=executions,
             child_deaths=self._counts.child_deaths,
             unsaved=self._ledger.unsaved,
-            completed_per_s=completed_per_s,
-            statements_per_s=statements_per_s,
+            completed_per_s=self._completed.per_s(self._counts.completed),
+            statements_per_s=self._sent.per_s(self._database.usage.calls),
             connections_lost=dict(self._connections.lost),
             pending=None if queues is None else {each.name: each.pending for each in queues},
             scheduled=None if queues is None else {each.name: each.scheduled for each in queues},
@@ -186,16 +185,3 @@ class Report:
             return self._question.result()
         except (asyncio.InvalidStateError, DatabaseError):
             return None, None
-
-    def _measure(self) -> tuple[float, float]:
-        """Returns completions and statements a second since the last sample, if that is old enough."""
-        now = self._clock()
-        at, completed, statements = self._sample
-        sent = self._database.usage.calls
-        if now - at >= SAMPLE_S:
-            self._rates = (
-                (self._counts.completed - completed) / (now - at),
-                (sent - statements) / (now - at),
-            )
-            self._sample = (now, self._counts.completed, sent)
-        return self._rates
