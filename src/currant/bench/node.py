@@ -69,7 +69,7 @@ class Node:
         environment |= {
             settings.environment_name(name): str(value)
             for name, value in plan.switches._asdict().items()
-            if value is not None and (name, value) != ("metrics", False)
+            if value is not None
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

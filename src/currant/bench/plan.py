@@ -72,8 +72,8 @@ class Switches(NamedTuple):
     prefetch: bool | None = None
     #: Asks the database so often in place of listening, in seconds.
     poll_s: float | None = None
-    #: Where it serves its metrics; False: nowhere.
-    metrics: str | bool = METRICS
+    #: Where it serves its metrics.
+    metrics: str | None = METRICS
 
 
 ONE_QUEUE = (QueueShare(QUEUE, 1.0),)

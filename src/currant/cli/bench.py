@@ -113,7 +113,7 @@ def bench(
             idle_s=idle_s,
             ramp_rows=ramp_rows,
             switches=Switches(
-                claim_batch, complete_batch, False if no_prefetch else None, poll_s, False if no_metrics else METRICS
+                claim_batch, complete_batch, False if no_prefetch else None, poll_s, None if no_metrics else METRICS
             ),
         )
         check_used(_given(context), plan.modes)
