@@ -74,7 +74,7 @@ class Database:
         self._discard = discard
         self._lost, self._regained = lost, regained
         self._standing = Standing()
-        self._made: list[Session] = []
+        self._sessions: list[Session] = []
         #: What all of the connections have sent.
         self.usage = Usage()
         self._claim = self._session(CLAIM_NAME, hot=True)
@@ -340,19 +340,16 @@ class Database:
     @property
     def overdue(self) -> str | None:
         """The name of a connection whose statement goes on although its limit has passed long ago, if there is one."""
-        return next((session.name for session in self._made if session.overdue), None)
+        return next((session.name for session in self._sessions if session.overdue), None)
 
     def cut(self) -> None:
         """Ends the statements that are under way, without asking the server: it may not answer."""
-        for session in self._sessions():
+        for session in self._sessions:
             session.cut()
 
     async def close(self) -> None:
-        for session in self._sessions():
+        for session in self._sessions:
             await session.close()
-
-    def _sessions(self) -> tuple[Session, ...]:
-        return self._claim, self._complete, self._utility.session(), self._upkeep.session()
 
     def _session(self, name: str, *, hot: bool = False, statement_s: float = STATEMENT_S) -> Session:
         session = Session(
@@ -365,7 +362,7 @@ class Database:
             standing=self._standing,
             usage=self.usage,
         )
-        self._made.append(session)
+        self._sessions.append(session)
         return session
 
     def _note_loss(self, name: str, reason: str) -> None:
