@@ -15,11 +15,11 @@ def deal(count: int, places: dict[int, int], chunk_of: Callable[[int], int]) -> 
     left = {name: free for name, free in places.items() if free > 0}
     shares: dict[int, int] = {}
     even = count / max(1, len(left))
-    for name, free in sorted(left.items(), key=lambda item: -item[1]):
+    for name in sorted(left, key=left.__getitem__, reverse=True):
         if not count:
             break
         chunk = chunk_of(name)
-        share = min(chunk or 1, free, count) if not chunk or chunk >= even else 0
+        share = min(chunk or 1, left[name], count) if not chunk or chunk >= even else 0
         if share:
             shares[name] = share
             left[name] -= share

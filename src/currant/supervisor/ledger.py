@@ -86,19 +86,22 @@ class _Child:
     places: int = 0
     free: int = 0
     backlog: int = 0
+    #: The largest backlog that can be wanted.
+    backlog_max: int = 0
 
     def recount(self) -> None:
-        self.count = len(self.held)
-        self.places = min(self.slots + self.lent, CELLS_MAX)
-        self.free = max(0, self.places - self.count) if self.shut == OPEN else 0
-        self.backlog = max(0, self.count - self.places)
+        is_open = self.shut == OPEN
+        self.count = count = len(self.held)
+        self.places = places = min(self.slots + self.lent, CELLS_MAX)
+        self.free = places - count if is_open and count < places else 0
+        self.backlog = count - places if count > places else 0
+        self.backlog_max = min(self.prefetch_max, CELLS_MAX - places) if is_open else 0
 
     def prefetch(self, now: float) -> int:
         """Returns the backlog that is wanted."""
-        self.roll(now)
-        if self.shut != OPEN:
-            return 0
-        return min(self.prefetch_max, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
+        if now - self.window_began >= WINDOW_S:
+            self.roll(now)
+        return min(self.backlog_max, max(self.finished_before, self.finished_now))
 
     def roll(self, now: float) -> None:
         elapsed = now - self.window_began
@@ -448,7 +451,7 @@ class Ledger:
         if not self._free:
             return executions
         # By turns: of children with as much room that comes first which was given something the longest ago.
-        by_turns = sorted((child.turn, name, child.free) for name, child in self._children.items() if child.free)
+        by_turns = sorted([(child.turn, name, child.free) for name, child in self._children.items() if child.free])
         free = {name: free for _, name, free in by_turns}
         return self._deal(executions, deal(len(executions), free, lambda name: self._children[name].chunk(now)), plan)
 
