@@ -5,13 +5,15 @@ import asyncio
 import pytest
 
 from currant.executions import Ending, Execution, Outcome
-from currant.protocol.frames import BATCH_BYTES
+from currant.protocol.frames import BATCH_BYTES, encode
 from currant.protocol.work import Recall, Run, ToChild
 from currant.supervisor import dispatcher
 from currant.supervisor.dispatcher import MOVE_AFTER_S, RELEASE_AFTER_S, Dispatcher
 from currant.supervisor.ledger import Ledger
 from tests.support import in_loop
 from tests.unit.support import executions
+
+FRAME_BYTES_MAX = 3 * BATCH_BYTES
 
 
 class Child:
@@ -23,7 +25,8 @@ class Child:
         self.cleared: list[int] = []
         self.recalled = asyncio.Event()
 
-    def send(self, message: ToChild) -> None:
+    def send(self, message: ToChild, bytes_max: int | None = None) -> None:
+        encode(message, FRAME_BYTES_MAX if bytes_max is None else bytes_max)
         self.sent.append(message)
         if isinstance(message, Recall):
             self.recalled.set()
@@ -54,7 +57,7 @@ class Node:
             child=self.children.__getitem__,
             release=self.released.extend,
             reject=self.rejected.extend,
-            frame_bytes_max=3 * BATCH_BYTES,
+            frame_bytes_max=FRAME_BYTES_MAX,
             clock=lambda: self.now,
         )
 

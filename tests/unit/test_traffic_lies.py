@@ -62,8 +62,8 @@ class Child:
         self.replaced: str | None = None
         self.dismissed = False
 
-    def send(self, message: work.ToChild) -> None:
-        frames.encode(message, FRAME_MAX)
+    def send(self, message: work.ToChild, bytes_max: int | None = None) -> None:
+        frames.encode(message, FRAME_MAX if bytes_max is None else bytes_max)
 
     def clear(self, cells: list[int]) -> None:
         self.cells.clear(cells)

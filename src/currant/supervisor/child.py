@@ -84,8 +84,8 @@ class Child:
     memory_bytes: int = 0
     memory_at: float = float("-inf")
 
-    def send(self, message: ToChild) -> None:
-        self.link.send(message)
+    def send(self, message: ToChild, bytes_max: int | None = None) -> None:
+        self.link.send(message, bytes_max)
 
     @property
     def unread_bytes(self) -> int:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from currant.errors import ProtocolError
 from currant.executions import Execution
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.work import Recall, Run, ToChild
@@ -19,7 +20,7 @@ RELEASE_AFTER_S = 0.5
 class Child(Protocol):
     """What the dispatcher needs of a child."""
 
-    def send(self, message: ToChild) -> None: ...
+    def send(self, message: ToChild, bytes_max: int | None = None) -> None: ...
     def clear(self, cells: list[int]) -> None: ...
     def is_started(self, cell: int) -> bool: ...
 
@@ -53,15 +54,8 @@ class Dispatcher:
 
     def dispatch(self, executions: list[Execution]) -> None:
         """Sends the executions to children; what no child has room for any more is released."""
-        size = sum(map(_bytes_of, executions))
-        # Together first: that none is too large alone need not be looked at one by one.
-        if size > self._frame_bytes_max and (
-            too_large := [each for each in executions if _bytes_of(each) > self._frame_bytes_max]
-        ):
-            self._reject(too_large)
-            executions = [each for each in executions if _bytes_of(each) <= self._frame_bytes_max]
         plan, rest = self._ledger.assign(executions, self._clock())
-        self._send(plan, size)
+        self._send(plan)
         if rest:
             self._release(rest)
         self.backlog_came()
@@ -69,7 +63,7 @@ class Dispatcher:
     def give(self, child: int, execution: Execution) -> None:
         """Sends an execution to a child of the caller's choice, whether it is closed or not."""
         self._ledger.assign_to(child, execution)
-        self._send({child: [execution]}, _bytes_of(execution))
+        self._send({child: [execution]})
 
     def backlog_came(self) -> None:
         """A backlog may have begun: of a child that got more than its slots, or took back slots that it had lent."""
@@ -79,7 +73,7 @@ class Dispatcher:
     def returned(self, executions: list[Execution]) -> None:
         """Takes what a child gave back: to other children's free slots, or released."""
         plan, rest = self._ledger.assign_to_slots(executions, self._clock())
-        self._send(plan, sum(map(_bytes_of, executions)))
+        self._send(plan)
         if rest:
             self._release(rest)
 
@@ -121,13 +115,25 @@ class Dispatcher:
         cells = self._ledger.recall(name, child.is_started, most)
         child.send(Recall(cells))
 
-    def _send(self, plan: dict[int, list[Execution]], size: int) -> None:
-        """Sends what is planned; `size`: at least the bytes of all of it."""
+    def _send(self, plan: dict[int, list[Execution]]) -> None:
+        """Sends what is planned."""
         for name, executions in plan.items():
             child = self._child(name)
             child.clear([execution.cell for execution in executions])
-            for batch in [executions] if size <= BATCH_BYTES else cut(executions, _bytes_of):
-                child.send(Run(batch))
+            try:
+                child.send(Run(executions), BATCH_BYTES)
+            except ProtocolError:
+                # How large each is need not be known before: to ask them costs a drain as much as encoding them.
+                self._send_in_pieces(name, executions)
+
+    def _send_in_pieces(self, name: int, executions: list[Execution]) -> None:
+        """Sends what is too much for one frame, and rejects what no frame can hold."""
+        too_large = [each for each in executions if _bytes_of(each) > self._frame_bytes_max]
+        if too_large:
+            self._reject(self._ledger.give_back(name, [each.cell for each in too_large]))
+            executions = [each for each in executions if _bytes_of(each) <= self._frame_bytes_max]
+        for batch in cut(executions, _bytes_of):
+            self._child(name).send(Run(batch))
 
 
 def _bytes_of(execution: Execution) -> int:

@@ -31,10 +31,13 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
 
-    def send(self, message: ToChild) -> None:
-        """Sends, or does nothing when the child is gone: what it held is dealt with where its death is."""
+    def send(self, message: ToChild, bytes_max: int | None = None) -> None:
+        """Sends, or does nothing when the child is gone: what it held is dealt with where its death is.
+
+        Raises ProtocolError: nothing is sent, the frame would be larger than `bytes_max`, or than any may be.
+        """
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encode(message, self._bytes_max))
+            self._transport.write(encode(message, self._bytes_max if bytes_max is None else bytes_max))
 
     @property
     def unread_bytes(self) -> int:
