@@ -80,7 +80,7 @@ async def claim(
         connection, node=node, queues=queues, rows=rows, look=look or rows, bytes_max=bytes_max,
         payload_bytes_max=payload_bytes_max, after=after, plenty=assumes_plenty if plenty is None else plenty,
     )  # fmt: skip
-    claimed = claimed._replace(executions=await claimed.read(), unread=None)
+    claimed = claimed._replace(executions=claimed.read(), unread=None)
     # Whichever statement it was, the claim is the same.
     return claimed._replace(in_vain=False) if plenty is None else claimed
 

@@ -20,7 +20,7 @@ from currant.executions import Execution
 from currant.store import migrate, parking, queries
 from currant.store.connections import Connection
 from currant.store.scratch import Scratch, within
-from tests.store.support import NODE, claim, connected
+from tests.store.support import NODE, claim, connected, enqueue, new
 from tests.support import in_loop
 
 SMALL, LARGE = 1_000, 200_000
@@ -270,12 +270,48 @@ async def test_explain_an_empty_claim_looks_for_the_next_moment_at_one_row_of_ea
 async def test_explain_complete_reads_each_row_where_it_lies(table: Table) -> None:
     async with undone(table.url) as connection:
         claimed = (await claim(connection, BATCH)).executions
-        tids = [f"({int.from_bytes(each.tid[:4], 'big')},{int.from_bytes(each.tid[4:], 'big')})" for each in claimed]
-        plan = await explain(connection, "complete", {**texts_of(claimed), "tids": tids, "results": ["1"] * BATCH})
+        parameters = {**texts_of(claimed), "tids": tids_of(claimed), "results": ["1"] * BATCH}
+        plan = await explain(connection, "complete", parameters)
     assert_no_scan_of_the_table(plan)
     (scan,) = plan.scans("Tid Scan")
     assert scan["Actual Loops"] == BATCH
     assert scan["Actual Rows"] == 1
+
+
+@in_loop
+async def test_explain_outcomes_are_not_looked_for_in_all_of_a_table_that_was_small_when_they_were_planned(
+    url: str,
+) -> None:
+    """A plan is kept until the table is analyzed anew, and it may have grown to anything by then."""
+    async with connected(url) as connection:
+        await queries.register(connection, node=NODE, queues=["q"], metadata={})
+        await enqueue(connection, *[new()] * 10)
+        await connection.execute(b"VACUUM (ANALYZE) executions")
+        claimed = (await claim(connection, 5)).executions
+        both, tids = texts_of(claimed), {"tids": tids_of(claimed)}
+        verdicts = {
+            "statuses": ["failed"] * 5,
+            "errors": ["1"] * 5,
+            "delays": [None] * 5,
+            "uncounts": [0] * 5,
+            "crashes": [0] * 5,
+            "reasons": ["r"] * 5,
+        }
+        for name, parameters in (
+            ("complete", {**both, **tids, "results": ["1"] * 5}),
+            ("complete_by_id", {**both, "results": ["1"] * 5}),
+            ("discard", {**both, **tids}),
+            ("settle", {**both, **verdicts}),
+        ):
+            async with connection.transaction(force_rollback=True):
+                plan = await explain(connection, name, parameters)
+            (scan,) = plan.scans("Tid Scan") + plan.by_index("executions_pkey")
+            assert scan["Actual Loops"] == 5, plan.text
+            assert "TID Cond" in scan or "Index Cond" in scan, plan.text
+
+
+def tids_of(claimed: list[Execution]) -> list[str]:
+    return [f"({int.from_bytes(each.tid[:4], 'big')},{int.from_bytes(each.tid[4:], 'big')})" for each in claimed]
 
 
 @in_loop
@@ -447,10 +483,7 @@ async def test_explain_a_completion_touches_as_many_buffers_whatever_waits(table
     for rows, table in tables.items():
         async with undone(table.url) as connection:
             claimed = (await claim(connection, BATCH)).executions
-            tids = [
-                f"({int.from_bytes(each.tid[:4], 'big')},{int.from_bytes(each.tid[4:], 'big')})" for each in claimed
-            ]
-            parameters = {**texts_of(claimed), "tids": tids, "results": ["1"] * BATCH}
+            parameters = {**texts_of(claimed), "tids": tids_of(claimed), "results": ["1"] * BATCH}
             buffers[rows] = (await explain(connection, "complete", parameters)).buffers
     assert buffers[LARGE] <= 1.5 * buffers[SMALL], buffers
 

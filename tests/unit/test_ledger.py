@@ -290,7 +290,7 @@ def test_spread_among_equals_differs_by_one_at_most() -> None:
 def test_what_is_dealt_in_chunks_is_all_that_has_a_place(
     count: int, places: dict[int, int], chunks: dict[int, int]
 ) -> None:
-    shares = deal(count, places, chunks)
+    shares = deal(count, places, lambda name: chunks.get(name, 0))
     assert sum(shares.values()) == min(count, sum(max(0, free) for free in places.values()))
     assert all(0 <= share <= places[name] for name, share in shares.items())
 
@@ -300,7 +300,7 @@ def test_with_chunks_smaller_than_an_even_share_all_is_dealt_evenly(count: int, 
     small = (count - 1) // max(1, sum(free > 0 for free in places.values()))
     assume(small > 0)
     even = {name: share for name, share in spread(count, places).items() if share}
-    assert {name: share for name, share in deal(count, places, dict.fromkeys(places, small)).items() if share} == even
+    assert {name: share for name, share in deal(count, places, lambda _: small).items() if share} == even
 
 
 def test_short_executions_are_kept_together_and_long_ones_are_dealt_evenly() -> None:

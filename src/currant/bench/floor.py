@@ -49,7 +49,7 @@ async def _work(connection: Connection, node: str, rows: int) -> None:
             plenty=True,
         )
         # Fewer where the payloads are so large that a claim is full of them.
-        executions = await claim.read()
+        executions = claim.read()
         completed = await queries.complete(connection, executions, [b"null"] * len(executions))
         if not completed or completed != len(executions):
             raise BenchFailed(f"the SQL floor completed {completed} executions of {len(executions)}, with {rows} left")

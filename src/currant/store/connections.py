@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import socket
@@ -12,12 +13,12 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, conninfo, sql
-from psycopg.adapt import AdaptersMap
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.types.string import ByteaBinaryLoader
 
 from currant.errors import ConfigurationError, DatabaseError, DatabaseUnreachable, NoAnswer, RowLocked, StatementRefused
 from currant.store import arrays
-from currant.store.usage import CONNECT, PREPARE, SESSION, Usage
+from currant.store.usage import CONNECT, SESSION, Usage
 
 T = TypeVar("T")
 
@@ -60,13 +61,24 @@ adapters.register_loader("jsonb", ByteaBinaryLoader)
 adapters.register_loader("tid", ByteaBinaryLoader)
 
 
+class _Context:
+    """Carries our adapters into a connection."""
+
+    adapters = adapters
+    connection = None
+
+
 class Connection(AsyncConnection[tuple[Any, ...]]):
     """One of ours, which counts what is sent over it in its `usage`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.usage = Usage()
-        self._prepared_counted = 0
+        #: The names of the statements that are prepared here, each by what `exchange` knows it by.
+        self.prepared: dict[object, bytes] = {}
+        self.prepared_numbers = itertools.count()
+        #: What turns parameters into bytes. It knows no connection, for it would keep this one from being freed.
+        self.dumper = Transformer(_Context())
 
     @contextlib.contextmanager
     def counted(self, name: str) -> Iterator[None]:
@@ -81,13 +93,6 @@ class Connection(AsyncConnection[tuple[Any, ...]]):
         """Sends what is neither prepared nor has a result, as a SET; several at once count as one."""
         with self.counted(name):
             await self.execute(text)
-
-    def count_prepared(self) -> None:
-        """Counts the statements that psycopg has prepared here since the last call: it tells nobody."""
-        prepared = self._prepared._prepared_idx
-        if prepared != self._prepared_counted:
-            self.usage[PREPARE].calls += prepared - self._prepared_counted
-            self._prepared_counted = prepared
 
 
 def check_url(url: str) -> str:
@@ -175,13 +180,6 @@ def conninfo_of(url: str, name: str, *, writable: bool = False) -> str:
         **(_WRITABLE if writable else {}),
     }  # fmt: skip
     return conninfo.make_conninfo("", **{**defaults, **conninfo.conninfo_to_dict(url)})
-
-
-class _Context:
-    """Carries our adapters into a connection."""
-
-    adapters = adapters
-    connection = None
 
 
 #: How each of our connections behaves, in psycopg's own terms.

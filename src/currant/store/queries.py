@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,7 +29,7 @@ class Unread(NamedTuple):
     """Executions that have arrived: to read them takes a while, in which the next claim can be under way."""
 
     size: int
-    read: Callable[[], Awaitable[list[Execution]]]
+    read: Callable[[], list[Execution]]
 
 
 class Claim(NamedTuple):
@@ -55,9 +55,9 @@ class Claim(NamedTuple):
         """How many executions it brought."""
         return self.unread.size if self.unread else len(self.executions)
 
-    async def read(self) -> list[Execution]:
+    def read(self) -> list[Execution]:
         """Returns the executions."""
-        return await self.unread.read() if self.unread else self.executions
+        return self.unread.read() if self.unread else self.executions
 
 
 class Tick(NamedTuple):
@@ -154,17 +154,15 @@ async def claim(
         with contextlib.suppress(psycopg.errors.LockNotAvailable):
             count, fetch_rows = await fetch_later(connection, _CLAIM_FIRST, {**parameters, "queue": queues[0]})
 
-            async def read() -> list[Execution]:
-                return _executions(await fetch_rows(), at_s)
-
             if count:
-                return Claim([], alive=True, seen=count, unread=Unread(count, read))
+                unread = Unread(count, lambda: _executions(fetch_rows(), at_s))
+                return Claim([], alive=True, seen=count, unread=unread)
     after_priority, after_s, after_id = after or (None, None, None)
     parameters |= {
         "after_priority": after_priority,
         "after_s": after_s,
         "after_id": after_id,
-        "queues": list(queues),
+        "queues": arrays.texts(queues),
         "look": look,
     }
     at_s = time.monotonic()

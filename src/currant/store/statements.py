@@ -1,34 +1,38 @@
 """The statements in `sql/`, and running one: prepared, with results in binary form, and counted by its name."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from psycopg import AsyncCursor
+from psycopg import pq
 
 from currant.records import StatementUse
 from currant.store.connections import Connection
+from currant.store.exchange import Form, exchange, rows_of
 from currant.store.usage import BEGIN, COMMIT, ROLLBACK
 
 Rows = list[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
-    """A statement by the name of its file. psycopg remembers what it makes of a text by that very object."""
+    """A statement by the name of its file. Its parameters are named as psycopg has it."""
 
     name: str
     text: bytes
 
+    @cached_property
+    def form(self) -> Form:
+        """How it is sent over our own connections."""
+        return Form(self.text)
+
 
 def load(name: str) -> Statement:
-    """Returns the statement in `sql/<name>.sql` without indentation and comments, but for the first line.
-
-    psycopg remembers how it has read a statement, for those of at most 4,096 bytes; a longer one is parsed each time.
-    """
+    """Returns the statement in `sql/<name>.sql` without indentation and comments, but for the first line."""
     text = resources.files("currant.store").joinpath("sql", f"{name}.sql").read_bytes()
     first, *rest = text.splitlines(keepends=True)
     return Statement(name, first + b"".join(bare for line in rest if not (bare := line.lstrip()).startswith(b"--")))
@@ -42,26 +46,27 @@ async def fetch(
     Args:
         count: how many rows it counts for, where those that it returns are not those that it is for.
     """
-    cursor, use = await _run(connection, statement, parameters)
-    rows = await cursor.fetchall() if cursor.description else []
+    result, use = await _run(connection, statement, parameters)
+    rows = rows_of(connection, result)
     use.rows += count(rows)
     return rows
 
 
 async def fetch_later(
     connection: Connection, statement: Statement, parameters: dict[str, Any]
-) -> tuple[int, Callable[[], Awaitable[Rows]]]:
+) -> tuple[int, Callable[[], Rows]]:
     """Runs the statement and returns how many rows it has, and what reads them: the connection is free before that."""
-    cursor, use = await _run(connection, statement, parameters)
-    use.rows += cursor.rowcount
-    return cursor.rowcount, cursor.fetchall
+    result, use = await _run(connection, statement, parameters)
+    use.rows += result.ntuples
+    return result.ntuples, lambda: rows_of(connection, result)
 
 
 async def execute(connection: Connection, statement: Statement, parameters: dict[str, Any]) -> int:
-    """Runs the statement and returns how many rows it wrote."""
-    cursor, use = await _run(connection, statement, parameters)
-    use.rows += max(0, cursor.rowcount)
-    return cursor.rowcount
+    """Runs the statement and returns how many rows it wrote, or has."""
+    result, use = await _run(connection, statement, parameters)
+    count = result.command_tuples or 0
+    use.rows += count
+    return count
 
 
 def first_number(rows: Rows) -> int:
@@ -87,14 +92,12 @@ async def transaction(connection: Connection) -> AsyncIterator[None]:
 
 async def _run(
     connection: Connection, statement: Statement, parameters: dict[str, Any]
-) -> tuple[AsyncCursor[tuple[Any, ...]], StatementUse]:
-    cursor = connection.cursor(binary=True)
+) -> tuple[pq.abc.PGresult, StatementUse]:
     use = connection.usage[statement.name]
     sent_s = time.monotonic()
     try:
-        await cursor.execute(statement.text, parameters, prepare=True)
+        result = await exchange(connection, statement.form, parameters)
     finally:
         use.calls += 1
         use.seconds += time.monotonic() - sent_s
-        connection.count_prepared()
-    return cursor, use
+    return result, use

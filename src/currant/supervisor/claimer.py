@@ -187,7 +187,7 @@ class Claimer:
             # It is sent.
             await asyncio.sleep(0)
         if claim.size:
-            self._dispatch(await claim.read())
+            self._dispatch(claim.read())
         if claim.due_in_s is not None:
             self._due_in(claim.due_in_s)
         # Behind a position, what it saw is not all there is.

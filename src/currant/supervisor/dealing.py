@@ -1,20 +1,24 @@
 """Who gets how many of a batch. Pure."""
 
+from collections.abc import Callable
 
-def deal(count: int, places: dict[int, int], chunks: dict[int, int]) -> dict[int, int]:
+
+def deal(count: int, places: dict[int, int], chunk_of: Callable[[int], int]) -> dict[int, int]:
     """Deals `count` things to the places: so many to each that all are dealt evenly, or a chunk where that is no less.
 
     Args:
         places: how many each has room for, in the order of their turns.
-        chunks: how many each gets through in no time: a batch of such costs little more than one of them, and is better
-            kept together. Of those with most room a few then get all, and the others nothing. 0: it is not known; such
-            a place gets one.
+        chunk_of: says how many one gets through in no time: a batch of such costs little more than one of them, and is
+            better kept together. Of those with most room a few then get all, and the others, which are not asked about,
+            nothing. 0: it is not known; such a place gets one.
     """
     left = {name: free for name, free in places.items() if free > 0}
     shares: dict[int, int] = {}
     even = count / max(1, len(left))
     for name, free in sorted(left.items(), key=lambda item: -item[1]):
-        chunk = chunks.get(name, 0)
+        if not count:
+            break
+        chunk = chunk_of(name)
         share = min(chunk or 1, free, count) if not chunk or chunk >= even else 0
         if share:
             shares[name] = share

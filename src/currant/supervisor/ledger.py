@@ -81,23 +81,22 @@ class _Child:
     #: and giving it back would cost more than its wait.
     promised: int = 0
     prefetch_max: int = PREFETCH_MAX
+    #: How many executions it holds, may have started, has free slots for, and has waiting: `recount` keeps them.
+    count: int = 0
+    places: int = 0
+    free: int = 0
+    backlog: int = 0
 
-    @property
-    def places(self) -> int:
-        """How many executions may have started."""
-        return min(self.slots + self.lent, CELLS_MAX)
-
-    @property
-    def free(self) -> int:
-        return 0 if self.shut else max(0, self.places - len(self.held))
-
-    @property
-    def backlog(self) -> int:
-        return max(0, len(self.held) - self.places)
+    def recount(self) -> None:
+        self.count = len(self.held)
+        self.places = min(self.slots + self.lent, CELLS_MAX)
+        self.free = max(0, self.places - self.count) if self.shut == OPEN else 0
+        self.backlog = max(0, self.count - self.places)
 
     def prefetch(self, now: float) -> int:
+        """Returns the backlog that is wanted."""
         self.roll(now)
-        if self.shut:
+        if self.shut != OPEN:
             return 0
         return min(self.prefetch_max, CELLS_MAX - self.places, max(self.finished_before, self.finished_now))
 
@@ -124,7 +123,7 @@ class _Child:
 
     def places_behind(self, now: float) -> int:
         """Returns how many more its backlog may hold now."""
-        return 0 if self.shut else max(self.promised, self.prefetch(now) - self.backlog)
+        return 0 if self.shut != OPEN else max(self.promised, self.prefetch(now) - self.backlog)
 
     def take(self, executions: list[Execution]) -> None:
         """Gives each execution a cell."""
@@ -143,6 +142,8 @@ class Ledger:
         self._children: dict[int, _Child] = {}
         #: What no child holds yet, by id and lease, and since when: the first has waited longest.
         self._aside: dict[tuple[str, int], tuple[Execution, float]] = {}
+        #: Of all children: `_recount` keeps them, for they are asked for with each claim and each frame.
+        self._held = self._free = self._backlog = 0
         self._unsaved = 0
         self._bytes = 0
         self._turn = 0
@@ -150,24 +151,34 @@ class Ledger:
     def add_child(self, child: int, slots: int, now: float) -> None:
         """Takes a child that is ready for work."""
         assert child not in self._children
-        self._children[child] = _Child(slots, window_began=now, progress_at=now, prefetch_max=self._prefetch_max)
+        of = _Child(slots, window_began=now, progress_at=now, prefetch_max=self._prefetch_max)
+        self._children[child] = of
+        self._recount(of)
 
     def take_from(self, child: int, is_started: Callable[[int], bool]) -> tuple[list[Execution], list[Execution]]:
         """Forgets a child and returns what it held: what had been started, and what had not."""
         gone = self._children.pop(child, None)
         started: list[Execution] = []
         unstarted: list[Execution] = []
-        for cell, execution in gone.held.items() if gone else ():
+        if gone is None:
+            return started, unstarted
+        for cell, execution in gone.held.items():
             (started if is_started(cell) else unstarted).append(execution)
         self._bytes -= _size(started) + _size(unstarted)
+        gone.held, gone.slots, gone.lent = {}, 0, 0
+        self._recount(gone)
         return started, unstarted
 
     def close(self, child: int, why: Shut) -> None:
         """From now on the child gets no new work, until it is reopened for each reason it was closed for."""
-        self._children[child].shut |= why
+        of = self._children[child]
+        of.shut |= why
+        self._recount(of)
 
     def reopen(self, child: int, why: Shut) -> None:
-        self._children[child].shut &= ~why
+        of = self._children[child]
+        of.shut &= ~why
+        self._recount(of)
 
     def find(self, ids: Container[str]) -> list[tuple[int, Execution]]:
         """Returns those of these executions that children hold, each with its child."""
@@ -182,15 +193,15 @@ class Ledger:
         """Returns how many executions to claim now: 0 while the slots are taken and the backlogs half full."""
         if self._unsaved >= UNSAVED_MAX or self._bytes >= BYTES_MAX:
             return 0
-        free = wanted = 0
+        wanted = 0
         low = False
         for child in self._children.values():
-            free += child.free
-            prefetch = child.prefetch(now)
-            child.promised = max(0, prefetch - child.backlog)
-            wanted += child.promised
+            # Of many children most have not finished anything lately: then no backlog is wanted.
+            prefetch = child.prefetch(now) if child.finished_now or child.finished_before else 0
+            child.promised = promised = prefetch - child.backlog if prefetch > child.backlog else 0
+            wanted += promised
             low = low or 2 * child.backlog < prefetch
-        return free + wanted if free or low else 0
+        return self._free + wanted if self._free or low else 0
 
     def assign(self, executions: list[Execution], now: float) -> tuple[dict[int, list[Execution]], list[Execution]]:
         """Gives each execution a child and a cell: free slots first, evenly, in order; then the backlogs.
@@ -221,8 +232,7 @@ class Ledger:
 
     def assign_to(self, child: int, execution: Execution) -> None:
         """Gives a cell of this child to the execution, also of a closed one, which must have one free."""
-        self._children[child].take([execution])
-        self._bytes += _size([execution])
+        self._take(self._children[child], [execution])
 
     def idle(self, why: Shut) -> list[int]:
         """Returns the children that are closed for this reason alone, and hold nothing."""
@@ -301,6 +311,7 @@ class Ledger:
                 of.free_cells.append(cell)
                 back.append(execution)
         self._bytes -= _size(back)
+        self._recount(of)
         of.recalling = False
         return back
 
@@ -310,6 +321,7 @@ class Ledger:
         taken = {cell: of.held.pop(cell) for cell in cells if cell in of.held}
         of.withdrawn += taken
         self._bytes -= _size(list(taken.values()))
+        self._recount(of)
         return list(taken.values())
 
     def dropped(self, child: int) -> list[int]:
@@ -328,6 +340,7 @@ class Ledger:
             # What waits moves on, or begins to wait.
             of.progress_at = now
         of.lent = max(0, lent)
+        self._recount(of)
 
     def stuck(self, child: int, now: float) -> float:
         """Returns for how many seconds the child's backlog has not moved; 0 without one, or while it is recalled."""
@@ -359,16 +372,16 @@ class Ledger:
     @property
     def free(self) -> int:
         """The free slots of all children."""
-        return sum(child.free for child in self._children.values())
+        return self._free
 
     @property
     def held(self) -> int:
-        return sum(len(child.held) for child in self._children.values()) + len(self._aside)
+        return self._held + len(self._aside)
 
     @property
     def backlog(self) -> int:
         """What waits in the children."""
-        return sum(child.backlog for child in self._children.values())
+        return self._backlog
 
     @property
     def unsaved(self) -> int:
@@ -403,7 +416,7 @@ class Ledger:
         of = self._children.get(child)
         if of is None:
             return 0, 0, 0, 0
-        return of.slots, len(of.held) - of.backlog, of.backlog, of.finished
+        return of.slots, of.count - of.backlog, of.backlog, of.finished
 
     def _note_finished(self, child: _Child, executions: list[Execution], now: float) -> None:
         child.roll(now)
@@ -412,15 +425,32 @@ class Ledger:
         child.finished += len(executions)
         child.progress_at = now
         self._bytes -= _size(executions)
+        self._recount(child)
+
+    def _recount(self, child: _Child) -> None:
+        """To be called when what the child holds, its slots or why it is shut have changed."""
+        self._held -= child.count
+        self._free -= child.free
+        self._backlog -= child.backlog
+        child.recount()
+        self._held += child.count
+        self._free += child.free
+        self._backlog += child.backlog
+
+    def _take(self, child: _Child, executions: list[Execution]) -> None:
+        child.take(executions)
+        self._bytes += _size(executions)
+        self._recount(child)
 
     def _deal_to_slots(
         self, executions: list[Execution], plan: dict[int, list[Execution]], now: float
     ) -> list[Execution]:
+        if not self._free:
+            return executions
         # By turns: of children with as much room that comes first which was given something the longest ago.
-        by_turns = sorted(self._children.items(), key=lambda item: item[1].turn)
-        free = {name: child.free for name, child in by_turns}
-        chunks = {name: child.chunk(now) for name, child in by_turns}
-        return self._deal(executions, deal(len(executions), free, chunks), plan)
+        by_turns = sorted((child.turn, name, child.free) for name, child in self._children.items() if child.free)
+        free = {name: free for _, name, free in by_turns}
+        return self._deal(executions, deal(len(executions), free, lambda name: self._children[name].chunk(now)), plan)
 
     def _deal(
         self, executions: list[Execution], shares: dict[int, int], plan: dict[int, list[Execution]]
@@ -430,11 +460,11 @@ class Ledger:
         for name, count in shares.items():
             dealt = executions[start : start + count]
             start += count
-            self._children[name].take(dealt)
-            self._bytes += _size(dealt)
             if dealt:
+                child = self._children[name]
+                self._take(child, dealt)
                 self._turn += 1
-                self._children[name].turn = self._turn
+                child.turn = self._turn
                 plan.setdefault(name, []).extend(dealt)
         return executions[start:]
 
