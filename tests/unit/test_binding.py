@@ -110,22 +110,41 @@ def test_what_a_timeout_or_a_failure_leads_to_carries_the_execution_too() -> Non
 
 def test_each_execution_has_its_own_and_what_it_binds_ends_with_it() -> None:
     binding = Binding(copy_context())
-    first = binding.context(EXECUTION)
+    first = binding.common(EXECUTION).copy()
     first.run(structlog.contextvars.bind_contextvars, user="ada")
     common = {name: value for name, value in FIELDS.items() if name != "currant_execution"}
     assert first.run(get_contextvars) == {**common, "user": "ada"}
     for _ in range(2):
-        assert binding.context(EXECUTION).run(get_contextvars) == common
-        other = binding.context(replace(EXECUTION, attempt=3))
+        assert binding.common(EXECUTION).run(get_contextvars) == common
+        other = binding.common(replace(EXECUTION, attempt=3))
         assert other.run(get_contextvars) == {**common, "currant_attempt": 3}
     for number in range(3000):
-        last = binding.context(replace(EXECUTION, function=f"app.f{number}"))
+        last = binding.common(replace(EXECUTION, function=f"app.f{number}"))
     assert last.run(get_contextvars)["currant_function"] == "app.f2999"
+
+
+def test_of_executions_in_a_row_each_has_its_own_and_leaves_nothing_to_the_next() -> None:
+    seen: list[Any] = []
+
+    async def function() -> None:
+        seen.append(get_contextvars())
+        structlog.contextvars.bind_contextvars(user="ada")
+
+    async def run() -> None:
+        child = Supervised(function)
+        executions = [replace(EXECUTION, id=f"job_{cell}", cell=cell, attempt=1 + cell // 2) for cell in range(6)]
+        child.receive(work.Run(executions))
+        await child.outcomes(6)
+
+    asyncio.run(run())
+    assert seen == [
+        {**FIELDS, "currant_execution": f"job_{cell}", "currant_attempt": 1 + cell // 2} for cell in range(6)
+    ]
 
 
 def test_where_nobody_uses_structlog_nothing_is_set_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "structlog")
-    assert Binding(copy_context()).context(EXECUTION).run(get_contextvars) == {}
+    assert Binding(copy_context()).common(EXECUTION).run(get_contextvars) == {}
 
 
 def test_the_filter_and_the_processor_give_the_fields_where_records_have_none() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from currant.child.overdue import Overdue
 from currant.child.runner import Runner
 from currant.child.threads import Threads
+from currant.context import current_execution
 from currant.executions import CANCELLED, Ending, Execution, Outcome
 from currant.protocol import cells, work
 from currant.registry import Definition
@@ -64,8 +65,7 @@ class Supervised:
 async def test_what_is_cancelled_before_its_first_step_is_released() -> None:
     child = Supervised(asyncio.Event().wait)
     child.receive(work.Run([execution(7)]))
-    # The runner's turn comes first, and before eager tasks (3.12) it only makes the task.
-    await asyncio.sleep(0)
+    # Before eager tasks (3.12) it has only made the task.
     child.receive(work.Cancel([7]))
     assert await child.outcomes(1) == [Outcome(7, Ending.RELEASED)]
 
@@ -88,6 +88,18 @@ async def test_of_many_started_in_one_turn_each_that_never_began_ends_once_and_t
         3: Ending.COMPLETED,
     }
     assert len(await child.outcomes(3)) == 3
+
+
+@in_loop
+async def test_what_has_ended_is_told_while_all_slots_wait_and_others_are_in_line() -> None:
+    async def waits_from_the_seventh_on() -> None:
+        if current_execution().cell >= 7:
+            await asyncio.Event().wait()
+
+    child = Supervised(waits_from_the_seventh_on, concurrency=2)
+    child.receive(work.Run([execution(cell) for cell in range(1, 20)]))
+    assert {each.cell for each in await child.outcomes(6)} == {1, 2, 3, 4, 5, 6}
+    await asyncio.wait(child.runner.close())
 
 
 @in_loop

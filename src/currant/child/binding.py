@@ -20,37 +20,21 @@ active = False
 
 
 class Binding:
-    """Gives each execution a context of its own, with the variables of the base's."""
+    """Gives the contexts that executions get copies of, with the variables of the base's."""
 
     def __init__(self, base: Context) -> None:
         """`base`: what is set in it before the first execution, each finds in its own."""
         self._base = base
         #: What executions have in common is set once: setting a variable costs more than copying a context.
         self._common: dict[tuple[str, str, int], Context] = {}
-        #: The last one's. Comparing with it is cheaper than hashing names that have just been decoded.
-        self._last = base
-        self._last_function, self._last_queue, self._last_attempt = "", "", 0
 
-    def context(self, execution: Execution) -> Context:
-        """Returns a new context for the execution."""
-        if (
-            execution.function == self._last_function
-            and execution.attempt == self._last_attempt
-            and execution.queue == self._last_queue
-        ):
-            return self._last.copy()
-        if "structlog" not in sys.modules:
-            return self._base.copy()
-        return self._turn_to(execution).copy()
-
-    def _turn_to(self, execution: Execution) -> Context:
+    def common(self, execution: Execution) -> Context:
+        """Returns the context that this execution, and others of its function, queue and attempt, get copies of."""
         global active
+        if "structlog" not in sys.modules:
+            return self._base
         active = True
-        key = self._last_function, self._last_queue, self._last_attempt = (
-            execution.function,
-            execution.queue,
-            execution.attempt,
-        )
+        key = execution.function, execution.queue, execution.attempt
         common = self._common.get(key)
         if common is None:
             if len(self._common) >= _CONTEXTS_MAX:
@@ -59,5 +43,4 @@ class Binding:
             common.run(_function.set, execution.function)
             common.run(_queue.set, execution.queue)
             common.run(_attempt.set, execution.attempt)
-        self._last = common
         return common

@@ -24,7 +24,8 @@ from currant.registry import Definition, registry
 Result = tuple[Ending, bytes | None, float | None]
 
 _UNKNOWN: Result = (Ending.UNKNOWN, None, None)
-_COMPLETED_NONE: Result = (Ending.COMPLETED, NULL, None)
+#: Of what completed and returned None, as most do, it is this very one.
+COMPLETED_NONE: Result = (Ending.COMPLETED, NULL, None)
 
 
 class _RejectedError(Exception):
@@ -90,7 +91,7 @@ async def execute(
             if scope.expired() or _is_over(scope):
                 return _timed_out(timeout_s, None)
         if result is None:
-            return _COMPLETED_NONE
+            return COMPLETED_NONE
         return Ending.COMPLETED, _encode(result, definition, payload_bytes_max), None
     except BaseException as error:
         late = timeout_s is not None and scope is not None and scope.expired()

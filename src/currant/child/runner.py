@@ -2,7 +2,7 @@
 
 All work is done in turns of the event loop. A turn starts what the slots allow and sends the outcomes that have
 gathered since the last one, in one frame where they fit. With eager tasks (Python 3.12) a function that never waits
-begins and ends within the turn.
+begins and ends within the turn. Without them the first steps come behind the turn, and another turn behind those.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from contextvars import Context, copy_context
 
 from currant.child import binding
 from currant.child.binding import Binding
-from currant.child.executor import cancelled, execute
+from currant.child.executor import COMPLETED_NONE, Result, cancelled, execute
 from currant.child.failures import encode_error
 from currant.child.inspection import inspect
+from currant.child.kinds import Kind, Kinds
 from currant.child.meter import Meter
 from currant.child.overdue import Overdue
 from currant.child.slots import Lender, Slots
@@ -58,24 +59,23 @@ class Runner:
         overdue: Overdue,
     ) -> None:
         self._send = send
-        self._lookup = lookup
         self._cells = cells
         self._payload_bytes_max = payload_bytes_max
         self._loop = loop
         self._threads, self._overdue = threads, overdue
         #: Each execution gets a copy: none sees the context variables of another.
         self._context = copy_context()
-        self._binding = Binding(self._context)
+        self._stopwatch = Stopwatch(time.monotonic)
+        self._kinds = Kinds(lookup, Binding(self._context), self._stopwatch)
         self._backlog: deque[Execution] = deque()
         #: What runs, by cell.
         self._running: dict[int, tuple[asyncio.Task[None], Execution]] = {}
         #: What is in its very first step, with eager tasks; without them, the tasks whose first step is still to come.
         self._starting: Execution | None = None
-        self._unborn: list[tuple[int, asyncio.Task[None]]] = []
+        self._unborn: list[asyncio.Task[None]] = []
         self._slots = Slots(concurrency, min(LENT_MAX, CELLS_MAX - concurrency), self._running)
         self._lent_told = 0
         self._meter = Meter(concurrency, cells.write_busy, time.monotonic)
-        self._stopwatch = Stopwatch(time.monotonic)
         #: The cells of what runs and is to be cancelled, and how it ends by that.
         self._cancel_asked: dict[int, Ending] = {}
         self._outcomes: list[Outcome] = []
@@ -97,7 +97,11 @@ class Runner:
             if not self._running and not self._backlog:
                 self._spent_from = time.monotonic()
             self._backlog.extend(message.executions)
-            self._ask_for_turn()
+            if not self._turn_is_due:
+                # At once: another round of the loop would cost a quarter of what a few short executions do.
+                self._turn_is_due = True
+                self._meter.steady()
+                self._context.run(self._turn)
         elif type(message) is Recall:
             self._send(Recalled([execution.cell for execution in self._take_unstarted(set(message.cells))]))
         elif type(message) is Cancel:
@@ -176,27 +180,33 @@ class Runner:
 
     def _turn(self) -> None:
         try:
+            if self._unborn:
+                self._settle_unborn()
             stepping = _EAGER and len(self._backlog) > 0
             self._meter.note(self._active(), stepping=stepping, briefly=not stepping)
             if self._slots.lenders:
                 self._slots.grant()
+            self._kinds.forget()
             self._start_some()
-            if self._unborn:
-                # After the first steps of all of them. A callback of each task's own would cost a tenth of its run.
-                self._loop.call_soon(self._settle_unborn)
             self._meter.note(self._active(), stepping=len(self._unborn) > 0)
             if self._slots.lent != self._lent_told:
                 # Before the outcomes: for a moment the supervisor rather knows of too few slots than of too many.
                 self._lent_told = self._slots.lent
                 self._send(Lend(self._lent_told))
-            self._flush()
+            if not self._unborn or self._is_much_to_tell():
+                self._flush()
         except BaseException:
             # A mistake of ours, since user code cannot raise into here: the loop would log it and go on without us.
             traceback.print_exc()
             os._exit(_EXIT_BROKEN)
         self._turn_is_due = False
-        if self._backlog and len(self._running) < self._slots.limit:
+        if self._unborn or (self._backlog and len(self._running) < self._slots.limit):
+            # Behind the first steps. A callback of each task's own would cost a tenth of its run.
             self._ask_for_turn()
+
+    def _is_much_to_tell(self) -> bool:
+        """Whether the outcomes are not to wait for those of what begins now, with which a frame is shared."""
+        return len(self._done) + len(self._outcomes) >= _STARTS_MAX or time.monotonic() - self._spent_from > _TURN_S
 
     def _start_some(self) -> None:
         backlog, running, start, clock = self._backlog, self._running, self._start, time.monotonic
@@ -206,7 +216,7 @@ class Runner:
             if not backlog or len(running) >= slots.limit:
                 return
             start(backlog.popleft())
-            if clock() > deadline:
+            if _EAGER and clock() > deadline:
                 return
 
     if sys.version_info >= (3, 12):
@@ -215,12 +225,13 @@ class Runner:
             if not self._cells.start(execution.cell):
                 # While we did not answer, it was given to another child.
                 return
+            kind = self._kinds.of(execution)
             self._starting = execution
             task = asyncio.Task(
-                self._run(execution),
+                self._run(execution, kind),
                 loop=self._loop,
                 name=execution.id,
-                context=self._binding.context(execution),
+                context=kind.context.copy(),
                 eager_start=True,
             )
             self._starting = None
@@ -231,56 +242,64 @@ class Runner:
         def _start(self, execution: Execution) -> None:
             if not self._cells.start(execution.cell):
                 return
+            kind = self._kinds.of(execution)
             task = asyncio.Task(
-                self._run(execution), loop=self._loop, name=execution.id, context=self._binding.context(execution)
+                self._run(execution, kind), loop=self._loop, name=execution.id, context=kind.context.copy()
             )
             self._running[execution.cell] = task, execution
-            self._unborn.append((execution.cell, task))
+            self._unborn.append(task)
 
     def _settle_unborn(self) -> None:
         """Ends what was cancelled before its first step, in which case not a line of `_run` has run."""
         tasks, self._unborn = self._unborn, []
-        self._meter.note(self._active())
-        for cell, task in tasks:
-            # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
-            if not task.cancelled() or cell not in self._running or self._running[cell][0] is not task:
-                continue
-            if cell in self._cancel_asked:
-                self._finish(cell, *cancelled(self._cancel_asked[cell]))
-            else:
-                self._finish(cell, Ending.FAILED, encode_error(asyncio.CancelledError()))
+        for task in tasks:
+            if task.cancelled():
+                # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
+                for cell in [cell for cell, (held, _) in self._running.items() if held is task]:
+                    self._never_began(cell)
 
-    async def _run(self, execution: Execution) -> None:
+    def _never_began(self, cell: int) -> None:
+        if cell in self._cancel_asked:
+            self._finish(cell, cancelled(self._cancel_asked[cell]))
+        else:
+            self._finish(cell, (Ending.FAILED, encode_error(asyncio.CancelledError()), None))
+
+    async def _run(self, execution: Execution, kind: Kind) -> None:
         if binding.active:
             binding.execution_id.set(execution.id)
-        definition = self._lookup(execution.function)
-        # What nobody knows does not begin, and a frame could not hold all the names that rows may have.
-        began_s = self._stopwatch.begin(execution) if definition is not None else None
+        times = kind.times
+        began_s = None if times is None else times.begin(execution.due_s)
         try:
-            ending, body, delay_s = await execute(
-                execution, definition, self._payload_bytes_max, self._cancel_asked, self._threads
+            result = await execute(
+                execution, kind.definition, self._payload_bytes_max, self._cancel_asked, self._threads
             )
         except BaseException as error:
             # A GeneratorExit out of a task that user code awaits: asyncio throws it into this coroutine, which closes
             # `execute` in the middle and drops what that returns.
-            ending, body, delay_s = Ending.FAILED, encode_error(error), None
-        if began_s is not None:
-            self._stopwatch.end(execution, began_s)
-        self._finish(execution.cell, ending, body, delay_s)
+            result = Ending.FAILED, encode_error(error), None
+        if times is not None and began_s is not None:
+            times.end(began_s)
+        self._finish(execution.cell, result)
 
-    def _finish(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None = None) -> None:
+    def _finish(self, cell: int, result: Result) -> None:
         if self._running.pop(cell, None) is not None and self._slots.lenders:
             self._slots.ended(cell)
         if self._cancel_asked:
             self._cancel_asked.pop(cell, None)
-        if body == NULL and ending is Ending.COMPLETED:
+        if result is COMPLETED_NONE:
             self._done.append(cell)
         else:
-            self._outcomes.append(Outcome(cell, ending, body, delay_s))
-            if body is not None:
-                self._outcome_bytes += len(body)
+            self._add_outcome(cell, *result)
         if not self._turn_is_due:
             self._ask_for_turn()
+
+    def _add_outcome(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None) -> None:
+        if body == NULL and ending is Ending.COMPLETED:
+            self._done.append(cell)
+            return
+        self._outcomes.append(Outcome(cell, ending, body, delay_s))
+        if body is not None:
+            self._outcome_bytes += len(body)
 
     def _flush(self) -> None:
         outcomes, done = self._outcomes, self._done
@@ -297,7 +316,7 @@ class Runner:
 
     def _cancel(self, cells: set[int], ending: Ending) -> None:
         for execution in self._take_unstarted(cells):
-            self._finish(execution.cell, *cancelled(ending))
+            self._finish(execution.cell, cancelled(ending))
         for cell in cells & self._running.keys():
             # Whoever asked for its end by name is not overruled by a drain.
             if self._cancel_asked.get(cell) is not Ending.CANCELLED:

@@ -3,24 +3,52 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
-from currant.executions import Execution
 from currant.protocol.timings import BOUNDS_S, SECONDS_MAX, Timings
 
+#: Names come from rows, and may be any number: beyond so many pairs of them all are forgotten.
+_PAIRS_MAX = 1000
 
-class _Times:
+
+class Times:
     """Of one function in one queue, since they were taken last: in seconds, one by one."""
 
-    __slots__ = ("began", "function", "queue", "runs", "waits")
+    __slots__ = ("_clock", "_function", "_is_touched", "_queue", "_runs", "_touch", "_undated", "_waits")
 
-    def __init__(self, queue: str, function: str) -> None:
-        self.queue, self.function = queue, function
-        self.began = 0
-        self.waits: list[float] = []
-        self.runs: list[float] = []
+    def __init__(self, queue: str, function: str, clock: Callable[[], float], touch: "Callable[[Times], None]") -> None:
+        """`touch`: told that there is something to take."""
+        self._queue, self._function = queue, function
+        self._clock, self._touch = clock, touch
+        self._is_touched = False
+        self._waits: list[float] = []
+        #: How many began of which it is not known when they were due.
+        self._undated = 0
+        self._runs: list[float] = []
 
+    def begin(self, due_s: float) -> float:
+        """Notes that an execution begins, which was due at that moment; returns what `end` is to be given."""
+        now = self._clock()
+        if due_s:
+            self._waits.append(now - due_s)
+        else:
+            self._undated += 1
+        if not self._is_touched:
+            self._is_touched = True
+            self._touch(self)
+        return now
 
-#: No row's names can be these.
-_NOBODYS = _Times("\0", "\0")
+    def end(self, began_s: float) -> None:
+        """Notes that it has ended."""
+        self._runs.append(self._clock() - began_s)
+        if not self._is_touched:
+            self._is_touched = True
+            self._touch(self)
+
+    def take(self) -> Timings:
+        """Returns what has come together since the last call."""
+        waits, runs = self._waits, self._runs
+        began = len(waits) + self._undated
+        self._waits, self._runs, self._undated, self._is_touched = [], [], 0, False
+        return Timings(self._queue, self._function, began, len(runs), *_buckets(waits), *_buckets(runs))
 
 
 class Stopwatch:
@@ -28,46 +56,26 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._times: dict[tuple[str, str], _Times] = {}
-        #: Those that were wanted last: most often they are wanted again, and to compare two names takes less than to
-        #: look them up.
-        self._last = _NOBODYS
+        self._times: dict[tuple[str, str], Times] = {}
+        self._touched: list[Times] = []
 
-    def begin(self, execution: Execution) -> float:
-        """Notes that an execution begins; returns what `end` is to be given."""
-        now = self._clock()
-        times = self._last
-        if times.function != execution.function or times.queue != execution.queue:
-            times = self._find(execution)
-        times.began += 1
-        if execution.due_s:
-            times.waits.append(now - execution.due_s)
-        return now
-
-    def end(self, execution: Execution, began_s: float) -> None:
-        """Notes that it has ended."""
-        times = self._last
-        if times.function != execution.function or times.queue != execution.queue:
-            times = self._find(execution)
-        times.runs.append(self._clock() - began_s)
+    def of(self, queue: str, function: str) -> Times:
+        """Returns where the times of these executions are noted, now and later."""
+        key = queue, function
+        times = self._times.get(key)
+        if times is None:
+            if len(self._times) >= _PAIRS_MAX:
+                self._times.clear()
+            times = self._times[key] = Times(queue, function, self._clock, self._note)
+        return times
 
     def take(self) -> list[Timings]:
         """Returns what has come together since the last call."""
-        if not self._times:
-            return []
-        taken, self._times, self._last = self._times, {}, _NOBODYS
-        return [
-            Timings(of.queue, of.function, of.began, len(of.runs), *_buckets(of.waits), *_buckets(of.runs))
-            for of in taken.values()
-        ]
+        touched, self._touched = self._touched, []
+        return [times.take() for times in touched]
 
-    def _find(self, execution: Execution) -> _Times:
-        key = execution.queue, execution.function
-        times = self._times.get(key)
-        if times is None:
-            times = self._times[key] = _Times(*key)
-        self._last = times
-        return times
+    def _note(self, times: Times) -> None:
+        self._touched.append(times)
 
 
 def _buckets(times: list[float]) -> tuple[dict[int, int], float]:

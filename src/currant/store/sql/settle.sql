@@ -3,11 +3,13 @@
 -- One that someone asked to cancel does not wait again: it is cancelled.
 -- Says which are cancelled now, and which were written if not all of them were.
 -- Locks: each execution's row. Index: executions_pkey, a probe for each row; the lease and the state are the fence.
+-- The range of all leases: see complete.sql.
 WITH verdicts AS MATERIALIZED (
     SELECT v.*, v.status IN ('pending', 'scheduled') AS waits FROM unnest(
         %(ids)s::text[], %(leases)s::bigint[], %(statuses)s::text[], %(errors)s::jsonb[], %(delays)s::float8[],
         %(uncounts)s::bigint[], %(crashes)s::bigint[], %(reasons)s::text[]
     ) AS v (id, lease, status, error, delay_s, uncount, crash, reason)
+    WHERE v.lease BETWEEN '-9223372036854775808' AND '9223372036854775807'
 ), settled AS (
     UPDATE executions AS e
     SET status = CASE WHEN v.waits AND e.cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE v.status END,
