@@ -207,3 +207,13 @@ async def test_what_no_frame_can_hold_is_rejected_and_the_rest_goes_on() -> None
     node.dispatcher.dispatch([small, huge])
     assert node.children[0].runs() == [[small]]
     assert node.rejected == [huge]
+
+
+def test_what_no_frame_can_hold_is_rejected_also_where_it_is_given_to_a_child_by_name() -> None:
+    node = Node(1)
+    (huge,) = executions(1)
+    huge.function = "x" * BATCH_BYTES
+    node.dispatcher.give(0, huge)
+    assert node.rejected == [huge]
+    assert node.children[0].sent == []
+    assert node.ledger.held == 0
