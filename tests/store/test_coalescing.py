@@ -55,6 +55,14 @@ async def all_of(used: DatabaseBackend, *executions: NewExecution) -> list[Enque
 
 
 @in_loop
+async def test_of_single_enqueues_few_statements_are_under_way_whatever_the_pools_size(url: str) -> None:
+    async with client_of(url, pool_size=20) as used:
+        for _ in range(20):
+            await all_of(used, *(new() for _ in range(100)))
+        assert 1 < used.peak <= 3
+
+
+@in_loop
 async def test_calls_that_find_all_connections_busy_go_together_and_a_single_one_goes_alone(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as rows:
         async with client_of(url) as used:

@@ -62,13 +62,14 @@ def backend(url: str, **options: float) -> DatabaseBackend:
 
 
 async def enqueue_until_full(used: DatabaseBackend, connection: psycopg.Connection, pool_size: int) -> int:
-    """Enqueues until the pool, which grows by one at a time while callers wait, is at its size; returns how often."""
-    calls = 0
+    """Enqueues until the pool, which grows by one at a time while callers wait, is at its size; returns how many."""
+    count = 0
     while len(pids(connection)) < pool_size:
-        await asyncio.gather(*(used.enqueue([new()]) for _ in range(50)))
-        calls += 50
-        assert calls < 50_000
-    return calls
+        # Several at a time have a statement of their own; of single ones, only few are under way.
+        await asyncio.gather(*(used.enqueue([new(), new()]) for _ in range(50)))
+        count += 100
+        assert count < 100_000
+    return count
 
 
 def at_once(url: str, pool_size: int, calls: int) -> DatabaseBackend:
@@ -92,12 +93,12 @@ def test_one_caller_needs_one_connection_and_a_crowd_no_more_than_the_pools_size
         await used.close()
         eventually(lambda: not pids(application))
         used = backend(url, pool_size=3)
-        calls = await enqueue_until_full(used, application, 3)
+        enqueued = await enqueue_until_full(used, application, 3)
         await asyncio.gather(*(used.enqueue([new()]) for _ in range(200)))
         assert len(pids(application)) == used.peak == 3
         await used.close()
         eventually(lambda: not pids(application))
-        assert count(application) == calls + 201
+        assert count(application) == enqueued + 201
 
     asyncio.run(enqueue())
 
@@ -159,9 +160,9 @@ async def test_idle_connections_are_closed_and_made_again(url: str) -> None:
 async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_row(url: str) -> None:
     used = backend(url, pool_size=4)
     with psycopg.connect(url, autocommit=True) as connection:
-        calls = 0
+        enqueued = 0
         for _ in range(3):
-            calls += await enqueue_until_full(used, connection, 4)
+            enqueued += await enqueue_until_full(used, connection, 4)
             before = pids(connection)
             assert len(before) == 4
             for pid in before:
@@ -169,7 +170,7 @@ async def test_terminated_connections_are_noticed_without_an_error_or_a_doubled_
             while pids(connection) & before:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await used.enqueue([new()])
-        assert count(connection) == calls + 1
+        assert count(connection) == enqueued + 1
     await used.close()
 
 

@@ -1,6 +1,6 @@
-"""The enqueues of one event loop: each at once while a connection is free, else together in the next free one.
+"""The enqueues of one event loop: each at once while few are under way, else together in the next statement.
 
-No timer gathers them: what arrives while all connections are busy is what the next statement takes.
+No timer gathers them: what arrives while as many statements as help are under way is what the next one takes.
 """
 
 import asyncio
@@ -15,6 +15,11 @@ from currant.client.pool import Pool
 from currant.client.troubles import INSIST_S, translated
 from currant.identifiers import new_ids
 from currant.store.connections import Connection
+
+#: How many statements of executions without a unique key are under way at a time. Of transactions that notify, Postgres
+#: lets one at a time commit, with its flush: a further one would wait for that lock, where what it enqueues could go
+#: with the next. More than two are for what the way to the server takes beside the commit.
+_PLAIN_STATEMENTS_MAX = 3
 
 
 class _Call:
@@ -53,7 +58,7 @@ class Writer:
 
     def __init__(self, url: str, pool: Pool, size: int) -> None:
         self._url, self._pool = url, pool
-        self._plain = _Lane(size)
+        self._plain = _Lane(min(size, _PLAIN_STATEMENTS_MAX))
         # One with a unique key waits for other transactions with the same key: such must not take all connections, nor
         # share a statement with one that has none.
         self._keyed = _Lane(max(1, size - 1))

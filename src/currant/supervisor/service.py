@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import socket
@@ -456,6 +457,9 @@ class Service:
 
         Raises what `Node.run` does.
         """
+        # All that was made so far stays: a look through it would hold up what runs for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         asked = answers(self._lifecycle, self._sizing, dump_stacks=self._dump_stacks)
         answer(asyncio.get_running_loop(), asked, came)
         heralding = asyncio.create_task(self._herald.run(), name="herald")
