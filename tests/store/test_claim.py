@@ -65,6 +65,26 @@ async def test_several_queues_are_merged_in_one_order(url: str) -> None:
 
 
 @in_loop
+async def test_the_order_holds_whatever_plan_the_server_takes(url: str) -> None:
+    # As in an application's tests, whose connection holds no plan fast.
+    async with node(url) as owner, connected(url, hot=False) as connection:
+        ids = await enqueue(owner, *(new(queue="ab"[number % 2], priority=number) for number in range(6)))
+        assert [ids_of(await claim(connection, 1, look=100, queues=["a", "b"])) for _ in ids] == [
+            [id] for id in ids[::-1]
+        ]
+
+
+@in_loop
+async def test_a_row_without_a_priority_is_claimed_too(url: str) -> None:
+    # Of version 1, where it could be NULL.
+    async with node(url) as connection:
+        await fetch(connection, "ALTER TABLE executions ALTER priority DROP NOT NULL")
+        await enqueue(connection, new())
+        await in_state(connection, "pending", priority="NULL")
+        assert (await claim(connection, queues=["q", "another"])).size == 2
+
+
+@in_loop
 async def test_an_execution_of_another_queue_is_left_alone(url: str) -> None:
     async with node(url) as connection:
         await enqueue(connection, new(queue="other"))

@@ -14,10 +14,7 @@ from currant.records import Schedule
 from currant.store import arrays
 from currant.store.channels import NODE_PREFIX, node_channel
 from currant.store.connections import Connection
-from currant.store.statements import Rows, Statement, execute, fetch, fetch_later, first_number, load
-
-#: A priority above all that an execution can have.
-_ABOVE_ALL = 1 << 31
+from currant.store.statements import Rows, execute, fetch, fetch_later, first_number, load
 
 
 class Position(NamedTuple):
@@ -91,13 +88,7 @@ class Registration(NamedTuple):
     paused: list[str]
 
 
-def _claim_that(beginning: str) -> Statement:
-    """Returns the claim that begins with this file. By its first line both count as one statement."""
-    first, rest = load("claim").text.split(b"\n", 1)
-    return Statement("claim", b"\n".join((first, load(beginning).text + rest)))
-
-
-_CLAIM_ONE, _CLAIM_SEVERAL = _claim_that("claim_one"), _claim_that("claim_several")
+_CLAIM = load("claim")
 _CLAIM_FIRST = load("claim_first")
 _COMPLETE = load("complete")
 _COMPLETE_BY_ID = load("complete_by_id")
@@ -166,21 +157,16 @@ async def claim(
             if count:
                 unread = Unread(count, lambda: _executions(fetch_rows(), at_s))
                 return Claim([], alive=True, seen=count, unread=unread)
-    parameters["look"] = look
-    if len(queues) == 1 and after is None:
-        statement = _CLAIM_ONE
-        parameters["queue"] = queues[0]
-    else:
-        statement = _CLAIM_SEVERAL
-        after_priority, after_s, after_id = after or (_ABOVE_ALL, None, None)
-        parameters |= {
-            "after_priority": after_priority,
-            "after_s": after_s,
-            "after_id": after_id,
-            "queues": arrays.texts(queues),
-        }
+    after_priority, after_s, after_id = after or (None, None, None)
+    parameters |= {
+        "after_priority": after_priority,
+        "after_s": after_s,
+        "after_id": after_id,
+        "queues": arrays.texts(queues),
+        "look": look,
+    }
     at_s = time.monotonic()
-    return _claim_of(await fetch(connection, statement, parameters, count=_claimed), at_s)._replace(in_vain=in_vain)
+    return _claim_of(await fetch(connection, _CLAIM, parameters, count=_claimed), at_s)._replace(in_vain=in_vain)
 
 
 def _claim_of(found: Rows, at_s: float) -> Claim:
