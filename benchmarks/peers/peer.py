@@ -5,7 +5,8 @@ Every system has one script in its own language (`scripts/`), run in its own env
     prepare           makes the tables
     many N            enqueues N no-op jobs by the bulk API, prints the seconds that took
     single N          enqueues N no-op jobs one after the other, prints the seconds that took
-    pace RATE SECONDS enqueues `stamp` jobs one by one at that rate, each with its intended moment as the argument
+    pace RATE SECONDS enqueues `stamp` jobs one by one at that rate, each with its intended moment as the argument;
+                      before them one with 0, which is not noted: a process' first enqueue makes connections and such
     hold              enqueues one `hold` job
     work              is one worker, until SIGTERM
 

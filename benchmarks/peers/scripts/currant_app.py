@@ -37,7 +37,6 @@ async def main(command: str, *rest: str) -> None:
             await noop.queue()
         print(time.perf_counter() - began_s)
     elif command == "pace":
-        await noop.queue()  # what the first use makes: others have it made before this
         async for intended_s in pace(float(rest[0]), float(rest[1])):
             await stamp.queue(intended_s)
     elif command == "hold":

@@ -29,7 +29,10 @@ export const noop = () => {
 /** Unix time in milliseconds, with fractions. */
 const now = () => performance.timeOrigin + performance.now();
 
-export const stamp = (intendedS) => line(`stamp ${(now() - intendedS * 1000).toFixed(3)}`);
+/** Notes how long ago that moment was; 0 is none. */
+export const stamp = (intendedS) => {
+  if (intendedS) line(`stamp ${(now() - intendedS * 1000).toFixed(3)}`);
+};
 
 /** Resolves at once for the second one, never for the first. */
 export async function hold() {
@@ -38,8 +41,9 @@ export async function hold() {
   if (first) await new Promise((resolve) => setTimeout(resolve, 3_600_000));
 }
 
-/** Runs `enqueue(intended)` at the intended moments, Unix time in seconds, evenly spread. */
+/** Runs `enqueue(intended)` at the intended moments, Unix time in seconds, evenly spread; and with 0 before: see ../peer.py. */
 export async function pace(rate, seconds, enqueue) {
+  await enqueue(0);
   const beganMs = now() + 100;
   for (let number = 0; number < rate * seconds; number++) {
     const intendedMs = beganMs + (number * 1000) / rate;

@@ -30,8 +30,9 @@ class Notes:
         self.ran += 1
 
     def stamp(self, intended_s: float) -> None:
-        """Notes how long ago that moment was."""
-        self.line(f"stamp {(time.time() - intended_s) * 1000:.3f}")
+        """Notes how long ago that moment was; 0 is none."""
+        if intended_s:
+            self.line(f"stamp {(time.time() - intended_s) * 1000:.3f}")
 
     def hold(self) -> bool:
         """Notes that a `hold` begins; returns whether it is to go on for long: the second one is not."""
@@ -51,7 +52,8 @@ atexit.register(notes.end)
 
 
 async def pace(rate: float, seconds: float) -> AsyncIterator[float]:
-    """Gives each intended moment, Unix time, evenly spread, when it is there."""
+    """Gives each intended moment, Unix time, evenly spread, when it is there; and 0 before: see ../peer.py."""
+    yield 0.0
     began_s = time.time() + 0.1
     for number in range(int(rate * seconds)):
         intended_s = began_s + number / rate
