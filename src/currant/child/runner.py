@@ -26,7 +26,7 @@ from currant.child.slots import Lender, Slots
 from currant.child.stopwatch import Stopwatch
 from currant.child.threads import Threads
 from currant.context import CurrentExecution, running
-from currant.executions import NULL, Ending, Execution, Outcome
+from currant.executions import Ending, Execution, Outcome
 from currant.protocol.cells import CELLS_MAX, Cells
 from currant.protocol.frames import BATCH_BYTES, cut
 from currant.protocol.timings import Timings
@@ -252,17 +252,15 @@ class Runner:
     def _settle_unborn(self) -> None:
         """Ends what was cancelled before its first step, in which case not a line of `_run` has run."""
         tasks, self._unborn = self._unborn, []
-        for task in tasks:
-            if task.cancelled():
-                # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
-                for cell in [cell for cell, (held, _) in self._running.items() if held is task]:
-                    self._never_began(cell)
-
-    def _never_began(self, cell: int) -> None:
-        if cell in self._cancel_asked:
-            self._finish(cell, cancelled(self._cancel_asked[cell]))
-        else:
-            self._finish(cell, (Ending.FAILED, encode_error(asyncio.CancelledError()), None))
+        gone = {task for task in tasks if task.cancelled()}
+        if not gone:
+            return
+        # One that cancelled itself in its last step is cancelled as well, and has ended as it should.
+        for cell in [cell for cell, (task, _) in self._running.items() if task in gone]:
+            if cell in self._cancel_asked:
+                self._finish(cell, cancelled(self._cancel_asked[cell]))
+            else:
+                self._finish(cell, (Ending.FAILED, encode_error(asyncio.CancelledError()), None))
 
     async def _run(self, execution: Execution, kind: Kind) -> None:
         if binding.active:
@@ -289,17 +287,11 @@ class Runner:
         if result is COMPLETED_NONE:
             self._done.append(cell)
         else:
-            self._add_outcome(cell, *result)
+            outcome = Outcome(cell, *result)
+            self._outcomes.append(outcome)
+            self._outcome_bytes += _size(outcome)
         if not self._turn_is_due:
             self._ask_for_turn()
-
-    def _add_outcome(self, cell: int, ending: Ending, body: bytes | None, delay_s: float | None) -> None:
-        if body == NULL and ending is Ending.COMPLETED:
-            self._done.append(cell)
-            return
-        self._outcomes.append(Outcome(cell, ending, body, delay_s))
-        if body is not None:
-            self._outcome_bytes += len(body)
 
     def _flush(self) -> None:
         outcomes, done = self._outcomes, self._done

@@ -130,14 +130,11 @@ def _flush(pgconn: pq.abc.PGconn) -> PQGen[None]:
 
 async def _cancel(connection: Connection) -> None:
     """Ends the statement under way, so that the connection can go on; or the connection."""
-    ended = False
     try:
         await connection.cancel_safe(timeout=_CANCEL_S)
         async with asyncio.timeout(_CANCEL_S):
             await _results(connection.pgconn)
-        ended = True
-    except (psycopg.Error, TimeoutError):
-        pass
-    finally:
-        if not ended:
-            connection.pgconn.finish()
+    except BaseException as error:
+        connection.pgconn.finish()
+        if not isinstance(error, psycopg.Error | TimeoutError):
+            raise
